@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras: from the network's weak-perspective crop camera to a camera of the full image.
+
+Frames used in the whole package:
+
+* *root*: metres, camera axes (x right, y down, z forward), origin at the pelvis (hand: wrist). The
+  network predicts vertices and joints here.
+* *camera*: metres, same axes, origin at the camera centre; ``camera = root + transl``.
+* *crop_norm*: the network's input square, x right, y down, both in [-1, 1].
+* *crop* (px): the same square, ``(crop_norm + 1) * 0.5 * crop_size``.
+* *image* (px): the full picture; ``crop_to_image`` (2, 3) takes crop pixels there, with rotation and
+  flip included when the crop had them.
+
+Pixel coordinates are continuous: (0, 0) is the outer corner of the top-left pixel, its centre is
+(0.5, 0.5), and a picture spans [0, width] x [0, height]. Renderers sample at pixel centres.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def weak_perspective_project(points: Tensor, camera: Tensor) -> Tensor:
+    """Project points of the root frame onto the crop with a scaled-orthographic camera.
+
+    Convention: ``xy = s * (XY + t)`` (not ``s * XY + t``); the crop spans [-1, 1], x right, y down.
+
+    Args:
+        points: Points in the root frame, metres. (B, N, 3)
+        camera: Weak-perspective ``(s, tx, ty)``. (B, 3)
+
+    Returns:
+        Points in ``crop_norm``. (B, N, 2)
+
+    Raises:
+        ValueError: If the shapes are not (B, N, 3) and (B, 3).
+
+    Reference:
+        Cho et al., FastMETRO, ECCV 2022; ``orthographic_projection`` of the official code.
+    """
+    if camera.ndim != 2 or camera.shape[-1] != 3 or points.ndim != 3 or points.shape[-1] != 3:
+        raise ValueError(
+            f'expected points (B, N, 3) and camera (B, 3), got {tuple(points.shape)} and '
+            f'{tuple(camera.shape)}'
+        )
+    return camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
+
+
+def crop_norm_to_crop(points: np.ndarray | Tensor, crop_size: float) -> np.ndarray | Tensor:
+    """Map [-1, 1] coordinates of the crop to crop pixels.
+
+    Args:
+        points: Points in ``crop_norm``. (..., 2)
+        crop_size: Side of the square crop, pixels.
+
+    Returns:
+        Points in crop pixels, same type as given. (..., 2)
+    """
+    return (points + 1) * (0.5 * crop_size)
+
+
+def crop_to_image(points: np.ndarray | Tensor, matrix: np.ndarray | Tensor) -> np.ndarray | Tensor:
+    """Map crop pixels to image pixels.
+
+    Args:
+        points: Points in crop pixels. (..., N, 2)
+        matrix: Affine map from crop pixels to image pixels. (..., 2, 3)
+
+    Returns:
+        Points in image pixels, same type as given. (..., N, 2)
+
+    Raises:
+        ValueError: If the last dimensions are not (N, 2) and (2, 3).
+    """
+    if points.shape[-1] != 2 or tuple(matrix.shape[-2:]) != (2, 3):
+        raise ValueError(
+            f'expected points (..., N, 2) and matrix (..., 2, 3), got {tuple(points.shape)} and '
+            f'{tuple(matrix.shape)}'
+        )
+    return points @ matrix[..., :2].swapaxes(-1, -2) + matrix[..., None, :, 2]
+
+
+def weak_to_perspective_translation(
+    camera: Tensor, focal_length: float | Tensor, crop_size: float
+) -> Tensor:
+    """Translation that makes a perspective camera *of the crop* agree with the weak one.
+
+    The perspective camera has its principal point in the crop's centre. Points at the depth of the
+    root (z = 0 in the root frame) project to exactly the same place; a point at root depth z is
+    drawn nearer to the crop's centre by the factor ``tz / (tz + z)``.
+
+    Args:
+        camera: Weak-perspective ``(s, tx, ty)``, s > 0. (B, 3)
+        focal_length: Focal length in crop pixels, a number or one per sample. (B,)
+        crop_size: Side of the square crop, pixels.
+
+    Returns:
+        Translation to add to root-frame points, metres. (B, 3)
+    """
+    depth = 2.0 * torch.as_tensor(focal_length).to(camera) / (camera[:, 0] * crop_size)
+    return torch.stack([camera[:, 1], camera[:, 2], depth.expand_as(camera[:, 0])], dim=-1)
+
+
+def default_focal_length(image_size: tuple[int, int]) -> float:
+    """Focal length to assume when nothing is known about the camera: the image's diagonal.
+
+    Args:
+        image_size: Width and height of the full image, pixels.
+
+    Returns:
+        Focal length, pixels; a diagonal field of view of 53 degrees.
+
+    Reference:
+        Li et al., CLIFF, ECCV 2022, Sec. 3.2 (after Kissos et al., 2020).
+    """
+    return math.hypot(*image_size)
+
+
+def overlay_focal_length(image_size: tuple[int, int]) -> float:
+    """Long focal length for drawing over a picture, where the depth is of no interest.
+
+    The network is trained with a weak-perspective camera. A long focal length keeps the drawn mesh
+    on the points that this camera predicts (a limb 0.3 m before the root moves by some 0.5 % of its
+    distance from the picture's centre) and still orders people by depth.
+
+    Args:
+        image_size: Width and height of the full image, pixels.
+
+    Returns:
+        Focal length, pixels.
+
+    Reference:
+        5000 px for a 256 px crop, scaled to the picture's longer side, as 4D-Humans (Goel et al.,
+        ICCV 2023) draws.
+    """
+    return 5000.0 / 256.0 * max(image_size)
+
+
+@dataclass(frozen=True)
+class PerspectiveCamera:
+    """Pinhole camera without lens distortion.
+
+    Args:
+        intrinsics: Matrix K, pixels. Usually ``[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]``; its upper
+            2x2 block may also hold a roll or a mirror, which is how a rotated or flipped crop's
+            camera is written. (3, 3)
+        width: Picture width, pixels.
+        height: Picture height, pixels.
+
+    Raises:
+        ValueError: If K is not a finite, invertible (3, 3) matrix with last row (0, 0, 1) or the
+            size is not positive.
+    """
+
+    intrinsics: np.ndarray
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        matrix = np.asarray(self.intrinsics, dtype=np.float64)
+        if (
+            matrix.shape != (3, 3)
+            or not np.isfinite(matrix).all()
+            or not np.array_equal(matrix[2], [0, 0, 1])
+            or np.linalg.det(matrix) == 0
+        ):
+            raise ValueError(
+                'intrinsics must be a finite, invertible (3, 3) matrix with last row (0, 0, 1), '
+                f'got {matrix.tolist()}'
+            )
+        _check_size(self.width, self.height)
+        object.__setattr__(self, 'intrinsics', matrix)
+
+    @classmethod
+    def from_focal_length(
+        cls, focal_length: float, image_size: tuple[int, int]
+    ) -> 'PerspectiveCamera':
+        """Camera with square pixels and its principal point in the middle of the picture.
+
+        Args:
+            focal_length: Focal length, pixels.
+            image_size: Width and height, pixels.
+
+        Returns:
+            The camera.
+        """
+        width, height = image_size
+        matrix = [[focal_length, 0, width / 2], [0, focal_length, height / 2], [0, 0, 1]]
+        return cls(np.array(matrix), width, height)
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Project camera-frame points.
+
+        Args:
+            points: Points in the camera frame, metres. (..., 3)
+
+        Returns:
+            Image pixels; NaN for points that do not lie before the camera (z <= 0). (..., 2)
+        """
+        points = np.asarray(points, dtype=np.float64)
+        depth = np.where(points[..., 2:] > 0, points[..., 2:], np.nan)
+        return points[..., :2] / depth @ self.intrinsics[:2, :2].T + self.intrinsics[:2, 2]
+
+
+@dataclass(frozen=True)
+class OrthographicCamera:
+    """Scaled-orthographic camera: ``image = matrix[:, :2] @ XY + matrix[:, 2]``, depth is z.
+
+    Args:
+        matrix: Affine map from metres to image pixels. (2, 3)
+        width: Picture width, pixels.
+        height: Picture height, pixels.
+
+    Raises:
+        ValueError: If the matrix is not finite, invertible and (2, 3), or the size not positive.
+    """
+
+    matrix: np.ndarray
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        matrix = np.asarray(self.matrix, dtype=np.float64)
+        if (
+            matrix.shape != (2, 3)
+            or not np.isfinite(matrix).all()
+            or np.linalg.det(matrix[:, :2]) == 0
+        ):
+            raise ValueError(
+                f'matrix must be finite, invertible and (2, 3), got {matrix.tolist()}'
+            )
+        _check_size(self.width, self.height)
+        object.__setattr__(self, 'matrix', matrix)
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Project points.
+
+        Args:
+            points: Points in metres, camera axes. (..., 3)
+
+        Returns:
+            Image pixels. (..., 2)
+        """
+        points = np.asarray(points, dtype=np.float64)
+        return points[..., :2] @ self.matrix[:, :2].T + self.matrix[:, 2]
+
+
+def orthographic_from_weak(
+    camera: np.ndarray,
+    crop_to_image: np.ndarray,
+    crop_size: float,
+    image_size: tuple[int, int],
+) -> OrthographicCamera:
+    """The network's own camera, as a camera of the full image. Exact, nothing is approximated.
+
+    Args:
+        camera: Weak-perspective ``(s, tx, ty)``, s > 0. (3,)
+        crop_to_image: Affine map from crop pixels to image pixels. (2, 3)
+        crop_size: Side of the square crop, pixels.
+        image_size: Width and height of the full image, pixels.
+
+    Returns:
+        Camera that projects root-frame points into the full image.
+
+    Raises:
+        ValueError: If s is not a positive, finite number.
+    """
+    scale, *shift = _check_weak_camera(camera)
+    affine = np.asarray(crop_to_image, dtype=np.float64)
+    linear = affine[:, :2] * (0.5 * crop_size * scale)  # image pixels per metre
+    origin = affine[:, :2] @ np.full(2, 0.5 * crop_size) + affine[:, 2]  # image of the crop's centre
+    offset = linear @ np.array(shift) + origin
+    return OrthographicCamera(np.column_stack([linear, offset]), *image_size)
+
+
+def perspective_from_weak(
+    camera: np.ndarray,
+    crop_to_image: np.ndarray,
+    crop_size: float,
+    image_size: tuple[int, int],
+    focal_length: float | None = None,
+) -> tuple[PerspectiveCamera, np.ndarray]:
+    """Perspective camera of the full image, and where a predicted person stands before it.
+
+    The principal point is the middle of the picture. What is approximated: a point at root depth 0
+    projects exactly where the crop's weak-perspective camera puts it; a point at root depth z is
+    moved towards the principal point by the share ``z / (tz + z)`` of its distance from it. With
+    ``tz`` proportional to the focal length, a long one makes the two cameras agree everywhere.
+
+    People found in one picture share its camera, so one scene can hold them all. If the crop was
+    rotated or flipped, the returned camera carries that roll or mirror in its intrinsics, because
+    predictions live in the rotated crop's axes.
+
+    Args:
+        camera: Weak-perspective ``(s, tx, ty)``, s > 0. (3,)
+        crop_to_image: Affine map from crop pixels to image pixels: a similarity, mirrored or not.
+            (2, 3)
+        crop_size: Side of the square crop, pixels.
+        image_size: Width and height of the full image, pixels.
+        focal_length: Focal length, image pixels; :func:`default_focal_length` if not given.
+
+    Returns:
+        The camera, and the translation (3,) in metres with ``camera = root + transl``.
+
+    Raises:
+        ValueError: If s is not a positive, finite number or the crop was stretched.
+
+    Reference:
+        Li et al., CLIFF, ECCV 2022, eq. 1 for the unrotated crop.
+    """
+    flat = orthographic_from_weak(camera, crop_to_image, crop_size, image_size)
+    linear, offset = flat.matrix[:, :2], flat.matrix[:, 2]
+    pixels_per_metre = math.sqrt(abs(np.linalg.det(linear)))
+    turn = linear / pixels_per_metre
+    if not np.allclose(turn @ turn.T, np.eye(2), atol=1e-3):
+        raise ValueError(
+            'crop_to_image must scale both axes alike (rotation and flip are fine), got '
+            f'{np.asarray(crop_to_image).tolist()}'
+        )
+    if np.allclose(turn, np.eye(2), atol=1e-5):
+        # float32 noise must not give each person a camera of their own.
+        turn = np.eye(2)
+    if focal_length is None:
+        focal_length = default_focal_length(image_size)
+    center = np.array(image_size, dtype=np.float64) / 2
+    intrinsics = np.eye(3)
+    intrinsics[:2, :2] = focal_length * turn
+    intrinsics[:2, 2] = center
+    shift = turn.T @ (offset - center) / pixels_per_metre
+    transl = np.array([*shift, focal_length / pixels_per_metre])
+    return PerspectiveCamera(intrinsics, *image_size), transl
+
+
+def _check_weak_camera(camera: np.ndarray) -> np.ndarray:
+    """Weak-perspective camera as float64 (3,), checked."""
+    camera = np.asarray(camera, dtype=np.float64)
+    if camera.shape != (3,) or not np.isfinite(camera).all() or camera[0] <= 0:
+        raise ValueError(
+            f'camera must be finite (s, tx, ty) with s > 0, got {camera.tolist()}; a network that '
+            'is not trained yet can predict such values'
+        )
+    return camera
+
+
+def _check_size(width: int, height: int) -> None:
+    if width <= 0 or height <= 0:
+        raise ValueError(f'picture size must be positive, got {width}x{height}')
