@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the pinned OpenMMLab stack importable and usable without compiled operators.
+
+``apply()`` runs when ``fastmetro_mm`` is imported, before anything touches ``mmpose.models`` or
+``mmdet``: both import ``mmcv.ops`` at load, and ``mmcv.ops`` cannot be imported from ``mmcv-lite``.
+"""
+
+from fastmetro_mm.compat.mmcv_ops import install, is_stand_in
+
+__all__ = ['apply', 'is_stand_in']
+
+
+def apply() -> None:
+    """Put the stand-ins in place; cheap, lazy and harmless when called again."""
+    install()
