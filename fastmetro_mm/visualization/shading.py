@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vertex normals and the colours that light gives to vertices."""
+
+import numpy as np
+
+from fastmetro_mm.visualization.mesh_renderer import Lighting
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Area-weighted mean of the normals of the faces around each vertex.
+
+    Args:
+        vertices: Metres. (V, 3)
+        faces: Counter-clockwise seen from outside. (F, 3)
+
+    Returns:
+        Unit vectors pointing outwards; zero where a vertex has no face. (V, 3)
+    """
+    corners = vertices[faces]  # (F, 3, 3)
+    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    # One bincount an axis is several times faster than np.add.at.
+    owner = faces.ravel()
+    normals = np.column_stack(
+        [
+            np.bincount(owner, np.repeat(face_normals[:, axis], 3), minlength=len(vertices))
+            for axis in range(3)
+        ]
+    )
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
+
+
+def shade_vertices(
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    colors: np.ndarray,
+    lighting: Lighting,
+    perspective: bool,
+) -> np.ndarray:
+    """Blinn-Phong colours of vertices.
+
+    Args:
+        vertices: Camera frame, metres. (V, 3)
+        normals: Unit normals on the side that is looked at. (V, 3)
+        colors: RGB in 0..1. (V, 3)
+        lighting: Lights in camera axes.
+        perspective: Whether the viewer is at the origin; otherwise infinitely far in front.
+
+    Returns:
+        RGB in 0..1. (V, 3)
+    """
+    if perspective:
+        to_viewer = -vertices / np.maximum(np.linalg.norm(vertices, axis=1, keepdims=True), 1e-9)
+    else:
+        to_viewer = np.array([[0.0, 0.0, -1.0]])
+    diffuse = np.full(len(vertices), lighting.ambient)
+    highlight = np.zeros(len(vertices))
+    for direction, strength in lighting.lights:
+        to_light = np.asarray(direction, dtype=np.float64)
+        to_light = to_light / np.linalg.norm(to_light)
+        diffuse += strength * np.maximum(normals @ to_light, 0)
+        half = to_viewer + to_light
+        half = half / np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-9)
+        facing = np.maximum((normals * half).sum(axis=1), 0)
+        highlight += lighting.specular * strength * facing**lighting.shininess
+    return np.clip(colors * diffuse[:, None] + highlight[:, None], 0, 1)
