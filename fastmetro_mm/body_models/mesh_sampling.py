@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixed up- and down-sampling between the levels of a body mesh.
+
+The official code multiplies every sample of a batch by a sparse matrix in a Python loop. The
+matrices have a special form: a row of D picks one vertex, a row of U blends at most three. Both
+therefore become gathers over the whole batch, with the same result.
+"""
+
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+
+from fastmetro_mm.body_models.assets import BodyAssets
+
+METHODS = ('gather', 'sparse')
+
+
+class MeshSampling(nn.Module):
+    """Maps vertices from one mesh level to another.
+
+    ``U`` is not translation invariant (its rows do not all sum to one), so network outputs must
+    be up-sampled as they are and moved afterwards, as the official code does.
+
+    Args:
+        assets: Body whose levels are used.
+        method: How U is applied. ``'gather'`` adds up to three picked and weighted vertices per
+            row; it exports and runs everywhere. ``'sparse'`` is one csr product over the folded
+            batch; its backward multiplies by the stored transpose. Equal up to rounding.
+
+    Raises:
+        ValueError: Unknown method, or a row of D that is not one-hot.
+    """
+
+    def __init__(self, assets: BodyAssets, method: str = 'gather') -> None:
+        super().__init__()
+        if method not in METHODS:
+            raise ValueError(f"unknown sampling method '{method}'; use {' or '.join(METHODS)}")
+        self.method = method
+        self.num_vertices = assets.num_vertices
+        for level, matrix in enumerate(assets.up):
+            if method == 'gather':
+                index, weight = _padded_rows(matrix)
+                self.register_buffer(f'up_index_{level}', index, persistent=False)
+                self.register_buffer(f'up_weight_{level}', weight, persistent=False)
+            else:
+                self._register_csr(f'up_{level}', matrix)
+                self._register_csr(f'up_transposed_{level}', matrix.T.tocsr())
+        for level, matrix in enumerate(assets.down):
+            self.register_buffer(f'down_index_{level}', _one_hot_index(matrix), persistent=False)
+
+    def up(self, x: Tensor, level_from: int = 1, level_to: int = 0) -> Tensor:
+        """Map coarse vertices to a finer level.
+
+        Args:
+            x: (B, n_from, C) values at ``level_from``.
+            level_from: Level of ``x`` (0 is the finest).
+            level_to: Wanted level, not above ``level_from``.
+
+        Returns:
+            (B, n_to, C).
+
+        Raises:
+            ValueError: Levels out of range or vertices of another level.
+        """
+        self._check(x, level_from, level_to, level_to <= level_from)
+        for level in range(level_from - 1, level_to - 1, -1):
+            x = self._gather_up(x, level) if self.method == 'gather' else self._sparse_up(x, level)
+        return x
+
+    def down(self, x: Tensor, level_from: int = 0, level_to: int = 1) -> Tensor:
+        """Map fine vertices to a coarser level (they are a subset of the fine ones).
+
+        Args:
+            x: (B, n_from, C) values at ``level_from``.
+            level_from: Level of ``x`` (0 is the finest).
+            level_to: Wanted level, not below ``level_from``.
+
+        Returns:
+            (B, n_to, C).
+
+        Raises:
+            ValueError: Levels out of range or vertices of another level.
+        """
+        self._check(x, level_from, level_to, level_to >= level_from)
+        for level in range(level_from, level_to):
+            x = x.index_select(1, getattr(self, f'down_index_{level}'))
+        return x
+
+    def _gather_up(self, x: Tensor, level: int) -> Tensor:
+        index = getattr(self, f'up_index_{level}')
+        weight = getattr(self, f'up_weight_{level}').to(x.dtype)
+        # Column by column: the (B, n, 3, C) intermediate of a single gather is never made.
+        result = x.index_select(1, index[0]) * weight[0]
+        for column in range(1, index.shape[0]):
+            result = result + x.index_select(1, index[column]) * weight[column]
+        return result
+
+    def _sparse_up(self, x: Tensor, level: int) -> Tensor:
+        batch, _, channels = x.shape
+        folded = x.transpose(0, 1).reshape(x.shape[1], batch * channels)
+        matrix = self._csr(f'up_{level}', x.dtype)
+        transposed = self._csr(f'up_transposed_{level}', x.dtype)
+        result = _SparseProduct.apply(matrix, transposed, folded)
+        return result.reshape(-1, batch, channels).transpose(0, 1)
+
+    def _register_csr(self, name: str, matrix: sparse.csr_matrix) -> None:
+        self.register_buffer(f'{name}_rows', torch.from_numpy(matrix.indptr).long(), False)
+        self.register_buffer(f'{name}_columns', torch.from_numpy(matrix.indices).long(), False)
+        self.register_buffer(f'{name}_values', torch.from_numpy(matrix.data).float(), False)
+        setattr(self, f'{name}_shape', matrix.shape)
+
+    def _csr(self, name: str, dtype: torch.dtype) -> Tensor:
+        # Kept as parts, not as a sparse buffer: those do not survive every module operation.
+        return torch.sparse_csr_tensor(
+            getattr(self, f'{name}_rows'),
+            getattr(self, f'{name}_columns'),
+            getattr(self, f'{name}_values').to(dtype),
+            size=getattr(self, f'{name}_shape'),
+            check_invariants=False,
+        )
+
+    def _check(self, x: Tensor, level_from: int, level_to: int, ordered: bool) -> None:
+        levels = len(self.num_vertices)
+        if not (0 <= level_from < levels and 0 <= level_to < levels and ordered):
+            raise ValueError(f'cannot map level {level_from} to {level_to} in this direction '
+                             f'(levels 0..{levels - 1}, 0 is the finest)')
+        if x.ndim != 3 or x.shape[1] != self.num_vertices[level_from]:
+            raise ValueError(f'expected (B, {self.num_vertices[level_from]}, C) vertices of level '
+                             f'{level_from}, found {tuple(x.shape)}')
+
+
+class _SparseProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, matrix: Tensor, transposed: Tensor, dense: Tensor) -> Tensor:
+        ctx.transposed = transposed
+        return matrix @ dense
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[None, None, Tensor]:
+        return None, None, ctx.transposed @ gradient
+
+
+def _padded_rows(matrix: sparse.csr_matrix) -> tuple[Tensor, Tensor]:
+    """Columns and weights of every row, padded with weight zero: (k, n), (k, n, 1)."""
+    counts = torch.from_numpy(matrix.indptr).long().diff()
+    rows = torch.repeat_interleave(torch.arange(len(counts)), counts)
+    starts = torch.from_numpy(matrix.indptr[:-1]).long()
+    places = torch.arange(matrix.nnz) - starts[rows]
+    width = max(int(counts.max()), 1)
+    index = torch.zeros(width, len(counts), dtype=torch.long)
+    weight = torch.zeros(width, len(counts), dtype=torch.float32)
+    index[places, rows] = torch.from_numpy(matrix.indices).long()
+    weight[places, rows] = torch.from_numpy(matrix.data).float()
+    return index, weight.unsqueeze(-1)
+
+
+def _one_hot_index(matrix: sparse.csr_matrix) -> Tensor:
+    counts = torch.from_numpy(matrix.indptr).long().diff()
+    if not bool((counts == 1).all()) or not bool((matrix.data == 1).all()):
+        raise ValueError('the down-sampling matrix does not pick exactly one vertex per row')
+    return torch.from_numpy(matrix.indices).long()
