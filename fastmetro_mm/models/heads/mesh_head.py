@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From tokens to camera, joints and a mesh, coarse to fine."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.model import BaseModule
+from mmengine.structures import InstanceData
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from ...body_models.assets import load_body_assets
+from ...body_models.build import load_model_arrays
+from ...body_models.joint_regression import JointRegressor
+from ...body_models.joint_sets import H36M17_TO_J14
+from ...body_models.mesh_sampling import MeshSampling
+from ...geometry.camera import crop_to_image, weak_perspective_project
+from ...structures import MeshDataSample, MeshPrediction, TokenFeatures
+from .targets import MeshTargets
+
+
+@MODELS.register_module()
+class FastMETROHead(BaseModule):
+    """Read camera, joints and vertices off the tokens, up-sample the mesh, and judge it.
+
+    One linear layer serves joint and vertex tokens alike. For a body, a learned linear map over
+    the vertex axis goes from the coarse to the middle mesh and the fixed matrix U0 on to the full
+    one; a hand has only the fixed matrix. Up-sampling works on the raw output: the rows of U do
+    not sum to one, so centring first would give another mesh.
+
+    Args:
+        body: Which mesh: ``dict(name='smpl', body_data_root=...)``.
+        in_channels: Width of the tokens.
+        criterion: Loss, e.g. ``dict(type='FastMETROLoss')``; needed for training only. It gets
+            ``body`` unless it names one itself.
+        joints_from: ``'mesh'``: predicted joints are regressed from the full mesh, as in the
+            official evaluation; ``'tokens'``: read from the joint tokens, which for hands works
+            without the MANO file.
+        init_cfg: See mmengine's ``BaseModule``.
+    """
+
+    def __init__(
+        self,
+        body: dict,
+        in_channels: int = 128,
+        criterion: dict | None = None,
+        joints_from: str = 'mesh',
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if joints_from not in ('mesh', 'tokens'):
+            raise ValueError(f"joints_from is {joints_from!r}, expected 'mesh' or 'tokens'")
+        self.body = dict(body)
+        self.joints_from = joints_from
+        assets = load_body_assets(**body)
+        self.is_hand = assets.is_hand
+        self.xyz_regressor = nn.Linear(in_channels, 3)
+        self.cam_predictor = nn.Linear(in_channels, 3)
+        if not self.is_hand:
+            full, mid, coarse = assets.num_vertices
+            self.coarse2intermediate_upsample = nn.Linear(coarse, mid)
+        self.sampling = MeshSampling(assets)
+        self.joint_regressor = None
+        self.criterion = None
+        if criterion is not None:
+            criterion = dict(criterion)
+            criterion.setdefault('body', self.body)
+            self.criterion = MODELS.build(criterion)
+
+    def forward(self, tokens: TokenFeatures) -> MeshPrediction:
+        """Read the prediction off the tokens.
+
+        Args:
+            tokens: Camera (B, C), joint (B, J, C) and coarse vertex tokens (B, V, C).
+
+        Returns:
+            Raw, uncentred prediction in metres.
+        """
+        coarse = self.xyz_regressor(tokens.vertices)  # (B, 431, 3)
+        mid = None
+        finest_known = coarse
+        if not self.is_hand:
+            mid = self.coarse2intermediate_upsample(coarse.transpose(1, 2)).transpose(1, 2)
+            finest_known = mid  # (B, 1723, 3)
+        return MeshPrediction(
+            camera=self.cam_predictor(tokens.camera),
+            joints=self.xyz_regressor(tokens.joints),
+            vertices_coarse=coarse,
+            vertices_mid=mid,
+            vertices=self.sampling.up(finest_known, 1, 0),
+        )
+
+    def loss(self, prediction: MeshPrediction, targets: MeshTargets) -> dict[str, Tensor]:
+        """Judge a prediction.
+
+        Args:
+            prediction: Raw prediction.
+            targets: Labels of the same batch.
+
+        Returns:
+            ``loss_mesh``, the weighted total, and every unweighted term for the log.
+
+        Raises:
+            ValueError: If the head was built without a criterion.
+        """
+        if self.criterion is None:
+            raise ValueError(
+                "FastMETROHead has no criterion: set model.head.criterion=dict(type='FastMETROLoss')"
+            )
+        terms = self.criterion(
+            pred_cam=prediction.camera,
+            pred_joints=prediction.joints,
+            pred_coarse=prediction.vertices_coarse,
+            pred_mid=prediction.vertices_mid,
+            pred_fine=prediction.vertices,
+            gt_vertices=targets.vertices,
+            joints_3d=targets.joints_3d,
+            joints_2d=targets.joints_2d,
+            has_3d=targets.has_3d,
+            has_smpl=targets.has_smpl,
+            has_2d=targets.has_2d,
+        )
+        total = terms.pop('total')
+        return {'loss_mesh': total, **{name: term.detach() for name, term in terms.items()}}
+
+    def predict(
+        self, prediction: MeshPrediction, data_samples: Sequence[MeshDataSample]
+    ) -> list[InstanceData]:
+        """Centre the mesh, regress its joints and project them into the image.
+
+        Args:
+            prediction: Raw prediction of a batch.
+            data_samples: Its samples; ``crop_to_image`` and ``input_size`` of their metainfo are
+                used.
+
+        Returns:
+            One ``InstanceData`` of numpy arrays a sample: ``vertices joints_3d camera keypoints
+            keypoint_scores`` (see :class:`MeshDataSample`).
+        """
+        vertices, joints = self.centre(prediction)
+        camera = prediction.camera.float()
+        on_crop = weak_perspective_project(joints, camera)  # (B, J, 2) in [-1, 1]
+
+        vertices, joints = vertices.cpu().numpy(), joints.cpu().numpy()
+        camera, on_crop = camera.cpu().numpy(), on_crop.cpu().numpy()
+        instances = []
+        for index, sample in enumerate(data_samples):
+            size = np.asarray(sample.metainfo['input_size'], dtype=np.float32)
+            pixels = (on_crop[index] + 1) * 0.5 * size
+            keypoints = crop_to_image(pixels, np.asarray(sample.metainfo['crop_to_image']))
+            instances.append(
+                InstanceData(
+                    vertices=vertices[index : index + 1],
+                    joints_3d=joints[index : index + 1],
+                    camera=camera[index : index + 1],
+                    keypoints=keypoints[None].astype(np.float32),
+                    keypoint_scores=np.ones((1, joints.shape[1]), dtype=np.float32),
+                )
+            )
+        return instances
+
+    def centre(self, prediction: MeshPrediction) -> tuple[Tensor, Tensor]:
+        """Put the origin at the pelvis (hands: wrist) and give the joints in that frame.
+
+        The pelvis is the one the H36M regressor finds in the full mesh, as in the official code.
+
+        Args:
+            prediction: Raw prediction.
+
+        Returns:
+            Vertices (B, V, 3) and joints (B, 14, 3); hands (B, 21, 3), metres.
+        """
+        vertices = prediction.vertices.float()
+        if self.is_hand and self.joints_from == 'tokens':
+            joints = prediction.joints.float()
+            return vertices - joints[:, :1], joints - joints[:, :1]
+        regressed = self._regressor(vertices.device)(vertices)
+        root = regressed[:, :1]
+        if self.is_hand:
+            return vertices - root, regressed - root
+        if self.joints_from == 'tokens':
+            joints = prediction.joints.float()
+            return vertices - root, joints - joints[:, 2:4].mean(dim=1, keepdim=True)
+        return vertices - root, regressed[:, H36M17_TO_J14] - root
+
+    def _regressor(self, device: torch.device) -> JointRegressor:
+        if self.joint_regressor is None:
+            assets = load_body_assets(**self.body)
+            if self.is_hand:
+                arrays = load_model_arrays(**self.body)
+                self.joint_regressor = JointRegressor(assets, 'hand21', model_arrays=arrays)
+            else:
+                self.joint_regressor = JointRegressor(assets, 'h36m17')
+        return self.joint_regressor.to(device)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SMPL parameters from the middle mesh (the optional regressor of the official code)."""
+
+from mmengine.model import BaseModule
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from ...body_models.assets import load_body_assets
+from ...geometry.rotation import project_to_rotation
+from ...structures import MeshPrediction
+from .targets import MeshTargets
+
+NUM_JOINTS = 24
+NUM_BETAS = 10
+
+
+class _Block(nn.Module):
+    """Linear layers with BatchNorm, kept under the name the released weights use."""
+
+    def __init__(self, *layers: nn.Module, residual: bool) -> None:
+        super().__init__()
+        self.fc_block = nn.Sequential(*layers)
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.residual:
+            return nn.functional.relu(x + self.fc_block(x))
+        return self.fc_block(x)
+
+
+@MODELS.register_module()
+class SMPLRegressorHead(BaseModule):
+    """Regress 24 rotations and 10 betas from the detached middle mesh.
+
+    One linear block, two residual blocks and a linear layer give 24 3x3 matrices; each becomes
+    ``R = U V^T`` of its singular value decomposition, multiplied by ``det(R)`` as in the official
+    code, which negates a reflection as a whole. All matrices of a batch are decomposed in one
+    call on their device, in float32.
+
+    Args:
+        body: Which mesh: ``dict(name='smpl', body_data_root=...)``.
+        hidden_dim: Width of the blocks.
+        criterion: Loss, e.g. ``dict(type='SMPLParamLoss')``; needed for training only.
+        init_cfg: See mmengine's ``BaseModule``.
+
+    Raises:
+        ValueError: If ``body`` is a hand; there is no such head for hands.
+    """
+
+    def __init__(
+        self,
+        body: dict,
+        hidden_dim: int = 1024,
+        criterion: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        assets = load_body_assets(**body)
+        if assets.is_hand:
+            raise ValueError(f'SMPLRegressorHead works on bodies, but body.name is {assets.name!r}')
+        self.num_vertices = assets.num_vertices[1]
+
+        def residual() -> nn.Module:
+            return _Block(
+                nn.Linear(hidden_dim, hidden_dim),
+                nn.BatchNorm1d(hidden_dim),
+                nn.ReLU(inplace=True),
+                nn.Linear(hidden_dim, hidden_dim),
+                nn.BatchNorm1d(hidden_dim),
+                residual=True,
+            )
+
+        first = _Block(
+            nn.Linear(self.num_vertices * 3, hidden_dim),
+            nn.BatchNorm1d(hidden_dim),
+            nn.ReLU(inplace=True),
+            residual=False,
+        )
+        last = nn.Linear(hidden_dim, NUM_JOINTS * 9 + NUM_BETAS)
+        self.regressor = nn.Sequential(first, residual(), residual(), last)
+        self.criterion = None
+        if criterion is not None:
+            criterion = dict(criterion)
+            criterion.setdefault('body', dict(body))
+            self.criterion = MODELS.build(criterion)
+
+    def forward(self, vertices_mid: Tensor) -> tuple[Tensor, Tensor]:
+        """Regress the parameters; no gradient flows back into the mesh.
+
+        Args:
+            vertices_mid: Raw middle mesh, metres. (B, 1723, 3)
+
+        Returns:
+            Rotation matrices (B, 24, 3, 3), 0 is the global orientation, and betas (B, 10).
+        """
+        out = self.regressor(vertices_mid.detach().flatten(1))
+        matrices, betas = out.split((NUM_JOINTS * 9, NUM_BETAS), dim=1)
+        rotmat = project_to_rotation(matrices.float().unflatten(1, (NUM_JOINTS, 3, 3)))
+        return rotmat, betas
+
+    def loss(
+        self, prediction: MeshPrediction, targets: MeshTargets, body_model: nn.Module
+    ) -> dict[str, Tensor]:
+        """Judge the parameters and the mesh they give.
+
+        Args:
+            prediction: Prediction with ``rotmat`` and ``betas``.
+            targets: Labels of the same batch.
+            body_model: Layer that poses the mesh.
+
+        Returns:
+            ``loss_smpl``, the weighted total, and every unweighted term for the log.
+
+        Raises:
+            ValueError: If the head was built without a criterion.
+        """
+        if self.criterion is None:
+            raise ValueError(
+                'SMPLRegressorHead has no criterion: set '
+                "model.smpl_head.criterion=dict(type='SMPLParamLoss')"
+            )
+        posed = body_model(prediction.rotmat, prediction.betas.float())
+        terms = self.criterion(
+            pred_rotmat=prediction.rotmat,
+            pred_betas=prediction.betas,
+            pred_vertices=posed.vertices,
+            pred_cam=prediction.camera,
+            gt_pose=targets.pose,
+            gt_betas=targets.betas,
+            gt_vertices=targets.vertices,
+            joints_3d=targets.joints_3d,
+            joints_2d=targets.joints_2d,
+            has_smpl=targets.has_smpl,
+            has_3d=targets.has_3d,
+            has_2d=targets.has_2d,
+        )
+        total = terms.pop('total')
+        return {'loss_smpl': total, **{name: term.detach() for name, term in terms.items()}}

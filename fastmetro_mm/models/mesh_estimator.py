@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The estimator: image crop in, mesh out."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.logging import print_log
+from mmpose.models.pose_estimators import BasePoseEstimator
+from mmpose.registry import MODELS
+from torch import Tensor
+
+from ..structures import MeshDataSample, MeshPrediction
+from .heads.targets import TargetBuilder
+from .official_checkpoint import convert_while_loading
+
+
+@MODELS.register_module()
+class TopdownMeshEstimator(BasePoseEstimator):
+    """Backbone, transformer neck and mesh head, with an optional SMPL parameter head.
+
+    Released FastMETRO weights are recognised and renamed while they are loaded.
+
+    Args:
+        backbone: Any mmpose backbone.
+        neck: Usually ``FastMETRONeck``.
+        head: Usually ``FastMETROHead``.
+        body: Which mesh, given once for neck and heads: ``dict(name='smpl',
+            body_data_root='data/body_models')``. The environment variable
+            ``FASTMETRO_BODY_DATA`` overrides the folder.
+        smpl_head: ``SMPLRegressorHead``, or None.
+        freeze_mesh: Train the SMPL head alone: backbone, neck and mesh head neither get gradients
+            nor change their BatchNorm statistics, and run without dropout.
+        mesh_loss_weight: Factor of the mesh loss beside the SMPL loss. The official Human3.6M
+            stage of the SMPL head uses 1e-8 instead of freezing.
+        train_cfg: Unused; mmpose's inference functions set it.
+        test_cfg: Unused by the official evaluation.
+        data_preprocessor: ``PoseDataPreprocessor`` with ImageNet mean and deviation, RGB.
+        init_cfg: See mmengine's ``BaseModule``.
+        metainfo: See mmpose's ``BasePoseEstimator``.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict,
+        head: dict,
+        body: dict,
+        smpl_head: dict | None = None,
+        freeze_mesh: bool = False,
+        mesh_loss_weight: float = 1.0,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+        metainfo: dict | None = None,
+    ) -> None:
+        body = dict(body)
+        super().__init__(
+            backbone=backbone,
+            neck={'body': body, **neck},
+            head={'body': body, **head},
+            train_cfg=train_cfg,
+            test_cfg=test_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+            metainfo=metainfo,
+        )
+        self.smpl_head = None if smpl_head is None else MODELS.build({'body': body, **smpl_head})
+        self.target_builder = TargetBuilder(body)
+        self.mesh_loss_weight = mesh_loss_weight
+        self.freeze_mesh = freeze_mesh
+        if freeze_mesh:
+            if self.smpl_head is None:
+                raise ValueError('freeze_mesh=True needs an smpl_head: nothing else would be trained')
+            for part in (self.backbone, self.neck, self.head):
+                part.requires_grad_(False)
+        self._register_load_state_dict_pre_hook(convert_while_loading, with_module=True)
+
+    def init_weights(self) -> None:
+        """Initialise, and fail now rather than after the first batch if a body file is missing."""
+        self.target_builder.require_body_model()
+        super().init_weights()
+
+    def train(self, mode: bool = True) -> 'TopdownMeshEstimator':
+        """Switch modes; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        if self.freeze_mesh:
+            for part in (self.backbone, self.neck, self.head):
+                part.eval()
+        return self
+
+    def _forward(
+        self, inputs: Tensor, data_samples: Sequence[MeshDataSample] | None = None
+    ) -> MeshPrediction:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_mesh):
+            prediction = self.head(self.extract_feat(inputs))
+        if self.smpl_head is not None:
+            prediction.rotmat, prediction.betas = self.smpl_head(prediction.vertices_mid)
+        return prediction
+
+    def loss(self, inputs: Tensor, data_samples: Sequence[MeshDataSample]) -> dict[str, Tensor]:
+        """Losses of a batch.
+
+        Args:
+            inputs: Normalised RGB crops. (B, 3, 224, 224)
+            data_samples: Samples with ``gt_instance_labels``.
+
+        Returns:
+            ``loss_mesh`` (and ``loss_smpl``), weighted, and the unweighted terms for the log.
+        """
+        prediction = self._forward(inputs)
+        targets = self.target_builder(data_samples, inputs.device)
+        losses = {}
+        if not self.freeze_mesh:
+            losses.update(self.head.loss(prediction, targets))
+            losses['loss_mesh'] = self.mesh_loss_weight * losses['loss_mesh']
+        if self.smpl_head is not None:
+            body_model = self.target_builder.require_body_model()
+            losses.update(self.smpl_head.loss(prediction, targets, body_model))
+        return losses
+
+    def predict(
+        self, inputs: Tensor, data_samples: Sequence[MeshDataSample]
+    ) -> list[MeshDataSample]:
+        """Meshes of a batch.
+
+        Args:
+            inputs: Normalised RGB crops. (B, 3, 224, 224)
+            data_samples: Their samples.
+
+        Returns:
+            The same samples with ``pred_instances``.
+        """
+        prediction = self._forward(inputs)
+        instances = self.head.predict(prediction, data_samples)
+        if self.smpl_head is not None:
+            self._add_smpl(prediction, instances)
+        for sample, instance in zip(data_samples, instances, strict=True):
+            boxes = sample.gt_instances
+            instance.bboxes = boxes.bboxes
+            instance.bbox_scores = boxes.bbox_scores
+            instance.keypoints_visible = instance.keypoint_scores
+            sample.pred_instances = instance
+        return list(data_samples)
+
+    def _add_smpl(self, prediction: MeshPrediction, instances: list) -> None:
+        rotmat, betas = prediction.rotmat.float(), prediction.betas.float()
+        fields = {'global_orient': rotmat[:, 0], 'body_pose': rotmat[:, 1:], 'betas': betas}
+        try:
+            model = self.target_builder.require_body_model().to(rotmat.device)
+        except FileNotFoundError as error:
+            # The parameters are useful without the licensed file; only the posed mesh is left out.
+            if not getattr(self, '_said_no_smpl_file', False):
+                print_log(f'SMPL parameters come without a posed mesh: {error}', 'current')
+                self._said_no_smpl_file = True
+        else:
+            posed = MeshPrediction(
+                camera=prediction.camera,
+                joints=prediction.joints,
+                vertices_coarse=prediction.vertices_coarse,
+                vertices=model(rotmat, betas).vertices,
+            )
+            fields['smpl_vertices'], fields['smpl_joints_3d'] = self.head.centre(posed)
+        fields = {name: value.cpu().numpy() for name, value in fields.items()}
+        for index, instance in enumerate(instances):
+            for name, value in fields.items():
+                instance.set_field(value[index : index + 1], name)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two encoder-decoder transformers of FastMETRO (Cho et al., ECCV 2022)."""
+
+import numpy as np
+import torch
+from mmengine.model import BaseModule
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from ...body_models.assets import load_body_assets
+from ...structures import TokenFeatures
+from ..layers.position_encoding import sine_position_encoding
+from ..layers.transformer import Transformer
+
+
+@MODELS.register_module()
+class FastMETRONeck(BaseModule):
+    """Turn an image feature map into one camera token, joint tokens and coarse vertex tokens.
+
+    A 1x1 convolution and the first transformer work at the first width, three linear layers
+    reduce camera, image and joint-vertex tokens to the second width, and a second transformer
+    finishes there. In evaluation the self-attention of the very first decoder layer is computed
+    once and kept: it sees learned tokens only, the same for every image.
+
+    Args:
+        body: Which mesh: ``dict(name='smpl', body_data_root=...)``; gives the number of coarse
+            vertices and their neighbours.
+        in_channels: Channels of the feature map.
+        num_joints: Joint tokens: 14 for bodies, 21 for hands.
+        embed_dims: Widths of the two transformers.
+        feedforward_dims: Hidden widths of their feed-forward nets.
+        num_layers: Layers of every encoder and decoder: 1 is FastMETRO-S, 2 -M, 3 -L.
+        num_heads: Attention heads.
+        dropout: Dropout of both transformers.
+        feature_size: (height, width) of the expected feature map. Another size works too; its
+            position encoding is then computed when it first comes.
+        init_cfg: See mmengine's ``BaseModule``.
+    """
+
+    def __init__(
+        self,
+        body: dict,
+        in_channels: int = 2048,
+        num_joints: int = 14,
+        embed_dims: tuple[int, int] = (512, 128),
+        feedforward_dims: tuple[int, int] = (2048, 512),
+        num_layers: int = 3,
+        num_heads: int = 8,
+        dropout: float = 0.1,
+        feature_size: tuple[int, int] = (7, 7),
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        assets = load_body_assets(**body)
+        self.num_joints = num_joints
+        self.num_vertices = assets.num_vertices[-1]
+        self.embed_dims = tuple(embed_dims)
+        wide, narrow = self.embed_dims
+
+        self.conv_1x1 = nn.Conv2d(in_channels, wide, kernel_size=1)
+        self.cam_token_embed = nn.Embedding(1, wide)
+        self.joint_token_embed = nn.Embedding(num_joints, wide)
+        self.vertex_token_embed = nn.Embedding(self.num_vertices, wide)
+        self.transformer_1 = Transformer(wide, num_heads, feedforward_dims[0], dropout, num_layers)
+        self.dim_reduce_enc_cam = nn.Linear(wide, narrow)
+        self.dim_reduce_enc_img = nn.Linear(wide, narrow)
+        self.dim_reduce_dec = nn.Linear(wide, narrow)
+        self.transformer_2 = Transformer(
+            narrow, num_heads, feedforward_dims[1], dropout, num_layers
+        )
+
+        mask = _attention_mask(assets.adjacency[-1], num_joints)
+        self.register_buffer('attention_mask', mask, persistent=False)
+        self.register_buffer('position_1', torch.empty(0), persistent=False)
+        self.register_buffer('position_2', torch.empty(0), persistent=False)
+        self._set_grid(*feature_size)
+        self._first_attention: tuple[tuple, Tensor] | None = None
+
+    def forward(self, feats: Tensor | tuple[Tensor, ...]) -> TokenFeatures:
+        """Run both transformers.
+
+        Args:
+            feats: Feature map, or a tuple whose last entry is used. (B, in_channels, H, W)
+
+        Returns:
+            Tokens of the second width.
+
+        Raises:
+            ValueError: If the map has other than ``in_channels`` channels.
+        """
+        x = feats[-1] if isinstance(feats, (tuple, list)) else feats
+        if x.shape[1] != self.conv_1x1.in_channels:
+            raise ValueError(
+                f'FastMETRONeck expects a feature map of {self.conv_1x1.in_channels} channels but '
+                f'got {tuple(x.shape)}: set neck.in_channels to what the backbone returns last'
+            )
+        if tuple(x.shape[2:]) != self._grid:
+            self._set_grid(*x.shape[2:])
+        batch = x.shape[0]
+
+        image = self.conv_1x1(x).flatten(2).transpose(1, 2)  # (B, HW, 512)
+        camera = self.cam_token_embed.weight.expand(batch, 1, -1)  # (B, 1, 512)
+        tokens = torch.cat((self.joint_token_embed.weight, self.vertex_token_embed.weight))
+        tokens = tokens.expand(batch, -1, -1)  # (B, J + V, 512)
+
+        camera, image, tokens = self._run(
+            self.transformer_1, camera, image, tokens, self.position_1, self._attend_once(batch)
+        )
+        camera = self.dim_reduce_enc_cam(camera)  # (B, 1, 128)
+        image = self.dim_reduce_enc_img(image)  # (B, HW, 128)
+        tokens = self.dim_reduce_dec(tokens)  # (B, J + V, 128)
+        camera, _, tokens = self._run(
+            self.transformer_2, camera, image, tokens, self.position_2, None
+        )
+        return TokenFeatures(
+            camera=camera[:, 0],
+            joints=tokens[:, : self.num_joints],
+            vertices=tokens[:, self.num_joints :],
+        )
+
+    def _run(
+        self,
+        transformer: Transformer,
+        camera: Tensor,
+        image: Tensor,
+        tokens: Tensor,
+        position: Tensor,
+        first_self_attention: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        encoded = transformer.encoder(torch.cat((camera, image), dim=1), position)
+        camera, image = encoded[:, :1], encoded[:, 1:]
+        tokens = transformer.decoder(
+            tokens, image, position[1:], self.attention_mask, first_self_attention
+        )
+        return camera, image, tokens
+
+    def _attend_once(self, batch: int) -> Tensor | None:
+        """First self-attention of the first decoder for one sample, repeated; None in training.
+
+        Exact, because there is no dropout in evaluation. Kept only without gradients; dropped by
+        ``train()``/``eval()``, by loading weights and by moving the module.
+        """
+        if self.training:
+            return None
+        device_type = self.attention_mask.device.type
+        key = (torch.is_autocast_enabled(device_type), torch.get_autocast_dtype(device_type))
+        keep = not torch.is_grad_enabled()
+        if keep and self._first_attention is not None and self._first_attention[0] == key:
+            return self._first_attention[1].expand(batch, -1, -1)
+        tokens = torch.cat((self.joint_token_embed.weight, self.vertex_token_embed.weight))
+        layer = self.transformer_1.decoder.layers[0]
+        attended = layer.attend_self(tokens[None], self.attention_mask)  # (1, J + V, 512)
+        if keep and not torch.is_inference_mode_enabled():
+            self._first_attention = (key, attended)
+        return attended.expand(batch, -1, -1)
+
+    def _set_grid(self, height: int, width: int) -> None:
+        device = self.attention_mask.device
+        for name, dim in zip(('position_1', 'position_2'), self.embed_dims, strict=True):
+            grid = sine_position_encoding(height, width, dim)
+            camera = grid.new_zeros(1, dim)  # the camera token has no place in the image
+            setattr(self, name, torch.cat((camera, grid)).to(device))
+        self._grid = (height, width)
+
+    def train(self, mode: bool = True) -> 'FastMETRONeck':
+        """Switch between training and evaluation; forgets what was kept of the tokens."""
+        self._first_attention = None
+        return super().train(mode)
+
+    def _apply(self, fn, recurse: bool = True):  # noqa: ANN001, ANN202 - signature of nn.Module
+        self._first_attention = None
+        return super()._apply(fn, recurse)
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        self._first_attention = None
+        super()._load_from_state_dict(*args, **kwargs)
+
+
+def _attention_mask(adjacency, num_joints: int) -> Tensor:  # noqa: ANN001 - scipy csr matrix
+    """True where a token may look: joints see all; a vertex sees joints, itself, its neighbours."""
+    num_vertices = adjacency.shape[0]
+    allowed = np.ones((num_joints + num_vertices,) * 2, dtype=bool)
+    allowed[num_joints:, num_joints:] = adjacency.toarray().astype(bool)
+    allowed[num_joints:, num_joints:] |= np.eye(num_vertices, dtype=bool)
+    return torch.from_numpy(allowed)
