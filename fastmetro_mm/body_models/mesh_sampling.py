@@ -3,7 +3,10 @@
 
 The official code multiplies every sample of a batch by a sparse matrix in a Python loop. The
 matrices have a special form: a row of D picks one vertex, a row of U blends at most three. Both
-therefore become gathers over the whole batch, with the same result.
+therefore become one gather or one sparse product over the whole batch, with the same result.
+
+Measured for U of SMPL (1723 -> 6890), batch 16, one CPU core, forward + backward: gather
+1.5 + 2.6 ms, sparse 0.5 + 0.4 ms; for MANO (195 -> 778): 0.16 + 0.31 ms and 0.06 + 0.05 ms.
 """
 
 import torch
@@ -12,7 +15,7 @@ from torch import Tensor, nn
 
 from fastmetro_mm.body_models.assets import BodyAssets
 
-METHODS = ('gather', 'sparse')
+METHODS = ('auto', 'gather', 'sparse')
 
 
 class MeshSampling(nn.Module):
@@ -24,25 +27,27 @@ class MeshSampling(nn.Module):
     Args:
         assets: Body whose levels are used.
         method: How U is applied. ``'gather'`` adds up to three picked and weighted vertices per
-            row; it exports and runs everywhere. ``'sparse'`` is one csr product over the folded
-            batch; its backward multiplies by the stored transpose. Equal up to rounding.
+            row; it exports and runs on every device. ``'sparse'`` is one csr product over the
+            folded batch; its backward multiplies by the stored transpose. ``'auto'`` is sparse
+            on the CPU, where it is measured to be faster, and gather on other devices and
+            while a graph is exported or compiled. All are equal up to rounding.
 
     Raises:
         ValueError: Unknown method, or a row of D that is not one-hot.
     """
 
-    def __init__(self, assets: BodyAssets, method: str = 'gather') -> None:
+    def __init__(self, assets: BodyAssets, method: str = 'auto') -> None:
         super().__init__()
         if method not in METHODS:
             raise ValueError(f"unknown sampling method '{method}'; use {' or '.join(METHODS)}")
         self.method = method
         self.num_vertices = assets.num_vertices
         for level, matrix in enumerate(assets.up):
-            if method == 'gather':
+            if method != 'sparse':
                 index, weight = _padded_rows(matrix)
                 self.register_buffer(f'up_index_{level}', index, persistent=False)
                 self.register_buffer(f'up_weight_{level}', weight, persistent=False)
-            else:
+            if method != 'gather':
                 self._register_csr(f'up_{level}', matrix)
                 self._register_csr(f'up_transposed_{level}', matrix.T.tocsr())
         for level, matrix in enumerate(assets.down):
@@ -57,14 +62,18 @@ class MeshSampling(nn.Module):
             level_to: Wanted level, not above ``level_from``.
 
         Returns:
-            (B, n_to, C).
+            (B, n_to, C); half precision is computed and returned in float32, which keeps
+            vertices exact to less than a millimetre under autocast.
 
         Raises:
             ValueError: Levels out of range or vertices of another level.
         """
         self._check(x, level_from, level_to, level_to <= level_from)
+        if x.dtype in (torch.float16, torch.bfloat16):
+            x = x.float()
+        step = self._sparse_up if self._use_sparse(x) else self._gather_up
         for level in range(level_from - 1, level_to - 1, -1):
-            x = self._gather_up(x, level) if self.method == 'gather' else self._sparse_up(x, level)
+            x = step(x, level)
         return x
 
     def down(self, x: Tensor, level_from: int = 0, level_to: int = 1) -> Tensor:
@@ -85,6 +94,11 @@ class MeshSampling(nn.Module):
         for level in range(level_from, level_to):
             x = x.index_select(1, getattr(self, f'down_index_{level}'))
         return x
+
+    def _use_sparse(self, x: Tensor) -> bool:
+        if self.method != 'auto':
+            return self.method == 'sparse'
+        return x.device.type == 'cpu' and not torch.compiler.is_compiling()
 
     def _gather_up(self, x: Tensor, level: int) -> Tensor:
         index = getattr(self, f'up_index_{level}')
@@ -133,11 +147,18 @@ class _SparseProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx, matrix: Tensor, transposed: Tensor, dense: Tensor) -> Tensor:
         ctx.transposed = transposed
-        return matrix @ dense
+        return _full_precision_product(matrix, dense)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, ctx.transposed @ gradient
+        return None, None, _full_precision_product(ctx.transposed, gradient)
+
+
+def _full_precision_product(matrix: Tensor, dense: Tensor) -> Tensor:
+    # There is no half-precision csr product, and backward may run under autocast as well.
+    with torch.autocast(device_type=dense.device.type, enabled=False):
+        return matrix @ dense.contiguous()
 
 
 def _padded_rows(matrix: sparse.csr_matrix) -> tuple[Tensor, Tensor]:

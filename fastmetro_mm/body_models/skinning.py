@@ -61,18 +61,21 @@ class SkinnedBodyModel(nn.Module):
         # Files with pose blend shapes of zero (the open body) skip them; the sum is the same.
         self.has_posedirs = bool(posedirs.any())
 
-        directions = shapedirs.reshape(-1, self.num_betas).T
+        # Coordinates are kept (3, V), the long axis last, so that skinning is one product and
+        # a few vectorised sums; the layout of the result is (B, V, 3) all the same.
+        directions = shapedirs.transpose(2, 1, 0).reshape(self.num_betas, -1)
         if self.has_posedirs:
-            directions = np.concatenate([directions, posedirs.reshape(-1, posedirs.shape[2]).T])
+            bends = posedirs.transpose(2, 1, 0).reshape(posedirs.shape[2], -1)
+            directions = np.concatenate([directions, bends])
         # Joints are linear in betas: regress template and directions once, in double precision.
         constants = dict(
-            v_template=template.reshape(1, -1),
+            v_template=template.T.reshape(1, -1),
             directions=directions,
             joint_template=(regressor @ template).reshape(1, -1),
             joint_directions=np.einsum('jv,vcb->bjc', regressor, shapedirs).reshape(
                 self.num_betas, -1
             ),
-            weights=np.asarray(arrays['weights'], np.float64),
+            weights=np.asarray(arrays['weights'], np.float64).T,
         )
         for name, value in constants.items():
             tensor = torch.tensor(np.ascontiguousarray(value), dtype=dtype)
@@ -142,10 +145,14 @@ class SkinnedBodyModel(nn.Module):
             turned, joints = self._chain(rotations, rest)
             # Transforms act on rest-pose coordinates: remove the rest position of the joint.
             offsets = joints - (turned @ rest.unsqueeze(-1)).squeeze(-1)
-            transforms = torch.cat([turned, offsets.unsqueeze(-1)], dim=-1).flatten(2)
-            blended = torch.matmul(self.weights, transforms).unflatten(2, (3, 4))
-            points = posed.unflatten(1, (self.num_vertices, 1, 3))
-            vertices = (blended[..., :3] * points).sum(dim=-1) + blended[..., 3]
+            transforms = torch.cat([turned, offsets.unsqueeze(-1)], dim=-1)
+            rows = transforms.permute(0, 2, 3, 1).flatten(0, 2)
+            blended = (rows @ self.weights).unflatten(0, (-1, 3, 4))
+            x, y, z = posed.unflatten(1, (3, 1, self.num_vertices)).unbind(dim=1)
+            placed = torch.addcmul(blended[:, :, 3], blended[:, :, 0], x)
+            placed = torch.addcmul(placed, blended[:, :, 1], y)
+            placed = torch.addcmul(placed, blended[:, :, 2], z)
+            vertices = placed.transpose(1, 2).contiguous()
             if transl is not None:
                 shift = transl.to(dtype).unsqueeze(1)
                 vertices, joints = vertices + shift, joints + shift
