@@ -13,8 +13,6 @@ from fastmetro_mm.body_models.assets import load_body_assets
 from fastmetro_mm.body_models.joint_sets import H36M17_TO_J14, J24_TO_J14
 from fastmetro_mm.body_models.mesh_sampling import MeshSampling
 
-HIPS = (2, 3)  # R_Hip and L_Hip of J14
-
 
 def resolve_assets(body: Any, default: str) -> Any:
     """Find the mesh data of a body.

@@ -6,6 +6,7 @@ Source of the terms: I2L-MeshNet, in the form used by the official FastMETRO tra
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from mmpose.registry import MODELS
 from torch import Tensor, nn
@@ -15,9 +16,10 @@ from .masked_mean import blank_unlabelled, label_mask, masked_mean
 from .vertex_loss import check_same_mesh
 
 
-def index_table(rows: Tensor, width: int, name: str) -> Tensor:
+def index_table(rows: Tensor | np.ndarray, width: int, name: str) -> Tensor:
     """Check an edge or face list and return it as contiguous int64 (N, width)."""
-    rows = torch.as_tensor(rows)
+    # numpy tables are copied: cached ones may be read-only
+    rows = rows if isinstance(rows, Tensor) else torch.tensor(rows)
     if rows.dim() != 2 or rows.shape[1] != width or rows.shape[0] == 0:
         raise ValueError(f'{name}: expected an index table of shape (N, {width}), '
                          f'got {tuple(rows.shape)}')
@@ -54,7 +56,7 @@ class EdgeLengthLoss(nn.Module):
             entries included; the official hand loss passes the three sides of every face.
     """
 
-    def __init__(self, edges: Tensor) -> None:
+    def __init__(self, edges: Tensor | np.ndarray) -> None:
         super().__init__()
         self.register_buffer('edges', index_table(edges, 2, 'edges'), persistent=False)
 
@@ -87,7 +89,7 @@ class EdgeSelfLoss(nn.Module):
         edges: (E, 2) vertex indices.
     """
 
-    def __init__(self, edges: Tensor) -> None:
+    def __init__(self, edges: Tensor | np.ndarray) -> None:
         super().__init__()
         self.register_buffer('edges', index_table(edges, 2, 'edges'), persistent=False)
 
@@ -115,7 +117,7 @@ class FaceNormalLoss(nn.Module):
         faces: (F, 3) vertex indices.
     """
 
-    def __init__(self, faces: Tensor) -> None:
+    def __init__(self, faces: Tensor | np.ndarray) -> None:
         super().__init__()
         self.register_buffer('faces', index_table(faces, 3, 'faces'), persistent=False)
 

@@ -8,9 +8,10 @@ from typing import Any
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from fastmetro_mm.body_models.joint_sets import J14_HIPS
 from fastmetro_mm.geometry.camera import weak_perspective_project
 
-from .body_geometry import HIPS, BodyGeometry, check_mesh_size, resolve_assets
+from .body_geometry import BodyGeometry, check_mesh_size, resolve_assets
 from .edge_normal_loss import EdgeLengthLoss, EdgeSelfLoss, FaceNormalLoss
 from .joint_loss import MeshJoint2DLoss, MeshJoint3DLoss, centre_on
 from .precision import autocast_disabled, cast_all
@@ -54,7 +55,7 @@ class FastMETROLoss(nn.Module):
         super().__init__()
         assets = resolve_assets(body, default='smpl')
         self.geometry = BodyGeometry(assets)
-        self.joints_3d = MeshJoint3DLoss(root=HIPS)
+        self.joints_3d = MeshJoint3DLoss(root=J14_HIPS)
         self.joints_2d = MeshJoint2DLoss()
         self.vertices = MeshVertexLoss()
         self.edge_gt = EdgeLengthLoss(assets.loss_edges)
@@ -126,7 +127,7 @@ class FastMETROLoss(nn.Module):
             pred_fine, pred_mid = pred_fine - pelvis, pred_mid - pelvis
             pred_coarse, mesh_joints = pred_coarse - pelvis, mesh_joints - pelvis
             # projected as they are centred here: tokens on the hips, mesh joints on the pelvis
-            token_joints = centre_on(pred_joints, HIPS)
+            token_joints = centre_on(pred_joints, J14_HIPS)
             terms = dict(
                 j3d_token=self.joints_3d(token_joints, joints_3d, has_3d),
                 j3d_mesh=self.joints_3d(mesh_joints, joints_3d, has_3d),

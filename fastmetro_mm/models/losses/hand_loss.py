@@ -9,6 +9,7 @@ import torch
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from fastmetro_mm.body_models.joint_sets import HAND21, HAND21_WRIST
 from fastmetro_mm.body_models.mesh_sampling import MeshSampling
 from fastmetro_mm.geometry.camera import weak_perspective_project
 
@@ -18,8 +19,8 @@ from .joint_loss import MeshJoint2DLoss, MeshJoint3DLoss, centre_on
 from .precision import autocast_disabled, cast_all
 from .vertex_loss import MeshVertexLoss
 
-WRIST = (0,)
-NUM_JOINTS = 21
+WRIST = (HAND21_WRIST,)
+NUM_JOINTS = len(HAND21)
 
 
 def check_joints(joints: Tensor, name: str) -> None:

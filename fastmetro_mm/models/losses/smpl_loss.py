@@ -8,11 +8,11 @@ from typing import Any
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from fastmetro_mm.body_models.joint_sets import SMPL24
+from fastmetro_mm.body_models.joint_sets import J14_HIPS, SMPL24
 from fastmetro_mm.geometry.camera import weak_perspective_project
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
 
-from .body_geometry import HIPS, BodyGeometry, check_mesh_size, resolve_assets
+from .body_geometry import BodyGeometry, check_mesh_size, resolve_assets
 from .joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
 from .masked_mean import blank_unlabelled, label_mask, masked_mean
 from .precision import autocast_disabled, cast_all
@@ -46,7 +46,7 @@ class SMPLParamLoss(nn.Module):
                  scale_others: float = 1.0) -> None:
         super().__init__()
         self.geometry = BodyGeometry(resolve_assets(body, default='smpl'))
-        self.joints_3d = MeshJoint3DLoss(root=HIPS)
+        self.joints_3d = MeshJoint3DLoss(root=J14_HIPS)
         self.joints_2d = MeshJoint2DLoss()
         self.vertices = MeshVertexLoss()
         self.scale_others = scale_others
