@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Sets up the environment (tools/setup.sh) and runs the tests: bash tools/run_tests.sh [pytest args]
+# FASTMETRO_SETUP_ARGS: options for tools/setup.sh. FASTMETRO_TEST_JOBS: processes (default: cores,
+# at most 4). FASTMETRO_SHARED: folder with golden numbers and sample data (default: ../shared).
+set -euo pipefail
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$repo"
+start=$SECONDS
+read -r -a setup_args <<<"${FASTMETRO_SETUP_ARGS:-}"
+bash tools/setup.sh ${setup_args[@]+"${setup_args[@]}"}
+setup_time=$((SECONDS - start))
+
+# the environment that setup.sh used
+python=$repo/.venv/bin/python
+for ((i = 0; i < ${#setup_args[@]}; i++)); do
+    case ${setup_args[$i]} in
+        --active) python=$(command -v python || command -v python3) ;;
+        --venv) python=${setup_args[$((i + 1))]}/bin/python ;;
+    esac
+done
+
+# one thread a process: the tests are many small operations, and processes share the cores
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+cores=$(nproc 2>/dev/null || echo 1)
+jobs=${FASTMETRO_TEST_JOBS:-$((cores < 4 ? cores : 4))}
+parallel=()
+# whole files go to one process, so that module fixtures are made once
+if [ "$jobs" -gt 1 ] && "$python" -c 'import xdist' 2>/dev/null; then
+    parallel=(-n "$jobs" --dist loadfile)
+fi
+
+start=$SECONDS code=0
+"$python" -m pytest -ra --durations=15 ${parallel[@]+"${parallel[@]}"} "$@" || code=$?
+result=$([ $code = 0 ] && echo passed || echo FAILED)
+echo "tests: $result (exit code $code); set-up $setup_time s, tests $((SECONDS - start)) s, $jobs processes"
+exit $code
