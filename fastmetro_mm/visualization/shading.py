@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vertex normals and the colours that light gives to vertices."""
+"""Vertex normals and the colours that light gives to them; shared by all renderers."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
-from fastmetro_mm.visualization.mesh_renderer import Lighting
+from fastmetro_mm.visualization.mesh_renderer import NEAR, Lighting, RenderMesh
+from fastmetro_mm.visualization.triangle_soup import TriangleSoup, clip_near
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -64,3 +67,37 @@ def shade_vertices(
         facing = np.maximum((normals * half).sum(axis=1), 0)
         highlight += lighting.specular * strength * facing**lighting.shininess
     return np.clip(colors * diffuse[:, None] + highlight[:, None], 0, 1)
+
+
+def shade_meshes(
+    meshes: Sequence[RenderMesh], lighting: Lighting, perspective: bool
+) -> TriangleSoup:
+    """Lit triangles of a scene, ready to be rasterised without any further light.
+
+    Each triangle takes its corner colours from the side that faces the viewer, so open meshes (a
+    hand cut at the wrist) look right from inside too.
+
+    Args:
+        meshes: Meshes in the camera frame, possibly none.
+        lighting: Lights in camera axes.
+        perspective: Whether the viewer is at the origin; triangles are then cut at :data:`NEAR`.
+
+    Returns:
+        Triangles; those of an earlier mesh come first.
+    """
+    parts = []
+    for number, mesh in enumerate(meshes):
+        if not len(mesh.faces):
+            continue
+        normals = vertex_normals(mesh.vertices, mesh.faces)
+        front, back = (
+            shade_vertices(mesh.vertices, side * normals, mesh.vertex_colors, lighting, perspective)
+            for side in (1, -1)
+        )
+        corners = mesh.vertices[mesh.faces]  # (F, 3, 3)
+        face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        away = (face_normals * corners[:, 0]).sum(1) if perspective else face_normals[:, 2]
+        colors = np.where(away[:, None, None] > 0, back[mesh.faces], front[mesh.faces])
+        parts.append(TriangleSoup(corners, colors, np.full(len(corners), number)))
+    soup = TriangleSoup.concatenate(parts)
+    return clip_near(soup, NEAR) if perspective else soup

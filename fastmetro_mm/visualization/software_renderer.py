@@ -14,15 +14,14 @@ import numpy as np
 
 from fastmetro_mm.geometry.camera import PerspectiveCamera
 from fastmetro_mm.visualization.mesh_renderer import (
-    NEAR,
     Camera,
     Lighting,
     RenderMesh,
     RenderResult,
     prepare_background,
 )
-from fastmetro_mm.visualization.shading import shade_vertices, vertex_normals
-from fastmetro_mm.visualization.triangle_soup import TriangleSoup, clip_near
+from fastmetro_mm.visualization.shading import shade_meshes
+from fastmetro_mm.visualization.triangle_soup import TriangleSoup
 
 MAX_SPANS = 400_000
 """Spans handled at a time; bounds the memory."""
@@ -66,7 +65,7 @@ class SoftwareRenderer:
             np.zeros(image.shape[:2], dtype=np.float32),
             np.full(image.shape[:2], -1, dtype=np.int32),
         )
-        soup = self._shaded_triangles(meshes, camera)
+        soup = shade_meshes(meshes, self.lighting, isinstance(camera, PerspectiveCamera))
         points = camera.project(soup.corners) * self.supersample  # (T, 3, 2)
         depth = soup.corners[..., 2]
         if isinstance(camera, PerspectiveCamera):
@@ -79,28 +78,6 @@ class SoftwareRenderer:
         key = _rasterize(points, nearness, window, self.supersample)
         self._resolve(key, points, nearness, soup, window, result, camera)
         return result
-
-    def _shaded_triangles(self, meshes: Sequence[RenderMesh], camera: Camera) -> TriangleSoup:
-        """All triangles with lit corner colours, clipped at the near plane."""
-        perspective = isinstance(camera, PerspectiveCamera)
-        parts = []
-        for number, mesh in enumerate(meshes):
-            if not len(mesh.faces):
-                continue
-            normals = vertex_normals(mesh.vertices, mesh.faces)
-            front, back = (
-                shade_vertices(
-                    mesh.vertices, side * normals, mesh.vertex_colors, self.lighting, perspective
-                )
-                for side in (1, -1)
-            )
-            corners = mesh.vertices[mesh.faces]  # (F, 3, 3)
-            face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-            away = (face_normals * corners[:, 0]).sum(1) if perspective else face_normals[:, 2]
-            colors = np.where(away[:, None, None] > 0, back[mesh.faces], front[mesh.faces])
-            parts.append(TriangleSoup(corners, colors, np.full(len(corners), number)))
-        soup = TriangleSoup.concatenate(parts)
-        return clip_near(soup, NEAR) if perspective else soup
 
     def _window(self, points: np.ndarray, camera: Camera) -> tuple[int, int, int, int] | None:
         """Pixel rectangle (left, top, right, bottom) that holds every triangle."""
@@ -136,7 +113,8 @@ class SoftwareRenderer:
             column + (left * factor + 0.5),
             row + (top * factor + 0.5),
         )
-        weights = weights * nearness[triangle].T if isinstance(camera, PerspectiveCamera) else weights
+        if isinstance(camera, PerspectiveCamera):
+            weights = weights * nearness[triangle].T
         weights = (weights / weights.sum(0)).astype(np.float32)  # perspective-correct, (3, N)
         depths = soup.corners[..., 2].astype(np.float32)
         depth = sum(weights[i] * depths[:, i][triangle] for i in range(3))
