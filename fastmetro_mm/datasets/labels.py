@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The label column of a TSV row: JSON text to checked arrays, and arrays to JSON fields.
+
+Fields are those of the official loader (FastMETRO ``src/datasets/human_mesh_tsv.py``):
+``center, scale, 2d_joints, 3d_joints, has_2d_joints, has_3d_joints, pose, betas, has_smpl`` and
+an optional ``gender``. A body has 24 joints and 72 pose numbers, a hand 21 and 48.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import DataRowError
+
+# Far above any real value (8K video gives boxes below 10000 px); stops overflows and huge crops.
+_MAX_VALUE = 1e6
+_MAX_BOX_SIDE = 10000.0
+
+
+@dataclass(frozen=True)
+class LabelLayout:
+    """Sizes of the label fields of one kind of body.
+
+    Attributes:
+        num_joints: Rows of ``2d_joints`` and ``3d_joints``.
+        pose_size: Length of the axis-angle pose.
+        root: Row of ``3d_joints`` that becomes the origin (pelvis or wrist).
+    """
+
+    num_joints: int
+    pose_size: int
+    root: int
+
+
+LAYOUTS = {'smpl': LabelLayout(24, 72, 14), 'hand': LabelLayout(21, 48, 0)}
+
+
+def _numbers(label: dict, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Field as float64 array of the given shape, or None where it is absent."""
+    value = label.get(name)
+    if value is None:
+        return None
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise DataRowError(f'{name} does not hold numbers in shape {shape}') from None
+    if array.ndim == len(shape) + 1 and len(array) > 0:
+        array = array[0]  # written one level deeper by some official scripts
+    if array.shape != shape:
+        raise DataRowError(f'{name} has shape {array.shape}, expected {shape}')
+    if not np.isfinite(array).all() or np.abs(array).max(initial=0) > _MAX_VALUE:
+        raise DataRowError(f'{name} holds a value that is not finite or above {_MAX_VALUE:g}')
+    return array
+
+
+def _flag(label: dict, name: str, present: bool) -> bool:
+    value = label.get(name)
+    if value is None:
+        if present:
+            raise DataRowError(f'{name} is missing')
+        return False
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, (bool, int, float)) or value not in (0, 1):
+        raise DataRowError(f'{name} is {str(value)[:20]!r}, expected 0 or 1')
+    if value and not present:
+        raise DataRowError(f'{name} is 1 but the labels are missing')
+    return bool(value)
+
+
+def parse_label(text: bytes, layout: LabelLayout) -> dict:
+    """Read the label column of one row.
+
+    Args:
+        text: JSON list; as in the official loader only its first element counts.
+        layout: Expected sizes.
+
+    Returns:
+        ``center`` (2,) px, ``scale``, ``joints_2d`` (J,3) px and visibility, ``joints_3d`` (J,4)
+        metres relative to the root and confidence, ``pose``, ``betas`` (10,) (all float64),
+        ``has_2d``, ``has_3d``, ``has_smpl`` (float32 0 or 1) and ``gender``. Labels that a row
+        lacks are zeros with their flag 0.
+
+    Raises:
+        DataRowError: Anything else than that; never a silent repair.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise DataRowError('label column is not JSON (cut off?)') from None
+    if not isinstance(content, list) or not content or not isinstance(content[0], dict):
+        raise DataRowError('label column is not a list with one object')
+    label = content[0]
+
+    center, scale = _numbers(label, 'center', (2,)), _numbers(label, 'scale', ())
+    if center is None or scale is None:
+        raise DataRowError('center or scale is missing')
+    if not 0 < 200 * scale <= _MAX_BOX_SIDE:
+        raise DataRowError(f'scale {float(scale):g} means a box of {200 * float(scale):g} px')
+
+    joints_2d = _numbers(label, '2d_joints', (layout.num_joints, 3))
+    joints_3d = _numbers(label, '3d_joints', (layout.num_joints, 4))
+    pose = _numbers(label, 'pose', (layout.pose_size,))
+    betas = _numbers(label, 'betas', (10,))
+    result = {
+        'center': center,
+        'scale': float(scale),
+        'has_2d': np.float32(_flag(label, 'has_2d_joints', joints_2d is not None)),
+        'has_3d': np.float32(_flag(label, 'has_3d_joints', joints_3d is not None)),
+        'has_smpl': np.float32(_flag(label, 'has_smpl', pose is not None and betas is not None)),
+        'joints_2d': np.zeros((layout.num_joints, 3)) if joints_2d is None else joints_2d,
+        'joints_3d': np.zeros((layout.num_joints, 4)) if joints_3d is None else joints_3d,
+        'pose': np.zeros(layout.pose_size) if pose is None else pose,
+        'betas': np.zeros(10) if betas is None else betas,
+        'gender': label.get('gender', 'none'),
+    }
+    if not isinstance(result['gender'], str):
+        raise DataRowError(f'gender is {str(result["gender"])[:20]!r}, expected text')
+    result['joints_3d'][:, :3] -= result['joints_3d'][layout.root, :3].copy()
+    return result
+
+
+def make_label(center: np.ndarray, scale: float, joints_2d: np.ndarray | None = None,
+               joints_3d: np.ndarray | None = None, pose: np.ndarray | None = None,
+               betas: np.ndarray | None = None, gender: str | None = None,
+               body: str = 'smpl') -> dict:
+    """Make the label object of one person in the official form, with every field.
+
+    Args:
+        center: (2,) centre of the box, px.
+        scale: Side of the square box / 200.
+        joints_2d: (J, 3) px and visibility, or None.
+        joints_3d: (J, 4) metres in camera axes (absolute or root-relative) and confidence.
+        pose: Axis-angle pose, global orientation in the camera frame; goes with `betas`.
+        betas: (10,) shape.
+        gender: Left out where None.
+        body: ``'smpl'`` or ``'hand'``.
+
+    Returns:
+        A dict for `json.dumps`.
+
+    Raises:
+        ValueError: A wrong shape or a value that is not finite.
+    """
+    layout = LAYOUTS[body]
+    fields = {
+        'center': (center, (2,)), 'scale': (scale, ()),
+        '2d_joints': (joints_2d, (layout.num_joints, 3)),
+        '3d_joints': (joints_3d, (layout.num_joints, 4)),
+        'pose': (pose, (layout.pose_size,)), 'betas': (betas, (10,)),
+    }
+    label = {}
+    for name, (value, shape) in fields.items():
+        array = np.zeros(shape) if value is None else np.asarray(value, np.float64)
+        if array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f'{name} must be finite numbers in shape {shape}, got {array.shape}')
+        label[name] = array.tolist()
+    label['has_2d_joints'] = int(joints_2d is not None)
+    label['has_3d_joints'] = int(joints_3d is not None)
+    label['has_smpl'] = int(pose is not None and betas is not None)
+    if gender is not None:
+        label['gender'] = gender
+    return label

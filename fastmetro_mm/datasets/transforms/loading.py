@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transforms that bring in the image and the box of one sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmpose.registry import TRANSFORMS
+
+from ..errors import DataRowError
+
+# The largest box shrink by augmentation that a reduced image must still resolve.
+_SMALLEST_SCALE_FACTOR = 0.75
+
+
+def decode_image(data: bytes, reduction: int = 1) -> np.ndarray:
+    """Decode JPEG, PNG... to RGB.
+
+    Args:
+        data: Encoded image.
+        reduction: 1, or 2, 4, 8 for a JPEG decoded at that fraction of its size (faster).
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+
+    Raises:
+        DataRowError: Not an image, or a JPEG that is cut off (decoders fill it with grey).
+    """
+    # Neither marker can occur inside the compressed data of a scan.
+    if data[:2] == b'\xff\xd8' and data.rfind(b'\xff\xd9') < data.rfind(b'\xff\xda'):
+        raise DataRowError('the JPEG is cut off')
+    flag = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
+            8: cv2.IMREAD_REDUCED_COLOR_8}[reduction]
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise DataRowError('the image cannot be decoded')
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+@TRANSFORMS.register_module()
+class LoadMeshImage(BaseTransform):
+    """Bring the image in as RGB, from whatever the sample has.
+
+    Reads ``img_bytes`` (encoded), else ``img`` (a BGR array, as mmpose's API passes it), else
+    ``img_path``. Writes ``img`` (uint8 (H, W, 3) RGB), ``ori_shape``, ``img_shape`` and
+    ``img_reduction``; removes ``img_bytes``.
+
+    Args:
+        crop_size: With a number, JPEGs whose box is at least twice that size are decoded at
+            1/2, 1/4 or 1/8, which is several times faster. Only for ``MeshCrop(mode='fast')``.
+            None decodes in full.
+    """
+
+    def __init__(self, crop_size: int | None = None) -> None:
+        self.crop_size = crop_size
+
+    def transform(self, results: dict) -> dict:
+        """Add the image; see the class."""
+        reduction = 1
+        data = results.pop('img_bytes', None)
+        if data is None and 'img' not in results:
+            path = Path(results['img_path'])
+            if not path.is_file():
+                raise FileNotFoundError(f'image {path} not found: correct the path')
+            data = path.read_bytes()
+        if data is None:
+            image = np.asarray(results['img'])
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+                raise ValueError(f'img is {image.dtype} {image.shape}: pass uint8 (H, W, 3) BGR')
+            image = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2RGB)
+        else:
+            reduction = self._choose_reduction(results, data)
+            try:
+                image = decode_image(data, reduction)
+            except DataRowError as error:
+                if results.get('img_path'):
+                    raise DataRowError(f'{results["img_path"]}: {error}') from None
+                raise
+        height, width = image.shape[:2]
+        results['img'] = image
+        # A reduced odd size is rounded up; the exact size is only known where the set tells it.
+        results['ori_shape'] = (results.get('ori_shape')
+                                or (height * reduction, width * reduction))
+        if reduction == 1:
+            results['ori_shape'] = (height, width)
+        results['img_shape'] = results['ori_shape']
+        results['img_reduction'] = reduction
+        return results
+
+    def _choose_reduction(self, results: dict, data: bytes) -> int:
+        if self.crop_size is None or 'scale' not in results or data[:2] != b'\xff\xd8':
+            return 1
+        side = 200 * results['scale'] * _SMALLEST_SCALE_FACTOR
+        return next((r for r in (8, 4, 2) if side >= r * self.crop_size), 1)
+
+
+@TRANSFORMS.register_module()
+class BoxToCenterScale(BaseTransform):
+    """Turn a box into the centre and scale of the square crop, where they are absent.
+
+    Reads ``bbox`` (1, 4) xyxy px; without any box the whole image is taken. Writes ``center``
+    (2,) px and ``scale`` (side of the square / 200).
+
+    Args:
+        padding: Factor from the longer side of the box to the side of the crop; 1.2 as in the
+            official 3DPW labels.
+    """
+
+    def __init__(self, padding: float = 1.2) -> None:
+        self.padding = padding
+
+    def transform(self, results: dict) -> dict:
+        """Add centre and scale; see the class."""
+        if 'center' in results and 'scale' in results:
+            return results
+        if 'bbox' not in results:
+            height, width = results['img_shape'][:2]
+            results['bbox'] = np.array([[0, 0, width, height]], np.float32)
+        box = np.asarray(results['bbox'], np.float64).reshape(-1)
+        if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+            raise DataRowError(f'bbox {box.tolist()} is not a box (x1, y1, x2, y2) with an area')
+        results['center'] = (box[:2] + box[2:]) / 2
+        results['scale'] = float(self.padding * (box[2:] - box[:2]).max() / 200)
+        return results

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing data sets in the TSV layout, whole or in shards from several processes.
+
+A shard is a set of part files that appears under its final name only when complete, so an
+interrupted run goes on with the shards that are missing. `TSVSetWriter.close` joins the shards;
+the yaml is written last: where it exists, the set is whole.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .tsv import lineidx_path, write_atomically
+
+_PARTS = ('img', 'hw', 'label')
+
+
+@dataclass
+class TSVRow:
+    """One person in one image.
+
+    Attributes:
+        key: Name of the image, without tabs or newlines.
+        image: Encoded image (JPEG or PNG bytes).
+        label: Label object (see `labels.make_label`), or None for an image without label.
+        size: (height, width) px of the image; decoded from `image` where None.
+    """
+
+    key: str
+    image: bytes
+    label: dict | None = None
+    size: tuple[int, int] | None = None
+
+
+def _columns(row: TSVRow) -> dict[str, bytes]:
+    """The three lines of a row, with their newlines."""
+    if not row.key or any(c in row.key for c in '\t\r\n'):
+        raise ValueError(f'row key {row.key!r} is empty or holds a tab or newline: rename it')
+    size = row.size
+    if size is None:
+        decoded = cv2.imdecode(np.frombuffer(row.image, np.uint8), cv2.IMREAD_COLOR)
+        if decoded is None:
+            raise ValueError(f'row {row.key}: the image cannot be decoded')
+        size = decoded.shape[:2]
+    try:
+        label = json.dumps([] if row.label is None else [row.label], allow_nan=False)
+    except ValueError:
+        raise ValueError(f'row {row.key}: the label holds a value that is not finite') from None
+    key = row.key.encode()
+    hw = json.dumps([{'height': int(size[0]), 'width': int(size[1])}])
+    return {
+        'img': key + b'\t' + base64.b64encode(row.image) + b'\n',
+        'hw': key + b'\t' + hw.encode() + b'\n',
+        'label': key + b'\t' + label.encode() + b'\n',
+    }
+
+
+class TSVShardWriter:
+    """Writes the rows of one shard; use as a context manager.
+
+    Leaving the block without an error publishes the shard; an error leaves nothing behind.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._final = folder / name
+        self._temporary = folder / f'.{name}.{os.getpid()}.tmp'
+        self._files: dict = {}
+        self.num_rows = 0
+
+    def __enter__(self) -> TSVShardWriter:
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(parents=True)
+        self._files = {part: open(self._temporary / part, 'wb') for part in _PARTS}
+        return self
+
+    def add(self, row: TSVRow) -> None:
+        """Append one row.
+
+        Raises:
+            ValueError: A key with a tab, an image that cannot be decoded, a label not finite.
+        """
+        for part, line in _columns(row).items():
+            self._files[part].write(line)
+        self.num_rows += 1
+
+    def __exit__(self, error_type, error, trace) -> None:
+        for file in self._files.values():
+            file.close()
+        if error_type is None:
+            shutil.rmtree(self._final, ignore_errors=True)
+            os.replace(self._temporary, self._final)
+        else:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+class TSVSetWriter:
+    """Writes one TSV set (``img``, ``hw``, ``label``, ``linelist``, ``lineidx`` and yaml).
+
+    Safe to construct with the same arguments in several processes, each writing shards of its
+    own. Exactly one process calls `close` when all shards are there.
+
+    Args:
+        folder: Folder of the set, made where missing.
+        split: First part of the file names, as ``train``.
+
+    Example:
+        >>> writer = TSVSetWriter('data/mine', 'train')
+        >>> if not writer.has_shard(0):
+        ...     with writer.shard(0) as shard:
+        ...         shard.add(TSVRow('0.jpg', jpeg_bytes, make_label(center, scale)))
+        >>> yaml_file = writer.close(num_shards=1)
+    """
+
+    def __init__(self, folder: str | Path, split: str) -> None:
+        self.folder = Path(folder)
+        self.split = split
+        self._shards = self.folder / f'.{split}.shards'
+
+    @property
+    def yaml_path(self) -> Path:
+        """The yaml of the set; it exists once the set is complete."""
+        return self.folder / f'{self.split}.yaml'
+
+    def shard(self, number: int) -> TSVShardWriter:
+        """Writer of one shard; replaces an earlier shard of that number."""
+        self._shards.mkdir(parents=True, exist_ok=True)
+        return TSVShardWriter(self._shards, f'{number:06d}')
+
+    def has_shard(self, number: int) -> bool:
+        """Whether the shard was written completely, now or in an earlier run."""
+        return (self._shards / f'{number:06d}').is_dir()
+
+    def close(self, num_shards: int) -> Path:
+        """Join shards 0 to ``num_shards - 1`` in that order and remove them.
+
+        Returns:
+            Path of the yaml.
+
+        Raises:
+            ValueError: A shard is missing.
+        """
+        missing = [n for n in range(num_shards) if not self.has_shard(n)]
+        if missing:
+            raise ValueError(f'{self.folder}: {len(missing)} of {num_shards} shards of '
+                             f'{self.split} are missing (first {missing[0]}): write them first')
+        self.yaml_path.unlink(missing_ok=True)
+        labelled = []
+        for part in _PARTS:
+            offsets = self._join(part, num_shards, labelled if part == 'label' else None)
+            write_atomically(lineidx_path(self._tsv(part)), offsets)
+        self._write_lines('linelist', [b'%d\n' % row for row in labelled])
+        write_atomically(self.yaml_path, ''.join(
+            f'{part}: {self._tsv(part).name}\n' for part in (*_PARTS, 'linelist')).encode())
+        shutil.rmtree(self._shards)
+        return self.yaml_path
+
+    def _tsv(self, part: str) -> Path:
+        return self.folder / f'{self.split}.{part}.tsv'
+
+    def _join(self, part: str, num_shards: int, labelled: list[int] | None) -> bytes:
+        """Concatenate one part of all shards; gives the lineidx text, fills `labelled`."""
+        target = self._tsv(part)
+        temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
+        offsets, position = [], 0
+        with open(temporary, 'wb') as out:
+            for number in range(num_shards):
+                with open(self._shards / f'{number:06d}' / part, 'rb') as shard:
+                    for line in shard:
+                        if labelled is not None and not line.endswith(b'\t[]\n'):
+                            labelled.append(len(offsets))
+                        offsets.append(b'%d\n' % position)
+                        out.write(line)
+                        position += len(line)
+        lineidx_path(target).unlink(missing_ok=True)  # never a new file beside old offsets
+        os.replace(temporary, target)
+        return b''.join(offsets)
+
+    def _write_lines(self, part: str, lines: list[bytes]) -> None:
+        offsets = np.cumsum([0, *map(len, lines)])[:-1]
+        write_atomically(self._tsv(part), b''.join(lines))
+        write_atomically(lineidx_path(self._tsv(part)), b''.join(b'%d\n' % o for o in offsets))
+
+
+def write_tsv_set(folder: str | Path, split: str, rows: Iterable[TSVRow]) -> Path:
+    """Write a whole set from one process.
+
+    Args:
+        folder: Folder of the set.
+        split: First part of the file names.
+        rows: The rows, consumed one by one.
+
+    Returns:
+        Path of the yaml.
+    """
+    writer = TSVSetWriter(folder, split)
+    with writer.shard(0) as shard:
+        for row in rows:
+            shard.add(row)
+    return writer.close(num_shards=1)
