@@ -65,7 +65,7 @@ class BodyGeometry(nn.Module):
         if assets.is_hand:
             raise ValueError(f"body '{assets.name}' is a hand; use HandMeshLoss for hands")
         self.num_vertices = tuple(assets.num_vertices)
-        self.sampling = MeshSampling(assets)
+        self.sampling = MeshSampling(assets, method='gather')
         regressor = np.asarray(assets.J_regressor_h36m, dtype=np.float64)
         # row 0 of the H36M set is the pelvis
         rows = np.concatenate([regressor[:1], regressor[list(H36M17_TO_J14)]])

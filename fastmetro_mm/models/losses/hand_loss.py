@@ -65,7 +65,7 @@ class HandMeshLoss(nn.Module):
         if not assets.is_hand:
             raise ValueError(f"body '{assets.name}' is not a hand; use FastMETROLoss for bodies")
         self.num_vertices = tuple(assets.num_vertices)
-        self.sampling = MeshSampling(assets)
+        self.sampling = MeshSampling(assets, method='gather')
         faces = index_table(assets.loss_faces, 3, 'loss_faces')
         self.joints_3d = MeshJoint3DLoss(root=WRIST)
         self.joints_2d = MeshJoint2DLoss()

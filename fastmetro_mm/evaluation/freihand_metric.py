@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Official FreiHAND scores and the prediction file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from mmpose.registry import METRICS
+
+from fastmetro_mm.body_models.joint_sets import HAND21
+
+from .atomic_write import write_json
+from .freihand_files import NUM_JOINTS, NUM_VERTICES, read_points, write_predictions
+from .functional.freihand import freihand_scores, hand_distances
+from .ground_truth_mesh import GroundTruthMesh
+from .pck_figure import draw_pck_curves
+from .sample_access import has_label, read_array, require_array, sample_key
+from .sample_metric import SampleMetric
+
+
+@METRICS.register_module()
+class FreiHANDMetric(SampleMetric):
+    """Scores of the official FreiHAND script, and ``pred.json`` with its zip.
+
+    The truth comes from the released ``evaluation_xyz.json`` and ``evaluation_verts.json`` if both
+    are given (the number in the image name is the row), else from the samples: ``joints_3d``, and
+    ``vertices`` or the hand posed by ``pose`` and ``betas``, both centred on the wrist. Where
+    neither is at hand only the prediction file is written. Truth in camera coordinates makes the
+    raw scores of wrist-centred predictions meaningless (as for the official predictions); the
+    aligned ones are the published ones.
+
+    Args:
+        xyz_file: released keypoints.
+        verts_file: released vertices.
+        body: hand model for samples without vertex labels, ``dict(name='mano', ...)``.
+        pred_file: JSON file for the predictions; the zip gets the same name.
+        expected: number of images the prediction file must hold; None for the dataset's length.
+        curve_file: image file for the PCK curves.
+        per_sample_file: JSON file for aligned errors by image and by joint.
+        collect_device: see mmengine's ``BaseMetric``.
+        prefix: put before metric names.
+        collect_dir: see mmengine's ``BaseMetric``.
+    """
+
+    default_prefix = 'freihand'
+
+    def __init__(self,
+                 xyz_file: str | Path | None = None,
+                 verts_file: str | Path | None = None,
+                 body: dict | None = None,
+                 pred_file: str | Path | None = None,
+                 expected: int | None = None,
+                 curve_file: str | Path | None = None,
+                 per_sample_file: str | Path | None = None,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
+        super().__init__(per_sample_file=per_sample_file, collect_device=collect_device,
+                         prefix=prefix, collect_dir=collect_dir)
+        if (xyz_file is None) != (verts_file is None):
+            raise ValueError('FreiHANDMetric: give both xyz_file and verts_file, or neither')
+        self.xyz_file, self.verts_file = xyz_file, verts_file
+        self.pred_file, self.expected, self.curve_file = pred_file, expected, curve_file
+        self.ground_truth = None if body is None else GroundTruthMesh(body)
+
+    def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
+        """Keep predictions, and truths where the samples hold them.
+
+        Args:
+            data_batch: not used.
+            data_samples: samples with ``pred_instances.joints_3d`` (1, 21, 3) and
+                ``pred_instances.vertices`` (1, 778, 3), metres.
+
+        Raises:
+            ValueError: if a field is missing.
+        """
+        for sample in data_samples:
+            xyz, verts = (None, None) if self.xyz_file else self._sample_truth(sample)
+            # float32 halves what travels between ranks; the network computes no more digits
+            self.add_entry(
+                sample, gt_xyz=xyz, gt_verts=verts,
+                xyz=require_array(sample, 'pred_instances', 'joints_3d').astype(np.float32),
+                verts=require_array(sample, 'pred_instances', 'vertices').astype(np.float32))
+
+    def _sample_truth(self, sample: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Wrist-centred truth from the labels of a sample, (None, None) where there is none."""
+        joints = read_array(sample, 'gt_instance_labels', 'joints_3d')
+        if joints is None or not (has_label(sample, 'has_3d') and has_label(sample, 'has_smpl')):
+            return None, None
+        verts = read_array(sample, 'gt_instance_labels', 'vertices')
+        if verts is None and self.ground_truth is not None:
+            verts = self.ground_truth([sample])[0]
+        if verts is None:
+            return None, None
+        return joints[:, :3] - joints[:1, :3], verts
+
+    def summarise(self, entries: list[dict]) -> dict[str, float]:
+        """Write the prediction file and compute the scores.
+
+        Args:
+            entries: unique entries.
+
+        Returns:
+            The official scores by their official names (see ``freihand_scores``), and
+            ``PA-MPJPE`` and ``PA-MPVPE`` in millimetres; empty if there is no truth.
+
+        Raises:
+            ValueError: if counts, shapes or image names do not fit.
+        """
+        if self.xyz_file:
+            entries = self._attach_released_truth(entries)
+        if self.pred_file is not None:
+            expected = self._dataset_size if self.expected is None else self.expected
+            write_predictions(self.pred_file, [entry['xyz'] for entry in entries],
+                              [entry['verts'] for entry in entries],
+                              len(entries) if expected is None else expected)
+        entries = [entry for entry in entries if entry['gt_xyz'] is not None]
+        if not entries:
+            self.warn('no sample has ground truth, so there are no scores; give xyz_file and '
+                      'verts_file to get them')
+            return {}
+        arrays = [np.stack([entry[name] for entry in entries]).astype(np.float64)
+                  for name in ('xyz', 'verts', 'gt_xyz', 'gt_verts')]
+        scores = freihand_scores(*arrays)
+        pred_xyz, pred_verts, xyz, verts = arrays
+        joints = hand_distances(pred_xyz, xyz)[1]
+        vertices = hand_distances(pred_verts, verts)[1]
+        if self.curve_file is not None:
+            draw_pck_curves(self.curve_file, {'keypoints, aligned': joints,
+                                              'vertices, aligned': vertices})
+        if self.per_sample_file is not None:
+            self._write_errors(entries, joints, vertices)
+        scores['PA-MPJPE'] = scores['xyz_al_mean3d_cm'] * 10.0
+        scores['PA-MPVPE'] = scores['mesh_al_mean3d_cm'] * 10.0
+        return scores
+
+    def _attach_released_truth(self, entries: list[dict]) -> list[dict]:
+        """Look up the released truth by the number in the image name; sort by that number."""
+        xyz = read_points(self.xyz_file, NUM_JOINTS)
+        verts = read_points(self.verts_file, NUM_VERTICES)
+        if len(xyz) != len(verts):
+            raise ValueError(f'{self.xyz_file} holds {len(xyz)} images and {self.verts_file} '
+                             f'{len(verts)}; take both from one release')
+        placed = {}
+        for entry in entries:
+            stem = PurePath(entry['key']).stem
+            if not stem.isdigit() or int(stem) >= len(xyz) or int(stem) in placed:
+                raise ValueError(f'{entry["key"]}: the image name must be a number below '
+                                 f'{len(xyz)}, once in the set, to find its row in '
+                                 f'{self.xyz_file}')
+            row = int(stem)
+            placed[row] = dict(entry, gt_xyz=xyz[row], gt_verts=verts[row])
+        return [placed[row] for row in sorted(placed)]
+
+    def _write_errors(self, entries: list[dict], joints: np.ndarray,
+                      vertices: np.ndarray) -> None:
+        """Write aligned errors in millimetres by image, worst first, and by joint."""
+        rows = [{'img_key': entry['key'], 'sample_idx': entry['index'],
+                 'PA-MPJPE': round(float(joint.mean() * 1000.0), 6),
+                 'PA-MPVPE': round(float(vertex.mean() * 1000.0), 6)}
+                for entry, joint, vertex in zip(entries, joints, vertices)]
+        rows.sort(key=lambda row: -row['PA-MPJPE'])
+        by_joint = {name: round(float(value * 1000.0), 6)
+                    for name, value in zip(HAND21, joints.mean(axis=0))}
+        write_json(self.per_sample_file, {'joints_mm': by_joint, 'images': rows}, indent=1)

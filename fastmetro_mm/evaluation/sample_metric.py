@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Base of the metrics: exact over samples for any number of ranks, errors kept by sample."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from .atomic_write import write_json
+from .sample_access import get_field, sample_key
+
+
+class SampleMetric(BaseMetric):
+    """A metric that computes something for every sample.
+
+    Every processed sample leaves one entry, labelled or not. A distributed sampler pads the last
+    round with samples that other ranks have seen already; official code averages them in, and
+    averages the means of the ranks. Here the entries of all ranks come together first. Where all
+    of them carry the dataset index (``sample_idx`` in the metainfo), repeated ones are dropped and
+    the rest is put in dataset order, whatever the sampler did; otherwise the ranks are interleaved
+    and cut to the size of the dataset, which is right for mmengine's ``DefaultSampler``.
+
+    Args:
+        per_sample_file: JSON file for the errors of every sample by ``img_key``; None for none.
+        collect_device: see mmengine's ``BaseMetric``.
+        prefix: put before metric names, ``prefix/name``.
+        collect_dir: see mmengine's ``BaseMetric``.
+    """
+
+    default_prefix = 'mesh'
+
+    def __init__(self,
+                 per_sample_file: str | Path | None = None,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        self.per_sample_file = per_sample_file
+        self._dataset_size: int | None = None
+
+    def add_entry(self, sample: Any, **values: Any) -> None:
+        """Keep what was computed for a sample."""
+        index = get_field(sample, 'sample_idx')
+        self.results.append(dict(index=None if index is None else int(index),
+                                 key=sample_key(sample), **values))
+
+    def evaluate(self, size: int) -> dict:
+        """Compute the metrics of the whole dataset.
+
+        Args:
+            size: length of the dataset.
+
+        Returns:
+            Metric names and values.
+        """
+        self._dataset_size = size
+        # cutting to the dataset's size is left to unique_entries, which knows the indices
+        return super().evaluate(sys.maxsize)
+
+    def unique_entries(self, entries: Sequence[dict]) -> list[dict]:
+        """Drop what a padding sampler repeated.
+
+        Args:
+            entries: entries of all ranks, interleaved.
+
+        Returns:
+            One entry a sample, in dataset order.
+        """
+        size = len(entries) if self._dataset_size is None else self._dataset_size
+        if any(entry['index'] is None for entry in entries):
+            return list(entries[:size])
+        first = {}
+        for entry in entries:
+            first.setdefault(entry['index'], entry)
+        if len(first) != size:
+            self.warn(f'{len(first)} different samples were evaluated, the dataset has {size}')
+        return [first[index] for index in sorted(first)]
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """See mmengine; samples are made unique, then :meth:`summarise` is asked."""
+        return self.summarise(self.unique_entries(results))
+
+    @abstractmethod
+    def summarise(self, entries: list[dict]) -> dict[str, float]:
+        """Turn unique entries into metric values."""
+
+    def warn(self, message: str) -> None:
+        """Log a warning with the name of the metric."""
+        print_log(f'{type(self).__name__}: {message}', logger='current', level=logging.WARNING)
+
+
+class ErrorMetric(SampleMetric):
+    """A metric whose values are means of per-sample errors in millimetres.
+
+    Entries hold ``errors``: a dict of numbers, or None where the sample has no label. A metric
+    nobody has a label for is nan, with a warning: no number is made up for it.
+
+    Args:
+        names: names of the errors, in the order of the output.
+        label: flag that says which samples count, for messages.
+        kwargs: see :class:`SampleMetric`.
+    """
+
+    def __init__(self, names: Sequence[str], label: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.names = tuple(names)
+        self.label = label
+
+    def summarise(self, entries: list[dict]) -> dict[str, float]:
+        """Average over the labelled samples; write the per-sample file.
+
+        Args:
+            entries: unique entries.
+
+        Returns:
+            Means by name, and nothing else.
+        """
+        labelled = [entry for entry in entries if entry['errors'] is not None]
+        if not labelled:
+            self.warn(f'none of the {len(entries)} samples has {self.label}=1, '
+                      f'so {", ".join(self.names)} cannot be computed')
+        metrics = {}
+        for name in self.names:
+            values = np.array([entry['errors'][name] for entry in labelled])
+            bad = [entry['key'] for entry, value in zip(labelled, values) if math.isnan(value)]
+            if bad:
+                self.warn(f'{name} is not a number for {len(bad)} samples, the first is {bad[0]}')
+            metrics[name] = float(values.mean()) if values.size else float('nan')
+        if self.per_sample_file is not None:
+            self._write_errors(labelled)
+        return metrics
+
+    def _write_errors(self, labelled: list[dict]) -> None:
+        """Write ``[{img_key, sample_idx, errors...}]``, the worst by the last of the names first.
+
+        A list and not a dict by key: one image with several people has one key for all of them.
+        """
+        rows = [dict(img_key=entry['key'], sample_idx=entry['index'], **entry['errors'])
+                for entry in labelled]
+        worst_first = self.names[-1]
+        rows.sort(key=lambda row: -np.nan_to_num(row[worst_first], nan=np.inf))
+        for row in rows:  # JSON knows no nan
+            for name in self.names:
+                row[name] = None if math.isnan(row[name]) else round(row[name], 6)
+        write_json(self.per_sample_file, rows, indent=1)
