@@ -87,8 +87,8 @@ if command -v flock >/dev/null; then
     flock -n 9 || die "another set-up is running in $venv; wait for it"
 fi
 
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
-pip() { "$py" -m pip --quiet "$@"; }
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off
+pip() { "$py" -m pip --no-color "$@"; }
 
 # ---------------------------------------------------------------- steps
 # repair: removes the metadata of packages whose files are not all there (an interrupted pip), so
@@ -217,7 +217,6 @@ PY
 torch_step() {
     local options=()
     [ -z "$torch_index" ] || options=(--index-url "$torch_index")
-    # --no-build-isolation etc. do not matter here: both are wheels
     pip install ${options[@]+"${options[@]}"} "$TORCH_PIN" "$VISION_PIN"
     "$py" -c 'import torch, torchvision.ops; torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)'
 }
@@ -247,7 +246,8 @@ openmmlab_step() {
 }
 openmmlab_check() { satisfied "$state/openmmlab.txt"; }
 xtcocotools_step() {
-    pip install --no-deps --no-build-isolation --no-binary xtcocotools -r "$repo/requirements/source.txt" || {
+    # no cache: a wheel built there against another NumPy would be taken
+    pip install --no-cache-dir --no-deps --no-build-isolation --no-binary xtcocotools -r "$repo/requirements/source.txt" || {
         echo 'no build from source; trying the published wheel'
         pip install --no-deps --only-binary :all: -r "$repo/requirements/source.txt"
     }
