@@ -297,7 +297,8 @@ def perspective_from_weak(
     Args:
         camera: Weak-perspective ``(s, tx, ty)``, s > 0. (3,)
         crop_to_image: Affine map from crop pixels to image pixels: a similarity, mirrored or not.
-            (2, 3)
+            The official crop's corners are whole pixels, so that its sides may differ by one; the
+            mean is taken, which moves points by at most a quarter of a pixel. (2, 3)
         crop_size: Side of the square crop, pixels.
         image_size: Width and height of the full image, pixels.
         focal_length: Focal length, image pixels; :func:`default_focal_length` if not given.
@@ -312,17 +313,39 @@ def perspective_from_weak(
         Li et al., CLIFF, ECCV 2022, eq. 1 for the unrotated crop.
     """
     flat = orthographic_from_weak(camera, crop_to_image, crop_size, image_size)
+    return perspective_from_orthographic(flat, focal_length)
+
+
+def perspective_from_orthographic(
+    flat: OrthographicCamera, focal_length: float | None = None
+) -> tuple[PerspectiveCamera, np.ndarray]:
+    """Perspective camera and translation that agree with a scaled-orthographic camera at depth 0.
+
+    See :func:`perspective_from_weak`, which is this after :func:`orthographic_from_weak`.
+
+    Args:
+        flat: Camera that projects root-frame points into the image.
+        focal_length: Focal length, pixels; :func:`default_focal_length` if not given.
+
+    Returns:
+        The camera, and the translation (3,) in metres with ``camera = root + transl``.
+
+    Raises:
+        ValueError: If the camera stretches one axis by more than a fifth against the other.
+    """
     linear, offset = flat.matrix[:, :2], flat.matrix[:, 2]
-    pixels_per_metre = math.sqrt(abs(np.linalg.det(linear)))
-    turn = linear / pixels_per_metre
-    if not np.allclose(turn @ turn.T, np.eye(2), atol=1e-3):
+    left, stretch, right = np.linalg.svd(linear)
+    if stretch[0] > 1.2 * stretch[1]:
         raise ValueError(
-            'crop_to_image must scale both axes alike (rotation and flip are fine), got '
-            f'{np.asarray(crop_to_image).tolist()}'
+            'crop_to_image must scale both axes alike (rotation and flip are fine), but one is '
+            f'scaled {stretch[0] / stretch[1]:.2f} times more than the other'
         )
+    turn = left @ right  # nearest rotation or mirror
     if np.allclose(turn, np.eye(2), atol=1e-5):
         # float32 noise must not give each person a camera of their own.
         turn = np.eye(2)
+    pixels_per_metre = math.sqrt(stretch[0] * stretch[1])
+    image_size = (flat.width, flat.height)
     if focal_length is None:
         focal_length = default_focal_length(image_size)
     center = np.array(image_size, dtype=np.float64) / 2

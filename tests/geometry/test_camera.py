@@ -160,6 +160,16 @@ def test_stretched_crop_is_refused():
         )
 
 
+def test_crop_of_uneven_whole_pixels_stays_within_half_a_pixel(body_points):
+    # The official crop truncates corners: 151 x 150 px instead of a square.
+    matrix = np.array([[151 / 224, 0, 40], [0, 150 / 224, 30]])
+    weak = np.array([0.95, 0.02, -0.03])
+    camera, transl = perspective_from_weak(weak, matrix, 224, IMAGE_SIZE, focal_length=60_000)
+    difference = camera.project(body_points + transl) - crop_path(body_points, weak, matrix)
+    assert np.abs(difference).max() < 0.5
+    assert camera.intrinsics[0, 0] == camera.intrinsics[1, 1] == 60_000
+
+
 def test_bad_cameras_are_refused():
     with pytest.raises(ValueError, match='intrinsics'):
         PerspectiveCamera(np.eye(4), 10, 10)
