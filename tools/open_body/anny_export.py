@@ -41,12 +41,12 @@ def draw_phenotypes(count: int, rng: np.random.Generator) -> dict[str, np.ndarra
     and is drawn towards both ends.
     """
     return {
-        'gender': rng.beta(0.8, 0.8, count),
+        'gender': rng.beta(0.6, 0.6, count),
         'age': 2 / 3 + rng.beta(1.2, 2.2, count) / 3,
-        'muscle': rng.beta(2.5, 2.5, count),
-        'weight': rng.beta(2.5, 2.5, count),
+        'muscle': rng.uniform(0.0, 1.0, count),
+        'weight': rng.uniform(0.0, 1.0, count),
         'height': rng.beta(16, 25, count),
-        'proportions': rng.beta(2.5, 2.5, count),
+        'proportions': rng.uniform(0.0, 1.0, count),
     }
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from anny_export import export_people
 from body import BodyParts, build_body
+from hand import HandParts, build_hand
+from hand_poses import HAND_PARENTS, MEAN_CURL
 from sampling import MeshLevels, build_levels, levels_to_arrays
 from skeleton import BODY_PARENTS
 
@@ -65,6 +67,20 @@ def write_body(out: Path, body: BodyParts) -> MeshLevels:
     return levels
 
 
+def write_hand(out: Path, hand: HandParts) -> MeshLevels:
+    """Write the two hand files."""
+    write(out / 'OPEN_HAND_RIGHT.npz', {
+        **model_arrays(hand.v_template, hand.shapedirs, hand.J_regressor, hand.weights,
+                       HAND_PARENTS, hand.faces, 'open_hand_right'),
+        'hands_mean': MEAN_CURL[1:].ravel().astype(np.float32),
+        'hands_components': np.eye(45, dtype=np.float32),
+        'fingertip_ids': hand.fingertip_ids.astype(np.int64),
+    })
+    levels = build_levels(hand.v_template, hand.faces, [195])
+    write(out / 'open_hand_sampling.npz', levels_to_arrays(levels))
+    return levels
+
+
 def main() -> None:
     """Parse the arguments and build."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -76,7 +92,10 @@ def main() -> None:
     export = export_people(arguments.people, arguments.seed)
     body = build_body(export, seed=arguments.seed)
     write_body(arguments.out, body)
-    print('shape variance by direction:', np.round(body.variance_share, 4))
+    hand = build_hand(export, seed=arguments.seed)
+    write_hand(arguments.out, hand)
+    print('body shape variance by direction:', np.round(body.variance_share, 4))
+    print('hand shape variance by direction:', np.round(hand.variance_share, 4))
 
 
 if __name__ == '__main__':

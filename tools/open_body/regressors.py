@@ -70,7 +70,7 @@ def joint_candidates(
 def fit_joint_regressor(
     mean: np.ndarray, directions: np.ndarray, joints: np.ndarray, joint_directions: np.ndarray,
     weights: np.ndarray, parents: tuple[int, ...], random_pose, seed: int,
-    num_shapes: int = 24, num_poses: int = 16,
+    num_shapes: int = 24, num_poses: int = 16, nearest: int = 240,
 ) -> np.ndarray:
     """(J, V) rows for the skeleton; rest meshes weigh most because skinning starts from them."""
     rng = np.random.default_rng(seed)
@@ -84,7 +84,7 @@ def fit_joint_regressor(
         targets.append(moved)
         trust.append(4.0 if i < num_shapes else 1.0)
     return fit_rows(np.stack(samples), np.stack(targets),
-                    joint_candidates(mean, joints, weights, parents), np.array(trust))
+                    joint_candidates(mean, joints, weights, parents, nearest), np.array(trust))
 
 
 def body_landmark_rows(

@@ -80,7 +80,7 @@ def decimate_to_subset(
             'level before; list decreasing sizes')
     want = mesh_facts(faces, len(vertices))
     for aggressiveness in (7.0, 5.0, 4.0, 3.0, 2.0, 9.0):
-        points, coarse_faces, owner = _collapse(vertices, faces, size, aggressiveness)
+        points, coarse_faces, owner = collapse_to(vertices, faces, size, aggressiveness)
         if len(points) != size:
             continue
         found = mesh_facts(coarse_faces, size)
@@ -96,10 +96,16 @@ def decimate_to_subset(
                      f'{len(vertices)}; try another size')
 
 
-def _collapse(
+def collapse_to(
     vertices: np.ndarray, faces: np.ndarray, size: int, aggressiveness: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run the collapses a little further than needed and replay exactly as many as wanted."""
+    """Collapse edges until exactly ``size`` vertices are left (manifoldness is not checked).
+
+    The collapses run a little further than needed and exactly as many as wanted are replayed.
+
+    Returns:
+        points (size, 3) placed by the quadrics, faces, owner (V,) of each fine vertex.
+    """
     import fast_simplification
 
     points = vertices.astype(np.float32)
