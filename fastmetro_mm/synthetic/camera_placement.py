@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the camera stands: its angle, its focal length, and how the person lies in the picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmetro_mm.synthetic.rotations import rotate_about
+
+_X, _Y, _Z = np.eye(3)
+
+
+@dataclass(frozen=True)
+class PlacedCamera:
+    """A pinhole camera and the place of the body before it.
+
+    Attributes:
+        focal: Focal length, pixels.
+        principal: (2,) principal point, pixels.
+        transl: (3,) added to the body's points, metres, camera axes (x right, y down, z forward).
+    """
+
+    focal: float
+    principal: np.ndarray
+    transl: np.ndarray
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Projects (N, 3) body points, metres, to (N, 2) pixels."""
+        moved = points + self.transl
+        return moved[:, :2] / moved[:, 2:] * self.focal + self.principal
+
+
+def sample_view(rng: np.random.Generator) -> np.ndarray:
+    """Orientation of an upright body as the camera sees it.
+
+    Body axes (y up, z forward) become camera axes (y down, z away from the camera). The person
+    turns by any angle, more often towards the camera; the camera is held nearly upright, a little
+    above the middle of the body, rarely looking steeply down or up or rolled.
+
+    Returns:
+        (3, 3) rotation from body axes to camera axes.
+    """
+    yaw = rng.normal(0.0, 0.75) if rng.random() < 0.55 else rng.uniform(-np.pi, np.pi)
+    pitch = rng.normal(0.08, 0.14) if rng.random() < 0.88 else rng.uniform(-0.45, 0.75)
+    roll = rng.normal(0.0, 0.05) if rng.random() < 0.88 else rng.normal(0.0, 0.30)
+    return (
+        rotate_about(_Z, roll) @ rotate_about(_X, pitch + np.pi) @ rotate_about(_Y, yaw)
+    )  # a turn by pi about x makes y point down and the body face the camera
+
+
+def _box(points: np.ndarray) -> np.ndarray:
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def place_camera(
+    rng: np.random.Generator, points: np.ndarray, size: tuple[int, int], truncated: bool
+) -> PlacedCamera:
+    """Chooses focal length and translation so that the body fills a random part of the picture.
+
+    Args:
+        rng: Source of randomness.
+        points: (N, 3) vertices, metres, camera axes, any origin near the body.
+        size: Width and height of the picture, pixels.
+        truncated: Let the box of the body reach out of the picture.
+
+    Returns:
+        The camera. The angle of view is that of anything from a wide phone lens to a long lens.
+    """
+    extent = np.array(size, dtype=np.float64)
+    focal = max(size) * np.exp(rng.uniform(np.log(0.95), np.log(4.0)))
+    share = rng.uniform(0.75, 1.35) if truncated else rng.uniform(0.62, 0.95)
+    side = share * min(size)
+    where = rng.random(2)
+    cut = rng.uniform(0.08, 0.35, 2) * np.where(rng.random(2) < 0.6, 1.0, 0.0)
+    if not cut.any():
+        cut[1] = 0.2
+    towards = np.where(rng.random(2) < (0.5, 0.8), 1.0, -1.0)  # the feet are cut off most often
+    principal = extent / 2
+    nearest = points[:, 2].min()
+    reach = np.ptp(points[:, :2], axis=0).max()
+    transl = np.array([0.0, 0.0, focal * reach / side])
+    target = principal
+    for _ in range(4):  # the box depends a little on the place in the picture, so go round again
+        # No closer than a third of the body's size to its nearest point.
+        transl[2] = max(transl[2], -nearest + reach / 3)
+        camera = PlacedCamera(focal, principal, transl)
+        box = _box(camera.project(points))
+        spread, center = box[2:] - box[:2], (box[:2] + box[2:]) / 2
+        if truncated:
+            edge = np.where(towards > 0, extent, 0.0)
+            outside = edge + towards * (cut - 0.5) * spread
+            inside = np.clip(principal, spread / 2, np.maximum(extent - spread / 2, spread / 2))
+            target = np.where(cut > 0, outside, inside)
+        else:
+            room = np.maximum(extent - spread, 0.0)
+            target = spread / 2 + room * (0.1 + 0.8 * where)
+        shift = (target - center) * transl[2] / focal
+        transl = np.array([*(transl[:2] + shift), transl[2] * spread.max() / side])
+    transl[2] = max(transl[2], -nearest + reach / 3)
+    return PlacedCamera(focal, principal, transl)

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making a whole synthetic data set: resumable, in parallel, the same bytes every time."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_all_start_methods, get_context
+from pathlib import Path
+
+from fastmetro_mm.datasets.tsv import write_atomically
+from fastmetro_mm.datasets.tsv_writer import TSVSetWriter
+from fastmetro_mm.synthetic.options import SyntheticSetOptions, read_recipe
+from fastmetro_mm.synthetic.progress import Progress
+from fastmetro_mm.synthetic.scene import Studio
+from fastmetro_mm.synthetic.worker import (
+    SHARD_SIZE,
+    draw_shard,
+    one_thread,
+    start_worker,
+    work_on_shard,
+)
+
+RECIPE_FILE = 'synthetic.json'
+_FILES = tuple(
+    f'{part}.{end}' for part in ('img', 'hw', 'label', 'linelist') for end in ('tsv', 'lineidx')
+)
+
+
+@dataclass(frozen=True)
+class SetSummary:
+    """What was made.
+
+    Attributes:
+        counts: Samples of every split.
+        yaml_files: The yaml of every split.
+        drawn: Samples drawn by this run; the others were there already.
+        num_bytes: Size of all files of the set.
+        seconds: Wall-clock time of this run.
+        checksum: SHA-256 over all files of the set; equal sets have equal checksums.
+    """
+
+    counts: dict[str, int]
+    yaml_files: dict[str, Path]
+    drawn: int
+    num_bytes: int
+    seconds: float
+    checksum: str
+
+
+def _prepare_folder(folder: Path, recipe: dict, resume: bool) -> None:
+    """Makes the folder and records the recipe; refuses to mix two sets.
+
+    Raises:
+        ValueError: The folder holds another set, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f'{folder}: cannot write there ({error.strerror}); choose another folder'
+        ) from error
+    record = folder / RECIPE_FILE
+    if record.exists():
+        if not resume:
+            for split in ('train', 'test'):
+                _remove_split(folder, split)
+            record.unlink()
+        elif (found := read_recipe(record)) != recipe:
+            keys = [key for key in recipe if found.get(key) != recipe[key]]
+            shown = ', '.join(f'{key} {found.get(key)!r} instead of {recipe[key]!r}' for key in keys)
+            raise ValueError(
+                f'{folder}: holds a set made with other options ({shown}); '
+                'choose another folder, or make it anew with --no-resume'
+            )
+    else:
+        taken = [name for name in ('train.yaml', 'test.yaml') if (folder / name).exists()]
+        if taken:
+            raise ValueError(
+                f'{folder}: {taken[0]} belongs to a data set that is not synthetic; '
+                'choose another folder'
+            )
+    write_atomically(record, (json.dumps(recipe, indent=2) + '\n').encode())
+
+
+def _remove_split(folder: Path, split: str) -> None:
+    shutil.rmtree(folder / f'.{split}.shards', ignore_errors=True)
+    for name in ('yaml', *_FILES):
+        (folder / f'{split}.{name}').unlink(missing_ok=True)
+
+
+@contextmanager
+def _single_threaded_children() -> Iterator[None]:
+    """Child processes started inside use one thread for BLAS and OpenMP."""
+    names = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, '1'))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _draw_in_processes(
+    options: SyntheticSetOptions,
+    folder: Path,
+    shards: list[tuple[str, int]],
+    workers: int,
+    finished: Callable[[int], None],
+) -> None:
+    # A fork server loads torch once and forks clean processes from there: quick and safe.
+    method = 'forkserver' if 'forkserver' in get_all_start_methods() else 'spawn'
+    context = get_context(method)
+    if method == 'forkserver':
+        context.set_forkserver_preload(['fastmetro_mm.synthetic.worker'])
+    with _single_threaded_children():
+        pool = ProcessPoolExecutor(
+            min(workers, len(shards)), context, initializer=start_worker, initargs=(options,)
+        )
+        try:
+            jobs = [pool.submit(work_on_shard, options, str(folder), *shard) for shard in shards]
+            for job in as_completed(jobs):
+                finished(job.result()[2])
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                'a drawing process was ended from outside (out of memory?); '
+                'run the same command again to go on, perhaps with fewer --workers'
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def make_synthetic_set(
+    folder: str | Path,
+    options: SyntheticSetOptions,
+    workers: int = 1,
+    resume: bool = True,
+    show_progress: bool = True,
+) -> SetSummary:
+    """Draws a data set, or what is still missing of it.
+
+    Args:
+        folder: Where ``train.*`` and ``test.*`` go; made if missing.
+        options: What to draw.
+        workers: Processes that draw, one thread each; 0 draws in this process.
+        resume: Keep what an interrupted run left; otherwise start anew.
+        show_progress: Show a progress line on standard error.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ValueError: The folder cannot be written or holds another set, or ``workers`` is negative.
+        RuntimeError: A worker process was killed.
+    """
+    if workers < 0:
+        raise ValueError(f'workers is {workers}, expected 0 or more')
+    start = time.monotonic()
+    folder = Path(folder)
+    _prepare_folder(folder, options.recipe(), resume)
+    writers = {split: TSVSetWriter(folder, split) for split in options.splits()}
+    num_shards = {split: -(-count // SHARD_SIZE) for split, count in options.splits().items()}
+    missing = [
+        (split, number)
+        for split, writer in writers.items()
+        if not writer.yaml_path.exists()
+        for number in range(num_shards[split])
+        if not writer.has_shard(number)
+    ]
+    total = sum(options.splits().values())
+    drawn = sum(
+        min(SHARD_SIZE, options.splits()[split] - number * SHARD_SIZE) for split, number in missing
+    )
+    if missing:
+        progress = Progress(total, total - drawn) if show_progress else None
+        finished = progress.add if progress else lambda count: None
+        try:
+            if workers:
+                _draw_in_processes(options, folder, missing, workers, finished)
+            else:
+                with one_thread():
+                    studio = Studio(options.kind, options.size)
+                    for split, number in missing:
+                        finished(draw_shard(studio, options, folder, split, number)[2])
+        finally:
+            if progress:
+                progress.close()
+    for split, writer in writers.items():
+        if not writer.yaml_path.exists():
+            writer.close(num_shards[split])
+    num_bytes, checksum = _measure(folder, options)
+    return SetSummary(
+        counts=options.splits(),
+        yaml_files={split: writer.yaml_path for split, writer in writers.items()},
+        drawn=drawn,
+        num_bytes=num_bytes,
+        seconds=time.monotonic() - start,
+        checksum=checksum,
+    )
+
+
+def _measure(folder: Path, options: SyntheticSetOptions) -> tuple[int, str]:
+    """Bytes and SHA-256 of all files of the set."""
+    digest, num_bytes = hashlib.sha256(), 0
+    for split in options.splits():
+        for name in ('yaml', *_FILES):
+            with open(folder / f'{split}.{name}', 'rb') as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+                    num_bytes += len(block)
+    return num_bytes, digest.hexdigest()

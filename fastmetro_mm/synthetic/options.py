@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a synthetic data set is made of, checked before anything is written."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastmetro_mm.body_models.model_files import find_model_file
+from fastmetro_mm.synthetic.figures import KINDS
+
+DRAWING_VERSION = 1
+"""Raised whenever the same seed gives other pictures, so that old and new shards never mix."""
+
+
+@dataclass(frozen=True)
+class SyntheticSetOptions:
+    """Options of one data set.
+
+    Args:
+        kind: ``'body'`` or ``'hand'``.
+        train: Number of training samples.
+        test: Number of test samples.
+        seed: Start of all randomness.
+        size: Width and height of the pictures, pixels.
+
+    Raises:
+        ValueError: A value is out of range; the message names it.
+    """
+
+    kind: str = 'body'
+    train: int = 3000
+    test: int = 300
+    seed: int = 0
+    size: tuple[int, int] = (256, 256)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is '{self.kind}', expected one of {', '.join(KINDS)}")
+        for name in ('train', 'test', 'seed'):
+            if getattr(self, name) < 0:
+                raise ValueError(f'{name} is {getattr(self, name)}, expected 0 or more')
+        if self.train + self.test == 0:
+            raise ValueError('train and test are both 0, so there is nothing to draw')
+        if not all(64 <= side <= 4096 for side in self.size):
+            raise ValueError(
+                f'size is {self.size[0]}x{self.size[1]}, expected sides from 64 to 4096 pixels'
+            )
+
+    def splits(self) -> dict[str, int]:
+        """Name and number of samples of the splits that are not empty."""
+        counts = {'train': self.train, 'test': self.test}
+        return {name: count for name, count in counts.items() if count}
+
+    def recipe(self) -> dict:
+        """Everything that the bytes of the set depend on, as it is stored beside the set."""
+        model = find_model_file(KINDS[self.kind][0])
+        return {
+            'kind': self.kind,
+            'train': self.train,
+            'test': self.test,
+            'seed': self.seed,
+            'size': list(self.size),
+            'drawing_version': DRAWING_VERSION,
+            'model_sha256': hashlib.sha256(model.read_bytes()).hexdigest(),
+        }
+
+
+def read_recipe(path: Path) -> dict:
+    """Reads a stored recipe.
+
+    Raises:
+        ValueError: The file is not a recipe.
+    """
+    try:
+        recipe = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f'{path}: not readable as the record of a synthetic set ({error}); '
+            'remove the file or choose another folder'
+        ) from error
+    if not isinstance(recipe, dict):
+        raise ValueError(f'{path}: expected a JSON object; remove the file')
+    return recipe

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One picture with its label: background, figure, occluders, photo effects, JPEG."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from fastmetro_mm.datasets.labels import make_label
+from fastmetro_mm.synthetic.appearance import BodyPainter, Paint, weave
+from fastmetro_mm.synthetic.backgrounds import draw_background
+from fastmetro_mm.synthetic.body_sampling import Plan, plan_body
+from fastmetro_mm.synthetic.camera_placement import PlacedCamera, place_camera
+from fastmetro_mm.synthetic.figures import Figure, PosedFigure
+from fastmetro_mm.synthetic.hand_appearance import HandPainter, add_forearm
+from fastmetro_mm.synthetic.hand_poses import plan_hand
+from fastmetro_mm.synthetic.lighting import finish_photo, sample_light
+from fastmetro_mm.synthetic.occluders import draw_occluders
+from fastmetro_mm.synthetic.rasterizer import rasterize
+
+TRUNCATED, OCCLUDED = 0.18, 0.35
+"""Shares of pictures with the box partly outside, and with something in front of the figure."""
+
+
+@dataclass(frozen=True)
+class DrawnSample:
+    """A finished row of the data set.
+
+    Attributes:
+        image: JPEG bytes.
+        label: Official label fields, plus ``camera`` and ``pose_family``.
+        hidden: Share of the figure's pixels behind occluders.
+    """
+
+    image: bytes
+    label: dict
+    hidden: float
+
+
+class Studio:
+    """Draws samples of one kind; built once in every process.
+
+    Args:
+        kind: ``'body'`` or ``'hand'``.
+        size: Width and height of the pictures, pixels.
+    """
+
+    def __init__(self, kind: str, size: tuple[int, int]) -> None:
+        self.figure = Figure(kind)
+        self.size = size
+        figure = self.figure
+        self.painter: BodyPainter | HandPainter
+        if kind == 'body':
+            self.painter = BodyPainter(
+                figure.rest, figure.weights, figure.rest_joints, figure.rest_keypoints
+            )
+        else:
+            self.painter = HandPainter(figure.rest, figure.faces, figure.rest_keypoints)
+
+    def plan(self, rng: np.random.Generator) -> Plan:
+        """Draws pose, view and shape of one sample."""
+        if self.figure.kind == 'body':
+            return plan_body(rng)
+        return plan_hand(rng, self.figure)
+
+    def draw(self, rng: np.random.Generator, plan: Plan, posed: PosedFigure) -> DrawnSample:
+        """Draws the picture of a posed figure and makes its label."""
+        camera = place_camera(rng, posed.vertices, self.size, rng.random() < TRUNCATED)
+        image = draw_background(rng, self.size)
+        paint = self.painter.paint(rng)
+        pixels = camera.project(posed.vertices)
+        box = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
+        if self.figure.kind == 'body' and rng.random() < 0.6:
+            _contact_shadow(rng, image, box)
+        mask = self._draw_figure(rng, image, posed, camera, paint)
+        hidden = 0.0
+        if rng.random() < OCCLUDED:
+            hidden = draw_occluders(rng, image, box, mask)
+        photo = finish_photo(rng, image)
+        quality = int(rng.integers(70, 94))
+        _, encoded = cv2.imencode(
+            '.jpg', cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+        )
+        return DrawnSample(
+            encoded.tobytes(), _label(rng, self.figure, plan, posed, camera, box, self.size), hidden
+        )
+
+    def _draw_figure(
+        self,
+        rng: np.random.Generator,
+        image: np.ndarray,
+        posed: PosedFigure,
+        camera: PlacedCamera,
+        paint: Paint,
+    ) -> np.ndarray:
+        """Draws the lit figure into ``image`` and returns its (H, W) mask."""
+        figure = self.figure
+        vertices, faces, is_hand = posed.vertices, figure.faces, figure.kind == 'hand'
+        values = np.concatenate(
+            [figure.normals(vertices), paint.colors, paint.cloth, paint.texture], axis=1
+        )
+        # Unit normals first, or big faces would outweigh small ones within a triangle.
+        values[:, :3] /= np.maximum(np.linalg.norm(values[:, :3], axis=1, keepdims=True), 1e-12)
+        if is_hand:
+            vertices, values, faces = add_forearm(rng, self.painter, vertices, values, paint)
+        moved = vertices + camera.transl
+        seen = rasterize(camera.project(vertices), moved[:, 2], faces, self.size, is_hand)
+        at_pixels = seen.interpolate(values.astype(np.float32), faces)
+        colors = at_pixels[:, 3:6]
+        if not is_hand:
+            weave(paint, colors, at_pixels[:, 6:8], at_pixels[:, 8:])
+        lit = sample_light(rng).shade(colors, at_pixels[:, :3])
+        image.reshape(-1, 3)[seen.pixels] = np.clip(lit, 0, 1)
+        mask = np.zeros(image.shape[0] * image.shape[1], dtype=bool)
+        mask[seen.pixels] = True
+        return mask.reshape(image.shape[:2])
+
+
+def _contact_shadow(rng: np.random.Generator, image: np.ndarray, box: np.ndarray) -> None:
+    """Darkens the ground under the lowest points of the figure, in place."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    center = (round((box[0] + box[2]) / 2), round(box[3] - 0.01 * height))
+    axes = (max(1, round(0.45 * width)), max(1, round(0.04 * height + 0.06 * width)))
+    shade = np.zeros(image.shape[:2], dtype=np.float32)
+    cv2.ellipse(shade, center, axes, 0, 0, 360, float(rng.uniform(0.15, 0.55)), -1)
+    image *= 1.0 - cv2.blur(shade, (2 * (axes[1] // 2) + 1,) * 2)[..., None]
+
+
+def _label(
+    rng: np.random.Generator,
+    figure: Figure,
+    plan: Plan,
+    posed: PosedFigure,
+    camera: PlacedCamera,
+    box: np.ndarray,
+    size: tuple[int, int],
+) -> dict:
+    """The label row: exact projections, joints relative to the root, the box with some jitter."""
+    keypoints = camera.project(posed.keypoints)
+    inside = ((keypoints >= 0) & (keypoints <= np.array(size) - 1.0)).all(axis=1)
+    root = posed.keypoints[figure.root]
+    joints = posed.keypoints - root
+    side = max(box[2] - box[0], box[3] - box[1])
+    jitter = np.clip(rng.normal(0.0, 0.02, 2), -0.04, 0.04) * side
+    label = make_label(
+        center=((box[:2] + box[2:]) / 2 + jitter).round(2),
+        scale=round(1.2 * side / 200 * float(np.clip(rng.normal(1.0, 0.03), 0.94, 1.08)), 5),
+        joints_2d=np.column_stack([keypoints.round(3), inside]),
+        joints_3d=np.column_stack([joints.round(6), np.ones(len(joints))]),
+        pose=plan.pose,
+        betas=plan.betas,
+        gender='neutral',
+        body='smpl' if figure.kind == 'body' else 'hand',
+    )
+    # Beyond the official fields, which readers pass over: enough to project any point again.
+    label['camera'] = {
+        'focal': round(float(camera.focal), 4),
+        'principal': camera.principal.tolist(),
+        'root': (root + camera.transl).round(6).tolist(),
+    }
+    label['pose_family'] = plan.family
+    return label

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drawing one shard of a data set, in this process or in a worker process."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import parent_process
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from fastmetro_mm.datasets.tsv_writer import TSVRow, TSVSetWriter
+from fastmetro_mm.synthetic.figures import KINDS
+from fastmetro_mm.synthetic.options import SyntheticSetOptions
+from fastmetro_mm.synthetic.scene import Studio
+
+SHARD_SIZE = 50
+"""Samples in a shard. Fixed, because the last digits of a mesh depend on its batch."""
+_SPLITS = ('train', 'test')
+
+_studio: Studio | None = None
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for the array libraries: processes share the cores, and bytes stay the same."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def start_worker(options: SyntheticSetOptions) -> None:
+    """Prepares a worker process: one thread, no reaction to Ctrl+C, an end with its parent."""
+    global _studio
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    _studio = Studio(options.kind, options.size)
+
+
+def _leave_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def work_on_shard(
+    options: SyntheticSetOptions, folder: str, split: str, number: int
+) -> tuple[str, int, int]:
+    """Draws a shard in a worker process; see :func:`draw_shard`."""
+    if _studio is None:
+        raise RuntimeError('the worker process was not prepared by start_worker')
+    return draw_shard(_studio, options, folder, split, number)
+
+
+def draw_shard(
+    studio: Studio, options: SyntheticSetOptions, folder: str | Path, split: str, number: int
+) -> tuple[str, int, int]:
+    """Draws and writes the samples of one shard; they appear all at once, or not at all.
+
+    Args:
+        studio: Where pictures are drawn.
+        options: Options of the set.
+        folder: Folder of the set.
+        split: ``'train'`` or ``'test'``.
+        number: Shard, counted from 0.
+
+    Returns:
+        Split, shard and number of samples drawn.
+    """
+    first = number * SHARD_SIZE
+    indices = range(first, min(first + SHARD_SIZE, options.splits()[split]))
+    place = list(KINDS).index(options.kind), _SPLITS.index(split)
+    # Every sample has randomness of its own, whichever process draws it and when.
+    rngs = [np.random.default_rng((options.seed, *place, index)) for index in indices]
+    plans = [studio.plan(rng) for rng in rngs]
+    posed = studio.figure.pose(
+        np.stack([plan.pose for plan in plans]), np.stack([plan.betas for plan in plans])
+    )
+    with TSVSetWriter(folder, split).shard(number) as shard:
+        for index, rng, plan, figure in zip(indices, rngs, plans, posed, strict=True):
+            sample = studio.draw(rng, plan, figure)
+            shard.add(
+                TSVRow(
+                    f'{options.kind}_{split}_{index:06d}.jpg', sample.image, sample.label,
+                    (options.size[1], options.size[0]),
+                )
+            )  # fmt: skip
+    return split, number, len(indices)
