@@ -79,13 +79,16 @@ fi
 state=$venv/fastmetro_setup
 mkdir -p "$state" || die "cannot write to $venv; choose another place with --venv"
 log=$state/setup.log
-: >"$log"
 
-# two set-ups at once in one environment would break it
+# two set-ups at once in one environment would break it; the pip of a killed one counts
 if command -v flock >/dev/null; then
     exec 9>"$state/lock"
-    flock -n 9 || die "another set-up is running in $venv; wait for it"
+    flock -n 9 || {
+        say "waiting for another set-up in $venv"
+        flock -w 1200 9 || die "another set-up has been running in $venv for 20 minutes; end it first"
+    }
 fi
+: >"$log"
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off
 pip() { "$py" -m pip --no-color "$@"; }

@@ -5,11 +5,13 @@
 ``mmdet``: both import ``mmcv.ops`` at load, and ``mmcv.ops`` cannot be imported from ``mmcv-lite``.
 """
 
-from fastmetro_mm.compat.mmcv_ops import install, is_stand_in
+from fastmetro_mm.compat import mmcv_ops, without_mmdet
+from fastmetro_mm.compat.mmcv_ops import is_stand_in
 
 __all__ = ['apply', 'is_stand_in']
 
 
 def apply() -> None:
     """Put the stand-ins in place; cheap, lazy and harmless when called again."""
-    install()
+    mmcv_ops.install()
+    without_mmdet.install()

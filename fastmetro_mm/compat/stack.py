@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which third-party modules the package needs, and the command that installs each."""
+
+from dataclasses import dataclass
+
+OPENMMLAB = 'pip install --no-deps mmengine==0.10.7 mmcv-lite==2.1.0 mmpose==1.3.2 mmdet==3.3.0'
+# what mmpose and mmdet need at run time, without chumpy (which does not build and is not imported)
+OPENMMLAB_NEEDS = ('pip install addict json_tricks matplotlib munkres pycocotools rich shapely six '
+                   'termcolor terminaltables yapf "setuptools<81"')
+XTCOCOTOOLS = ('pip install "Cython<4" "setuptools<81" wheel && pip install --no-build-isolation '
+               '--no-binary xtcocotools xtcocotools==1.14.3')
+SETUP_SCRIPT = 'bash tools/setup.sh'
+DOCTOR = 'python -m fastmetro_mm.doctor'
+
+
+@dataclass(frozen=True)
+class Need:
+    """A third-party module.
+
+    Args:
+        module: Name for ``import``.
+        distributions: Names under which an installer knows it; the first one found counts.
+        mend: Command that installs it.
+        required: Whether training and inference on the open body need it.
+        purpose: What is missing without it.
+    """
+
+    module: str
+    distributions: tuple[str, ...]
+    mend: str
+    required: bool = True
+    purpose: str = ''
+
+
+NEEDS = (
+    Need('numpy', ('numpy', ), 'pip install numpy'),
+    Need('scipy', ('scipy', ), 'pip install scipy'),
+    Need('torch', ('torch', ), 'pip install torch==2.14.1 torchvision==0.29.1'),
+    Need('torchvision', ('torchvision', ), 'pip install torch==2.14.1 torchvision==0.29.1'),
+    Need('cv2', ('opencv-python-headless', 'opencv-python', 'opencv-contrib-python',
+                 'opencv-contrib-python-headless'), 'pip install opencv-python-headless'),
+    Need('pkg_resources', ('setuptools', ), 'pip install "setuptools<81"'),
+    Need('mmengine', ('mmengine', 'mmengine-lite'), OPENMMLAB),
+    Need('mmcv', ('mmcv', 'mmcv-lite', 'onedl-mmcv'), OPENMMLAB),
+    Need('mmpose', ('mmpose', ), OPENMMLAB),
+    Need('json_tricks', ('json-tricks', ), OPENMMLAB_NEEDS),
+    Need('munkres', ('munkres', ), OPENMMLAB_NEEDS),
+    Need('xtcocotools.coco', ('xtcocotools', ), XTCOCOTOOLS),
+    Need('mmdet', ('mmdet', ), f'{OPENMMLAB} && {OPENMMLAB_NEEDS}', False,
+         'finding people in whole pictures'),
+    Need('smplx', ('smplx', ), 'pip install smplx==0.1.28', False,
+         "body models with backend='smplx'"),
+    Need('pyrender', ('pyrender', ), 'pip install pyrender==0.1.45', False,
+         'fast drawing through OpenGL'),
+)
+
+
+def mend_for(module: str) -> str:
+    """Command that installs the distribution of a top-level module."""
+    for need in NEEDS:
+        if need.module.split('.')[0] == module:
+            return need.mend
+    return f'pip install {module}'

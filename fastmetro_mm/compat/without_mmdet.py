@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lets ``mmpose.models`` be imported where mmdet is not installed.
+
+One file of mmpose 1.3.2, the head of the RTMO detector, imports ``mmdet.utils`` at load, and with
+it the whole of ``mmpose.models`` needs mmdet. While that one file loads, a shell takes mmdet's
+place; afterwards ``import mmdet`` fails as before, so code that asks whether mmdet is there gets
+the right answer.
+"""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, NoReturn
+
+_RTMO_HEAD = 'mmpose.models.heads.hybrid_heads.rtmo_head'
+
+
+def _reduce_mean(*args: Any, **kwargs: Any) -> NoReturn:
+    """Stands for ``mmdet.utils.reduce_mean``, which only the loss of RTMO calls."""
+    from fastmetro_mm.compat.stack import mend_for
+
+    raise RuntimeError(f'training RTMO needs mmdet, which is not installed: {mend_for("mmdet")}')
+
+
+class _ShellLoader(importlib.abc.Loader):
+    """Runs the real loader with a shell of ``mmdet.utils`` in ``sys.modules``."""
+
+    def __init__(self, loader: importlib.abc.Loader) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        """As the real loader."""
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Load the file, then put ``sys.modules`` back."""
+        shell = {'mmdet': ModuleType('mmdet'), 'mmdet.utils': ModuleType('mmdet.utils')}
+        shell['mmdet'].__path__ = []
+        shell['mmdet.utils'].ConfigType = dict
+        shell['mmdet.utils'].reduce_mean = _reduce_mean
+        before = {name: sys.modules[name] for name in shell if name in sys.modules}
+        sys.modules.update(shell)
+        try:
+            self.loader.exec_module(module)
+        finally:
+            for name in shell:
+                sys.modules.pop(name, None)
+            sys.modules.update(before)
+
+
+class _RTMOFinder:
+    """Import hook for the one file, active only without mmdet."""
+
+    def find_spec(self,
+                  fullname: str,
+                  path: Sequence[str] | None = None,
+                  target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+        """The ordinary spec with the loader wrapped, or None to stay out of the way."""
+        if fullname != _RTMO_HEAD or importlib.util.find_spec('mmdet') is not None:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _ShellLoader(spec.loader)
+        return spec
+
+
+def install() -> None:
+    """Register the import hook once."""
+    if not any(isinstance(finder, _RTMOFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _RTMOFinder())

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks which renderer really draws, in a process of its own: a broken driver may crash."""
+
+import subprocess
+import sys
+
+from fastmetro_mm.doctor.finding import Finding
+
+GL_MEND = ('apt-get install -y libegl1 libgl1 libegl-mesa0 libgles2 && pip install '
+           'pyrender==0.1.45')
+SECONDS = 90
+
+# A red triangle over the middle of a picture: the middle pixel must turn red, the corner stay.
+_DRAW = '''
+import sys
+import numpy as np
+from fastmetro_mm.geometry.camera import PerspectiveCamera
+from fastmetro_mm.visualization.mesh_renderer import RenderMesh, build_renderer
+renderer = build_renderer(sys.argv[1])
+camera = PerspectiveCamera(np.array([[64., 0, 32], [0, 64, 32], [0, 0, 1]]), 64, 64)
+corners = np.array([[-1., -0.6, 3], [1, -0.6, 3], [0, 1, 3]])
+faces = np.array([[0, 1, 2], [0, 2, 1]])
+background = np.zeros((64, 64, 3), np.uint8)
+result = renderer.render([RenderMesh(corners, faces, (1., 0., 0.))], camera, background)
+middle = result.image[32, 32].astype(int)
+assert middle[0] > 60 and middle[0] > 2 * middle[1], f'the picture is wrong: {middle}'
+assert result.image[0, 0].max() == 0, 'the background is not kept'
+assert abs(result.depth[32, 32] - 3) < 0.01, f'the depth is wrong: {result.depth[32, 32]}'
+print(getattr(renderer, 'platform', renderer.name))
+'''
+
+
+def try_renderer(backend: str) -> tuple[bool, str]:
+    """Draw a triangle with a renderer and look at the picture.
+
+    Args:
+        backend: ``pyrender`` or ``software``.
+
+    Returns:
+        Whether it drew, and the platform it drew with or the reason why not, in one line.
+    """
+    try:
+        # the last word makes the package leave out what drawing does not need (its __init__.py)
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', _DRAW, backend, 'fastmetro_mm.doctor'],
+            capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return False, f'no picture within {SECONDS} s'
+    lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
+    return done.returncode == 0, lines[-1][:300] if lines else f'ended with {done.returncode}'
+
+
+def check_drawing() -> list[Finding]:
+    """Both renderers."""
+    works, detail = try_renderer('pyrender')
+    if works:
+        opengl = Finding('drawing (OpenGL)', 'ok', f'pyrender draws through {detail}')
+    else:
+        opengl = Finding('drawing (OpenGL)', 'note',
+                         f'{detail}; the slower software renderer is used', GL_MEND)
+    works, detail = try_renderer('software')
+    if works:
+        software = Finding('drawing (software)', 'ok', 'draws')
+    else:
+        software = Finding('drawing (software)', 'problem', detail, 'install fastmetro_mm again')
+    return [opengl, software]
