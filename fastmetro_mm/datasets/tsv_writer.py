@@ -22,6 +22,7 @@ import numpy as np
 from .tsv import lineidx_path, write_atomically
 
 _PARTS = ('img', 'hw', 'label')
+_SKIPPED = 'skipped'
 
 
 @dataclass
@@ -40,17 +41,25 @@ class TSVRow:
     label: dict | None = None
     size: tuple[int, int] | None = None
 
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) px, decoded where not given.
+
+        Raises:
+            ValueError: The image cannot be decoded.
+        """
+        if self.size is None:
+            decoded = cv2.imdecode(np.frombuffer(self.image, np.uint8), cv2.IMREAD_COLOR)
+            if decoded is None:
+                raise ValueError(f'row {self.key}: the image cannot be decoded')
+            self.size = decoded.shape[:2]
+        return self.size
+
 
 def _columns(row: TSVRow) -> dict[str, bytes]:
     """The three lines of a row, with their newlines."""
     if not row.key or any(c in row.key for c in '\t\r\n'):
         raise ValueError(f'row key {row.key!r} is empty or holds a tab or newline: rename it')
-    size = row.size
-    if size is None:
-        decoded = cv2.imdecode(np.frombuffer(row.image, np.uint8), cv2.IMREAD_COLOR)
-        if decoded is None:
-            raise ValueError(f'row {row.key}: the image cannot be decoded')
-        size = decoded.shape[:2]
+    size = row.image_size()
     try:
         label = json.dumps([] if row.label is None else [row.label], allow_nan=False)
     except ValueError:
@@ -79,7 +88,7 @@ class TSVShardWriter:
     def __enter__(self) -> TSVShardWriter:
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir(parents=True)
-        self._files = {part: open(self._temporary / part, 'wb') for part in _PARTS}
+        self._files = {part: open(self._temporary / part, 'wb') for part in (*_PARTS, _SKIPPED)}
         return self
 
     def add(self, row: TSVRow) -> None:
@@ -91,6 +100,11 @@ class TSVShardWriter:
         for part, line in _columns(row).items():
             self._files[part].write(line)
         self.num_rows += 1
+
+    def skip(self, key: str, reason: str) -> None:
+        """Note that a row was left out, for the ``skipped.tsv`` of the set."""
+        line = ' '.join(key.split()) + '\t' + ' '.join(reason.split()) + '\n'
+        self._files[_SKIPPED].write(line.encode())
 
     def __exit__(self, error_type, error, trace) -> None:
         for file in self._files.values():
@@ -111,6 +125,11 @@ class TSVSetWriter:
     Args:
         folder: Folder of the set, made where missing.
         split: First part of the file names, as ``train``.
+        fingerprint: Text that tells one job from another; shards left by a job with another
+            text are refused instead of joined with new ones.
+
+    Raises:
+        ValueError: Shards of another job lie in the folder.
 
     Example:
         >>> writer = TSVSetWriter('data/mine', 'train')
@@ -120,10 +139,15 @@ class TSVSetWriter:
         >>> yaml_file = writer.close(num_shards=1)
     """
 
-    def __init__(self, folder: str | Path, split: str) -> None:
+    def __init__(self, folder: str | Path, split: str, fingerprint: str = '') -> None:
         self.folder = Path(folder)
         self.split = split
+        self._fingerprint = fingerprint
         self._shards = self.folder / f'.{split}.shards'
+        about = self._shards / 'about'
+        if about.is_file() and about.read_text() != fingerprint:
+            raise ValueError(f'{self._shards} holds unfinished shards made with other arguments '
+                             f'({about.read_text()}): delete that folder to start again')
 
     @property
     def yaml_path(self) -> Path:
@@ -132,7 +156,9 @@ class TSVSetWriter:
 
     def shard(self, number: int) -> TSVShardWriter:
         """Writer of one shard; replaces an earlier shard of that number."""
-        self._shards.mkdir(parents=True, exist_ok=True)
+        if not (self._shards / 'about').is_file():
+            self._shards.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._shards / 'about', self._fingerprint.encode())
         return TSVShardWriter(self._shards, f'{number:06d}')
 
     def has_shard(self, number: int) -> bool:
@@ -158,6 +184,7 @@ class TSVSetWriter:
             offsets = self._join(part, num_shards, labelled if part == 'label' else None)
             write_atomically(lineidx_path(self._tsv(part)), offsets)
         self._write_lines('linelist', [b'%d\n' % row for row in labelled])
+        self._join_skipped(num_shards)
         write_atomically(self.yaml_path, ''.join(
             f'{part}: {self._tsv(part).name}\n' for part in (*_PARTS, 'linelist')).encode())
         shutil.rmtree(self._shards)
@@ -183,6 +210,13 @@ class TSVSetWriter:
         lineidx_path(target).unlink(missing_ok=True)  # never a new file beside old offsets
         os.replace(temporary, target)
         return b''.join(offsets)
+
+    def _join_skipped(self, num_shards: int) -> None:
+        text = b''.join((self._shards / f'{number:06d}' / _SKIPPED).read_bytes()
+                        for number in range(num_shards))
+        self._tsv(_SKIPPED).unlink(missing_ok=True)
+        if text:
+            write_atomically(self._tsv(_SKIPPED), text)
 
     def _write_lines(self, part: str, lines: list[bytes]) -> None:
         offsets = np.cumsum([0, *map(len, lines)])[:-1]
