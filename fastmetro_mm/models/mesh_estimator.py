@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.logging import print_log
-from mmpose.models.pose_estimators import BasePoseEstimator
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import MODELS
 from torch import Tensor
 
@@ -154,13 +154,8 @@ class TopdownMeshEstimator(BasePoseEstimator):
                 print_log(f'SMPL parameters come without a posed mesh: {error}', 'current')
                 self._said_no_smpl_file = True
         else:
-            posed = MeshPrediction(
-                camera=prediction.camera,
-                joints=prediction.joints,
-                vertices_coarse=prediction.vertices_coarse,
-                vertices=model(rotmat, betas).vertices,
-            )
-            fields['smpl_vertices'], fields['smpl_joints_3d'] = self.head.centre(posed)
+            vertices, joints = self.head.centre_mesh(model(rotmat, betas).vertices)
+            fields['smpl_vertices'], fields['smpl_joints_3d'] = vertices, joints
         fields = {name: value.cpu().numpy() for name, value in fields.items()}
         for index, instance in enumerate(instances):
             for name, value in fields.items():

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...body_models.assets import load_body_assets
 from ...body_models.build import load_model_arrays
 from ...body_models.joint_regression import JointRegressor
-from ...body_models.joint_sets import H36M17_TO_J14
+from ...body_models.joint_sets import H36M17_TO_J14, J14_HIPS
 from ...body_models.mesh_sampling import MeshSampling
 from ...geometry.camera import crop_to_image, weak_perspective_project
 from ...structures import MeshDataSample, MeshPrediction, TokenFeatures
@@ -108,19 +108,30 @@ class FastMETROHead(BaseModule):
             raise ValueError(
                 "FastMETROHead has no criterion: set model.head.criterion=dict(type='FastMETROLoss')"
             )
-        terms = self.criterion(
+        both = dict(
             pred_cam=prediction.camera,
             pred_joints=prediction.joints,
             pred_coarse=prediction.vertices_coarse,
-            pred_mid=prediction.vertices_mid,
             pred_fine=prediction.vertices,
             gt_vertices=targets.vertices,
-            joints_3d=targets.joints_3d,
             joints_2d=targets.joints_2d,
-            has_3d=targets.has_3d,
             has_smpl=targets.has_smpl,
-            has_2d=targets.has_2d,
         )
+        if self.is_hand:
+            vertices = prediction.vertices.float()
+            terms = self.criterion(
+                pred_mesh_joints=self._regressor(vertices.device)(vertices),
+                gt_joints=targets.joints,
+                **both,
+            )
+        else:
+            terms = self.criterion(
+                pred_mid=prediction.vertices_mid,
+                joints_3d=targets.joints_3d,
+                has_3d=targets.has_3d,
+                has_2d=targets.has_2d,
+                **both,
+            )
         total = terms.pop('total')
         return {'loss_mesh': total, **{name: term.detach() for name, term in terms.items()}}
 
@@ -163,28 +174,39 @@ class FastMETROHead(BaseModule):
     def centre(self, prediction: MeshPrediction) -> tuple[Tensor, Tensor]:
         """Put the origin at the pelvis (hands: wrist) and give the joints in that frame.
 
-        The pelvis is the one the H36M regressor finds in the full mesh, as in the official code.
-
         Args:
             prediction: Raw prediction.
 
         Returns:
             Vertices (B, V, 3) and joints (B, 14, 3); hands (B, 21, 3), metres.
         """
-        vertices = prediction.vertices.float()
-        if self.is_hand and self.joints_from == 'tokens':
-            joints = prediction.joints.float()
-            return vertices - joints[:, :1], joints - joints[:, :1]
-        regressed = self._regressor(vertices.device)(vertices)
-        root = regressed[:, :1]
+        if self.joints_from == 'mesh':
+            return self.centre_mesh(prediction.vertices)
+        joints = prediction.joints.float()
         if self.is_hand:
-            return vertices - root, regressed - root
-        if self.joints_from == 'tokens':
-            joints = prediction.joints.float()
-            return vertices - root, joints - joints[:, 2:4].mean(dim=1, keepdim=True)
-        return vertices - root, regressed[:, H36M17_TO_J14] - root
+            return prediction.vertices.float() - joints[:, :1], joints - joints[:, :1]
+        vertices, _ = self.centre_mesh(prediction.vertices)
+        return vertices, joints - joints[:, J14_HIPS].mean(dim=1, keepdim=True)
+
+    def centre_mesh(self, vertices: Tensor) -> tuple[Tensor, Tensor]:
+        """Centre a mesh on the pelvis (hands: wrist) regressed from it, and regress its joints.
+
+        The pelvis is the one the H36M regressor finds in the full mesh, as in the official code.
+
+        Args:
+            vertices: Full mesh, metres. (B, V, 3)
+
+        Returns:
+            Vertices (B, V, 3) and joints (B, 14, 3); hands (B, 21, 3), metres.
+        """
+        vertices = vertices.float()
+        regressed = self._regressor(vertices.device)(vertices)  # (B, 17 or 21, 3), root first
+        root = regressed[:, :1]
+        joints = regressed if self.is_hand else regressed[:, H36M17_TO_J14]
+        return vertices - root, joints - root
 
     def _regressor(self, device: torch.device) -> JointRegressor:
+        # Built on first use: raw output needs no regressor, and a hand's needs the MANO file.
         if self.joint_regressor is None:
             assets = load_body_assets(**self.body)
             if self.is_hand:

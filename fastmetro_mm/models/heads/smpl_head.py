@@ -123,16 +123,15 @@ class SMPLRegressorHead(BaseModule):
         terms = self.criterion(
             pred_rotmat=prediction.rotmat,
             pred_betas=prediction.betas,
-            pred_vertices=posed.vertices,
+            smpl_vertices=posed.vertices,
             pred_cam=prediction.camera,
-            gt_pose=targets.pose,
-            gt_betas=targets.betas,
+            pose=targets.pose,
+            betas=targets.betas,
             gt_vertices=targets.vertices,
             joints_3d=targets.joints_3d,
             joints_2d=targets.joints_2d,
-            has_smpl=targets.has_smpl,
             has_3d=targets.has_3d,
-            has_2d=targets.has_2d,
+            has_smpl=targets.has_smpl,
         )
         total = terms.pop('total')
         return {'loss_smpl': total, **{name: term.detach() for name, term in terms.items()}}

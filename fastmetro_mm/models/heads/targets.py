@@ -8,7 +8,8 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from ...body_models.build import build_body_model
+from ...body_models.build import build_body_model, load_model_arrays
+from ...body_models.joint_sets import MANO_FINGERTIPS, MANO_TIPS_TO_HAND21
 from ...structures import MeshDataSample
 
 LABELS = ('joints_2d', 'joints_3d', 'pose', 'betas', 'has_smpl', 'has_2d', 'has_3d')
@@ -27,7 +28,8 @@ class MeshTargets:
         has_2d: 1 where 2D joints are labels. (B,)
         has_3d: 1 where 3D joints are labels. (B,)
         vertices: Mesh of pose and betas, metres, as the body model gives it. (B, V, 3)
-        joints: Joints of the body model for that mesh. (B, 24, 3); hands (B, 16, 3)
+        joints: Joints of that mesh: of the skeleton (B, 24, 3); hands with the fingertips, in
+            the order of the labels (B, 21, 3)
     """
 
     joints_2d: Tensor
@@ -55,6 +57,7 @@ class TargetBuilder(BaseModule):
         super().__init__()
         self.body = dict(body)
         self.body_model = None
+        self.fingertips = None
 
     def require_body_model(self) -> torch.nn.Module:
         """Build the body model now; a missing file then fails before any work is done.
@@ -64,6 +67,9 @@ class TargetBuilder(BaseModule):
         """
         if self.body_model is None:
             self.body_model = build_body_model(**self.body)
+            if self.body_model.num_joints == len(MANO_TIPS_TO_HAND21) - len(MANO_FINGERTIPS):
+                arrays = load_model_arrays(**self.body)
+                self.fingertips = list(arrays.get('fingertip_ids', MANO_FINGERTIPS))
         return self.body_model
 
     @torch.no_grad()
@@ -86,4 +92,8 @@ class TargetBuilder(BaseModule):
         model = self.require_body_model().to(device)
         with torch.autocast(device.type, enabled=False):
             posed = model(labels['pose'], labels['betas'])
-        return MeshTargets(**labels, vertices=posed.vertices, joints=posed.joints)
+        joints = posed.joints
+        if self.fingertips is not None:
+            tips = posed.vertices[:, self.fingertips]
+            joints = torch.cat((joints, tips), dim=1)[:, MANO_TIPS_TO_HAND21]
+        return MeshTargets(**labels, vertices=posed.vertices, joints=joints)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for network tests."""
+
+import json
+import math
+import zlib
+
+import numpy as np
+import pytest
+import torch
+
+
+def golden_entry(name: str, shape: list[int]) -> torch.Tensor:
+    """Weights by the rule of the golden numbers: made from the name alone."""
+    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    noise = torch.randn(shape, generator=generator)
+    if name.endswith('num_batches_tracked'):
+        return torch.zeros(shape, dtype=torch.int64)
+    if name.endswith('running_var'):
+        return 1 + 0.1 * noise.abs()
+    if name.endswith('running_mean'):
+        return 0.1 * noise
+    if len(shape) >= 2:
+        return noise / math.sqrt(np.prod(shape[1:]))
+    return 1 + 0.1 * noise if name.endswith('.weight') else 0.1 * noise
+
+
+@pytest.fixture(scope='session')
+def official_shapes(shared_dir) -> dict[str, dict[str, list[int]]]:
+    """Names and shapes of four official models."""
+    return json.loads((shared_dir / 'golden' / 'official_state_dicts.json').read_text())
+
+
+@pytest.fixture(scope='session')
+def official_file(official_shapes, tmp_path_factory):
+    """Write an official checkpoint of that name with golden weights; gives its path."""
+    folder = tmp_path_factory.mktemp('official')
+
+    def write(kind: str):
+        path = folder / f'{kind}_state_dict.bin'
+        if not path.exists():
+            shapes = official_shapes[kind]
+            torch.save({name: golden_entry(name, shape) for name, shape in shapes.items()}, path)
+        return path
+
+    return write
+
+
+@pytest.fixture()
+def official_body_data(shared_dir, monkeypatch):
+    """Point the configs at the official matrices; no SMPL or MANO file lies there."""
+    monkeypatch.setenv('FASTMETRO_BODY_DATA', str(shared_dir / 'data' / 'metro'))

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Renaming released weights, there and back, and refusing what does not fit."""
+
+import importlib.util
+import sys
+
+import pytest
+import torch
+from fastmetro_mm.models.official_checkpoint import (
+    foreign_model,
+    is_official,
+    official_kind,
+    to_official,
+    to_ours,
+)
+from mmpose.apis import init_model  # after fastmetro_mm, which stands in for mmcv.ops
+
+KINDS = {
+    'body_s_r50': ('FastMETRO-S-R50 (body)', 'configs/fastmetro_s_r50_h36m.py'),
+    'body_l_h64_smpl': (
+        'FastMETRO-L-H64 (body with SMPL head)',
+        'configs/fastmetro_smpl_l_h64_h36m.py',
+    ),
+    'hand_l_h64': ('FastMETRO-L-H64 (hand)', 'configs/fastmetro_l_h64_freihand.py'),
+    'hand_s_r50': ('FastMETRO-S-R50 (hand)', 'configs/fastmetro_s_r50_freihand.py'),
+}
+
+
+@pytest.fixture()
+def convert_tool(repo_dir):
+    """The command-line tool as a module."""
+    path = repo_dir / 'tools' / 'convert_checkpoint.py'
+    spec = importlib.util.spec_from_file_location('convert_checkpoint', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_names_round_trip_and_kind_is_recognised(name, official_shapes, repo_dir):
+    official = {key: torch.empty(shape, device='meta') for key, shape in official_shapes[name].items()}
+    ours, unused = to_ours(official)
+    assert is_official(official)
+    assert not is_official(ours)
+    assert set(unused) <= {'backbone.classifier.weight', 'backbone.classifier.bias'}
+    back = to_official(ours, unused)
+    assert set(back) == set(official)
+    assert all(back[key] is official[key] for key in official)
+    kind = official_kind(official)
+    assert (str(kind), kind.config) == KINDS[name]
+    assert (repo_dir / kind.config).is_file()
+
+
+def test_tool_round_trips_a_file(official_file, convert_tool, tmp_path, monkeypatch, capsys):
+    source = official_file('hand_s_r50')
+    there, back = tmp_path / 'ours.pth', tmp_path / 'back.bin'
+    monkeypatch.setattr(sys, 'argv', ['convert', str(source), str(there)])
+    convert_tool.main()
+    assert 'FastMETRO-S-R50 (hand)' in capsys.readouterr().out
+    monkeypatch.setattr(sys, 'argv', ['convert', '--to-official', str(there), str(back)])
+    convert_tool.main()
+    before = torch.load(source, weights_only=True)
+    after = torch.load(back, weights_only=True)
+    assert set(before) == set(after)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert not list(tmp_path.glob('.*tmp'))
+
+
+def test_unused_classifier_survives_the_round_trip(convert_tool, official_shapes, tmp_path):
+    shapes = official_shapes['body_l_h64_smpl']
+    kept = {key: torch.zeros(1) for key in shapes}
+    kept['backbone.classifier.weight'] = torch.ones(2)
+    kept['backbone.stage4.0.branches.0.0.conv1.weight'] = torch.zeros(64, 64, 3, 3)
+    kept['joint_token_embed.weight'] = torch.zeros(14, 2)
+    torch.save(kept, tmp_path / 'a.bin')
+    assert 'classifier' in convert_tool.convert(tmp_path / 'a.bin', tmp_path / 'b.pth')
+    convert_tool.convert_back(tmp_path / 'b.pth', tmp_path / 'c.bin')
+    after = torch.load(tmp_path / 'c.bin', weights_only=True)
+    assert set(after) == set(kept)
+    assert torch.equal(after['backbone.classifier.weight'], torch.ones(2))
+
+
+class _Runs:
+    """A pickle of this asks for a function call while loading."""
+
+    def __reduce__(self):
+        return (print, ('executed',))
+
+
+@pytest.mark.parametrize(
+    ('content', 'expected'),
+    [
+        ({'weight': torch.zeros(1)}, 'none of the official FastMETRO names'),
+        ({'trans_encoder.0.bert.x': torch.zeros(1)}, 'a METRO network, not FastMETRO'),
+        (
+            {'trans_encoder.0.bert.encoder.layer.0.graph_conv.w': torch.zeros(1)},
+            'a Mesh Graphormer network, not FastMETRO',
+        ),
+        ([1, 2], 'holds a list'),
+        (_Runs(), 'not a readable file of plain weights'),
+        (None, 'no such file'),
+        (b'garbage', 'not a readable file of plain weights'),
+    ],
+)
+def test_tool_refuses_other_files_in_one_line(
+    content, expected, convert_tool, tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / 'in.bin'
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    monkeypatch.setattr(sys, 'argv', ['convert', str(path), str(tmp_path / 'out.pth')])
+    with pytest.raises(SystemExit) as stop:
+        convert_tool.main()
+    message = str(stop.value)
+    assert message.startswith('error: ')
+    assert expected in message
+    assert 'in.bin' in message
+    assert '\n' not in message
+    assert 'executed' not in capsys.readouterr().out
+    assert not (tmp_path / 'out.pth').exists()
+
+
+def test_loading_refuses_another_network_and_names_the_config(
+    repo_dir, official_file, official_body_data
+):
+    config = str(repo_dir / 'configs' / 'fastmetro_s_r50_h36m.py')
+    with pytest.raises(ValueError, match=r'hand.*configs/fastmetro_s_r50_freihand\.py'):
+        init_model(config, str(official_file('hand_s_r50')), device='cpu')
+
+
+def test_loading_refuses_checkpoints_that_leave_random_weights(
+    repo_dir, official_body_data, tmp_path
+):
+    config = str(repo_dir / 'configs' / 'fastmetro_s_r50_h36m.py')
+    path = tmp_path / 'other.pth'
+    torch.save({'state_dict': {'backbone.conv1.weight': torch.zeros(64, 3, 7, 7)}}, path)
+    with pytest.raises(ValueError, match='entries are missing'):
+        init_model(config, str(path), device='cpu')
+    torch.save({'state_dict': {'backbone.conv1.weight': torch.zeros(32, 3, 7, 7)}}, path)
+    with pytest.raises(ValueError, match='does not fit the config'):
+        init_model(config, str(path), device='cpu')
+
+
+def test_sister_projects_are_told_apart():
+    assert foreign_model({'trans_encoder.0.bert.x': None}) == 'METRO'
+    assert foreign_model({'trans_encoder.1.bert.graph_conv.w': None}) == 'Mesh Graphormer'
+    assert foreign_model({'cam_token_embed.weight': None}) is None
