@@ -36,7 +36,7 @@ class Drawer:
         pose[:3, :3] = view
         centre = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
         pose[:3, 3] = centre + view @ [0, 0, 5.0]
-        scene = pyrender.Scene(bg_color=(1, 1, 1, 1), ambient_light=(0.25, 0.25, 0.25))
+        scene = pyrender.Scene(bg_color=(0, 0, 0, 0), ambient_light=(0.25, 0.25, 0.25))
         material = pyrender.MetallicRoughnessMaterial(
             baseColorFactor=(*color, 1.0), metallicFactor=0.0, roughnessFactor=0.9)
         scene.add(pyrender.Mesh.from_trimesh(
@@ -47,9 +47,9 @@ class Drawer:
             light[:3, :3] = view @ Rotation.from_euler(
                 'yx', [turn[1], turn[0]], degrees=True).as_matrix()
             scene.add(pyrender.DirectionalLight(intensity=strength), pose=light)
-        image, depth = self._renderer.render(scene)
-        # Some GL stacks return a black background whatever is asked for.
-        image = np.where(depth[:, :, None] > 0, image, 255).astype(np.uint8)
+        # Over transparent black the smoothed outline carries its coverage; put it on white.
+        drawn = self._renderer.render(scene, flags=pyrender.RenderFlags.RGBA)[0].astype(float)
+        image = np.clip(drawn[:, :, :3] + 255.0 - drawn[:, :, 3:], 0, 255).astype(np.uint8)
         cv2.putText(image, label, (6, image.shape[0] - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.42,
                     (40, 40, 40), 1, cv2.LINE_AA)
         return image

@@ -7,13 +7,13 @@ import numpy as np
 from anny_export import AnnyExport
 from closest_point import closest_on_mesh
 from hand_poses import HAND_JOINTS, HAND_PARENTS, random_hand_pose
-from mesh_checks import mesh_facts
+from mesh_checks import mesh_facts, vertex_adjacency
 from regressors import fit_joint_regressor
 from sampling import collapse_to
 from scipy.sparse import csr_matrix
 from shapes import linear_response, principal_shapes, project
 from skeleton import keep_strongest
-from surface import largest_component, restrict_faces
+from surface import border_edges, largest_component, restrict_faces
 from tpose import chain_transforms, rotation_between
 
 # MANO's fingers and MakeHuman's numbers of them.
@@ -40,7 +40,7 @@ def build_hand(export: AnnyExport, num_vertices: int = 778, seed: int = 0) -> Ha
     """Run every step on the exported people.
 
     Raises:
-        ValueError: the decimated hand is no open disc.
+        ValueError: the decimation gave no open disc with MANO's border count.
     """
     bones = export.bones
     heads = export.bone_heads[:, [bones.index(_bone(name)) for name in HAND_JOINTS]]
@@ -184,16 +184,38 @@ def _lay_flat(
 
 
 def _decimate(
-    vertices: np.ndarray, faces: np.ndarray, size: int
+    vertices: np.ndarray, faces: np.ndarray, size: int, border: int = 16
 ) -> tuple[csr_matrix, np.ndarray]:
-    for aggressiveness in (5.0, 4.0, 7.0, 3.0):
-        points, reduced, _ = collapse_to(vertices, faces, size, aggressiveness)
+    """Rows for the kept vertices and the faces of an open disc.
+
+    MANO's wrist has 16 border edges and hence 1538 faces (F = 2 V - 2 - border). The quadric
+    collapses keep more; the surplus k is removed from the border of a mesh of size + k vertices.
+    """
+    for surplus in range(12):
+        points, reduced, _ = collapse_to(vertices, faces, size + surplus, 5.0)
         facts = mesh_facts(reduced, len(points))
-        if len(points) == size and facts.manifold and (facts.euler, facts.boundary_loops) == (1, 1):
+        if facts.manifold and (facts.vertices, facts.euler, facts.boundary_loops,
+                               facts.boundary_edges) == (size + surplus, 1, 1, border + surplus):
             break
     else:
-        raise ValueError(f'hand: wanted an open disc of {size} vertices, got {facts}')
+        raise ValueError(f'hand: wanted an open disc of {size} vertices and {border} border '
+                         f'edges, the last try gave {facts}; change _CUFF a little')
+    for _ in range(surplus):
+        points, reduced = _shorten_border(points, reduced)
     face, bary, _ = closest_on_mesh(points, vertices, faces)
     transfer = csr_matrix((bary.ravel(), faces[face].ravel(), np.arange(0, 3 * size + 1, 3)),
                           shape=(size, len(vertices)))
     return transfer, reduced
+
+
+def _shorten_border(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Collapse the shortest border edge whose ends share one neighbour only (stays manifold)."""
+    neighbours = vertex_adjacency(faces, len(points)).tolil().rows
+    edges = border_edges(faces)
+    order = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1).argsort()
+    keep, drop = next((a, b) for a, b in edges[order]
+                      if len(set(neighbours[a]) & set(neighbours[b])) == 1)
+    faces = np.where(faces == drop, keep, faces)
+    faces = faces[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2])
+                  & (faces[:, 2] != faces[:, 0])]
+    return np.delete(points, drop, axis=0), faces - (faces > drop)

@@ -6,6 +6,7 @@ MANO's right hand does. Bending a finger towards the palm turns it about +z ther
 """
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 HAND_JOINTS = ('wrist',) + tuple(
     f'{finger}{i}' for finger in ('index', 'middle', 'pinky', 'ring', 'thumb') for i in (1, 2, 3))
@@ -21,34 +22,50 @@ def hand_pose(**degrees: tuple[tuple[float, float, float], ...]) -> np.ndarray:
     return pose
 
 
+# Where the straight fingers point in the rest hand: turn about +y away from -x, degrees.
+_HEADING = {'index': 9.0, 'middle': -7.0, 'ring': -18.0, 'pinky': -27.0}
+
+
+def curl(
+    finger: str, first: float, second: float, third: float, spread: float = 1.0
+) -> tuple[tuple[float, float, float], ...]:
+    """Bend of a finger's three joints towards the palm, degrees, about its own hinge axis.
+
+    ``spread`` is the share of the finger's sideways turn that is kept: bent fingers close up.
+    """
+    heading = np.radians(_HEADING[finger])
+    hinge = np.array([np.sin(heading), 0.0, np.cos(heading)])
+    close = Rotation.from_rotvec([0.0, heading * (spread - 1.0), 0.0])
+    base = (close * Rotation.from_rotvec(np.radians(first) * hinge)).as_rotvec(degrees=True)
+    return tuple(base), tuple(second * hinge), tuple(third * hinge)
+
+
 def random_hand_pose(rng: np.random.Generator) -> np.ndarray:
     """Random bends of all fingers, the wrist at rest."""
-    fingers = {name: curl(rng.uniform(-5, 80), rng.uniform(0, 85), rng.uniform(0, 50))
-               for name in ('index', 'middle', 'ring', 'pinky')}
-    thumb = ((rng.uniform(0, 30), rng.uniform(-15, 30), 0), (0, rng.uniform(0, 40), 0),
-             (0, rng.uniform(0, 60), 0))
+    fingers = {name: curl(name, rng.uniform(-5, 80), rng.uniform(0, 85), rng.uniform(0, 50))
+               for name in _HEADING}
+    thumb = ((0, rng.uniform(-40, 15), rng.uniform(0, 15)), (0, rng.uniform(-35, 0), 0),
+             (0, rng.uniform(-65, 0), 0))
     return hand_pose(thumb=thumb, **fingers)
 
 
-def curl(first: float, second: float, third: float) -> tuple[tuple[float, float, float], ...]:
-    """Bend of the three joints of a finger towards the palm, degrees."""
-    return ((0, 0, first), (0, 0, second), (0, 0, third))
+def all_fingers(first: float, second: float, third: float, spread: float = 1.0) -> dict:
+    """The same bend for the four fingers."""
+    return {name: curl(name, first, second, third, spread) for name in _HEADING}
 
 
-_THUMB_OVER = ((30, 25, 10), (0, 35, 0), (0, 55, 0))
+# The thumb starts out pointing forward and down; turning it about -y brings it across the palm.
+_THUMB_OVER = ((0, -35, 12), (0, -30, 0), (0, -65, 0))
+_CLOSED = all_fingers(82, 97, 60, spread=0.1)
 MEAN_CURL = hand_pose(
-    index=curl(10, 16, 10), middle=curl(14, 20, 12), ring=curl(16, 22, 13),
-    pinky=curl(16, 22, 13), thumb=((6, 8, 4), (0, 6, 0), (0, 10, 0)))
+    index=curl('index', 10, 16, 10, 0.8), middle=curl('middle', 14, 20, 12, 0.8),
+    ring=curl('ring', 16, 22, 13, 0.8), pinky=curl('pinky', 16, 22, 13, 0.8),
+    thumb=((0, -6, 4), (0, -6, 0), (0, -12, 0)))
 NAMED_HAND_POSES = {
-    'fist': hand_pose(index=curl(80, 95, 60), middle=curl(82, 98, 60), ring=curl(84, 98, 60),
-                      pinky=curl(84, 95, 60), thumb=_THUMB_OVER),
-    'pointing': hand_pose(index=curl(0, 4, 4), middle=curl(82, 98, 60), ring=curl(84, 98, 60),
-                          pinky=curl(84, 95, 60), thumb=_THUMB_OVER),
-    'spread': hand_pose(index=((0, -12, 0), (0, 0, 0), (0, 0, 0)),
-                        ring=((0, 8, 0), (0, 0, 0), (0, 0, 0)),
-                        pinky=((0, 16, 0), (0, 0, 0), (0, 0, 0)),
-                        thumb=((0, -20, 0), (0, 0, 0), (0, 0, 0))),
-    'half open': hand_pose(index=curl(35, 45, 25), middle=curl(38, 45, 25),
-                           ring=curl(40, 45, 25), pinky=curl(40, 45, 25),
-                           thumb=((10, 10, 5), (0, 15, 0), (0, 20, 0))),
+    'fist': hand_pose(**_CLOSED, thumb=_THUMB_OVER),
+    'pointing': hand_pose(**{**_CLOSED, 'index': curl('index', 0, 4, 4)}, thumb=_THUMB_OVER),
+    'spread': hand_pose(**all_fingers(0, 0, 0, spread=1.5),
+                        thumb=((0, 15, 0), (0, 0, 0), (0, 0, 0))),
+    'half open': hand_pose(**all_fingers(38, 45, 25, spread=0.6),
+                           thumb=((0, -18, 8), (0, -12, 0), (0, -25, 0))),
 }

@@ -60,7 +60,7 @@ def random_body_pose(rng: np.random.Generator) -> np.ndarray:
 
 NAMED_POSES = {
     'standing': body_pose(
-        l_shoulder=(0, -8, -68), r_shoulder=(0, 8, 68), l_elbow=(0, -15, 0), r_elbow=(0, 15, 0)),
+        l_shoulder=(0, -8, -74), r_shoulder=(0, 8, 74), l_elbow=(0, -15, 0), r_elbow=(0, 15, 0)),
     'walking': body_pose(
         l_hip=(-28, 0, 0), r_hip=(18, 0, 0), l_knee=(10, 0, 0), r_knee=(30, 0, 0),
         r_ankle=(10, 0, 0), l_shoulder=(25, 0, -70), r_shoulder=(-25, 0, 70),
@@ -80,8 +80,8 @@ NAMED_POSES = {
         l_collar=(0, 0, 20), r_collar=(0, 0, -20), l_shoulder=(0, 0, 55),
         r_shoulder=(0, 0, -55), l_elbow=(0, 0, 10), r_elbow=(0, 0, -10)),
     'hands on hips': body_pose(
-        l_shoulder=(25, 10, -45), r_shoulder=(25, -10, 45), l_elbow=(0, -95, -20),
-        r_elbow=(0, 95, 20)),
+        l_shoulder=(35, 15, -45), r_shoulder=(35, -15, 45), l_elbow=(0, -95, -45),
+        r_elbow=(0, 95, 45), l_wrist=(0, 0, 20), r_wrist=(0, 0, -20)),
     'squat': body_pose(
         pelvis=(25, 0, 0), spine2=(10, 0, 0), l_hip=(-110, 15, 15), r_hip=(-110, -15, -15),
         l_knee=(115, 0, 0), r_knee=(115, 0, 0), l_ankle=(-25, 0, 0), r_ankle=(-25, 0, 0),
