@@ -196,6 +196,14 @@ def test_translation_of_prediction_and_truth_changes_no_3d_term(tiny_body):
         assert after[name].item() == pytest.approx(before[name].item(), rel=1e-5), name
 
 
+def test_nothing_depends_on_values(tiny_body):
+    """On the meta device any boolean index or host synchronisation is an error."""
+    batch = make_batch(13, 3, tiny_body.num_vertices)
+    on_meta = {name: value.detach().to('meta') for name, value in batch.items()}
+    terms = FastMETROLoss(body=tiny_body).to('meta')(**on_meta)
+    assert all(value.is_meta and value.shape == () for value in terms.values())
+
+
 def test_weights_are_arguments(tiny_body):
     batch = make_batch(10, 3, tiny_body.num_vertices)
     terms = FastMETROLoss(body=tiny_body, edge_normal_weight=0, joints_2d_weight=0,

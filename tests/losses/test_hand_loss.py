@@ -75,6 +75,11 @@ def test_without_labels_only_2d_is_left(tiny_hand):
     assert terms['j2d_token'].item() > 0
 
 
+def test_nothing_depends_on_values(tiny_hand):
+    on_meta = {name: value.to('meta') for name, value in make_batch(5).items()}
+    assert HandMeshLoss(body=tiny_hand).to('meta')(**on_meta)['total'].shape == ()
+
+
 def test_official_hand_matrices(shared_dir):
     criterion = HandMeshLoss(
         body=dict(name='mano', body_data_root=str(shared_dir / 'data/metro')))

@@ -54,6 +54,11 @@ def test_remaining_loss_is_scaled(tiny_body, batch):
     assert others.grad.item() == pytest.approx(1e-8)
 
 
+def test_nothing_depends_on_values(tiny_body, batch):
+    on_meta = {name: value.to('meta') for name, value in batch.items()}
+    assert SMPLParamLoss(body=tiny_body).to('meta')(**on_meta)['total'].shape == ()
+
+
 def test_no_labels(tiny_body, batch):
     batch['has_smpl'] = batch['has_3d'] = torch.zeros(2)
     batch['pose'][:] = float('nan')
