@@ -7,14 +7,16 @@ bfloat16 has too few digits for a metre with millimetre differences.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
 
 def autocast_disabled(reference: Tensor) -> AbstractContextManager:
-    """Context that switches autocast off for the device of the reference tensor."""
+    """Context that switches autocast off for the device of the reference tensor, where it has any."""
+    if not torch.amp.is_autocast_available(reference.device.type):
+        return nullcontext()
     return torch.autocast(device_type=reference.device.type, enabled=False)
 
 
