@@ -180,10 +180,10 @@ def models_beside(folder: Path) -> dict[Path, str]:
 def official_names(family: str) -> set[str]:
     """All file names under which a model of the family is looked for."""
     if family == 'mano':
-        return {name for side in ('right', 'left') for name in model_file_names('mano', side=side)}
-    return {
-        name for gender in ('neutral', 'male', 'female') for name in model_file_names('smpl', gender)
-    }
+        lists = [model_file_names('mano', side=side) for side in ('right', 'left')]
+    else:
+        lists = [model_file_names('smpl', gender) for gender in ('neutral', 'male', 'female')]
+    return {name for names in lists for name in names}
 
 
 def read_licensed(path: Path, family: str) -> dict[str, np.ndarray]:

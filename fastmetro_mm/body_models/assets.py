@@ -9,7 +9,6 @@ template geometry, are never touched.
 
 import functools
 import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +19,18 @@ from fastmetro_mm.body_models import topology
 from fastmetro_mm.body_models.errors import BodyDataError
 from fastmetro_mm.body_models.locations import (
     OPEN_BODY_FOLDER,
-    PREPARE_HINT,
+    existing_body_file,
     find_body_file,
     resolve_body_data_root,
 )
-from fastmetro_mm.body_models.safe_pickle import load_object_member
+from fastmetro_mm.body_models.sampling_files import (
+    COPY_AGAIN,
+    REINSTALL,
+    load_npy,
+    load_npz,
+    read_official_sampling,
+    read_open_sampling,
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class BodyAssets:
 
     Attributes:
         name: Config name (``'smpl'``, ``'mano'``, ``'open_body'``, ``'open_hand'``).
-        root: Folder the files were read from.
+        root: Folder the files are searched in.
         is_hand: Whether it is a hand.
         num_vertices: Vertices of every level, finest first.
         faces: Per level, (F, 3) int64 triangles.
@@ -136,16 +142,16 @@ class BodyAssets:
         return topology.triangles_from_adjacency(self.adjacency[1]) if stored is None else stored
 
     def _loss_table(self, file_name: str, columns: int) -> np.ndarray | None:
-        path = self.root / file_name
-        if self.name != 'smpl' or not path.is_file():
+        path = existing_body_file(self.root, (file_name,)) if self.name == 'smpl' else None
+        if path is None:
             return None
-        table = _load_npy(path)
+        table = load_npy(path)
         if table.ndim != 2 or table.shape[1] != columns or table.dtype.kind not in 'iu':
             raise BodyDataError(f'{path}: expected integers of shape (n, {columns}), '
-                                f'found {table.dtype} {table.shape}; {_again()}')
+                                f'found {table.dtype} {table.shape}; {COPY_AGAIN}')
         if table.min() < 0 or table.max() >= self.num_vertices[1]:
             raise BodyDataError(f'{path}: vertex numbers must lie in 0..'
-                                f'{self.num_vertices[1] - 1}; {_again()}')
+                                f'{self.num_vertices[1] - 1}; {COPY_AGAIN}')
         return table.astype(np.int64)
 
     def _regressor(self, which: str) -> np.ndarray:
@@ -154,14 +160,14 @@ class BodyAssets:
             raise ValueError(f"body '{self.name}' is a hand: it has no {key}")
         if body_kind(self.name).is_open:
             path = find_body_file(self.root, (OPEN_REGRESSORS,), 'open-body joint regressor',
-                                  _reinstall())
-            value = _load_npz(path, (key,))[key]
+                                  REINSTALL)
+            value = load_npz(path, (key,))[key]
         else:
             path = find_body_file(self.root, (file_name,), 'joint regressor')
-            value = _load_npy(path)
+            value = load_npy(path)
         if value.shape != (rows, self.num_vertices[0]):
             raise BodyDataError(f'{path}: {key} must be ({rows}, {self.num_vertices[0]}), '
-                                f'found {value.shape}; {_again()}')
+                                f'found {value.shape}; {COPY_AGAIN}')
         return value.astype(np.float64)
 
 
@@ -191,7 +197,7 @@ def load_body_assets(
 @functools.lru_cache(maxsize=16)
 def _load(name: str, root: Path) -> BodyAssets:
     kind = body_kind(name)
-    mend = _reinstall() if kind.is_open else None
+    mend = REINSTALL if kind.is_open else None
     path = find_body_file(root, (kind.sampling_file,), f"mesh levels of body '{name}'", mend)
     parts = read_open_sampling(path) if kind.is_open else read_official_sampling(path)
     adjacency, up, down, faces = parts
@@ -199,110 +205,15 @@ def _load(name: str, root: Path) -> BodyAssets:
     found = tuple(matrix.shape[0] for matrix in adjacency[:levels])
     if found != kind.levels or len(up) < levels - 1 or len(faces) < levels:
         raise BodyDataError(f"{path}: body '{name}' needs levels of {kind.levels} vertices, "
-                            f'found {found}; {_reinstall() if kind.is_open else _again()}')
+                            f'found {found}; {REINSTALL if kind.is_open else COPY_AGAIN}')
     for i in range(levels - 1):
         n, m = kind.levels[i], kind.levels[i + 1]
         if up[i].shape != (n, m) or down[i].shape != (m, n):
             raise BodyDataError(f'{path}: U[{i}] must be ({n}, {m}) and D[{i}] ({m}, {n}), found '
-                                f'{up[i].shape} and {down[i].shape}; {_again()}')
+                                f'{up[i].shape} and {down[i].shape}; {COPY_AGAIN}')
     for i in range(levels):
         if faces[i].ndim != 2 or faces[i].shape[1] != 3 or faces[i].max() >= kind.levels[i]:
             raise BodyDataError(f'{path}: F[{i}] is not a table of triangles over '
-                                f'{kind.levels[i]} vertices; {_again()}')
-    return BodyAssets(name, path.parent, adjacency[:levels], up[: levels - 1],
+                                f'{kind.levels[i]} vertices; {COPY_AGAIN}')
+    return BodyAssets(name, root, adjacency[:levels], up[: levels - 1],
                       down[: levels - 1], faces[:levels])
-
-
-Sampling = tuple[list[sparse.csr_matrix], list[sparse.csr_matrix], list[sparse.csr_matrix],
-                 list[np.ndarray]]  # fmt: skip
-
-
-def read_official_sampling(path: Path) -> Sampling:
-    """A, U, D, F of ``mesh_downsampling.npz`` or ``mano_downsampling.npz``, all levels.
-
-    Raises:
-        BodyDataError: The file is damaged or lacks a member.
-    """
-    members = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            for key in 'AUDF':
-                if f'{key}.npy' not in names:
-                    raise BodyDataError(f'{path}: no array {key} in it; {_again()}')
-                members[key] = archive.read(f'{key}.npy')
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise BodyDataError(f'{path}: not a readable .npz file ({error}); {_again()}') from None
-    loaded = {key: load_object_member(data, f'{path}[{key}]') for key, data in members.items()}
-    for key in 'AUD':
-        if not all(sparse.issparse(matrix) for matrix in loaded[key]):
-            raise BodyDataError(f'{path}: {key} does not hold sparse matrices; {_again()}')
-    faces = [np.asarray(table, dtype=np.int64) for table in loaded['F']]
-    return (
-        [topology.without_diagonal(matrix) for matrix in loaded['A']],
-        [_clean_csr(matrix) for matrix in loaded['U']],
-        [_clean_csr(matrix) for matrix in loaded['D']],
-        faces,
-    )
-
-
-def read_open_sampling(path: Path) -> Sampling:
-    """A, U, D, F of the open body's plain-array file (csr parts per level).
-
-    Raises:
-        BodyDataError: The file is damaged or lacks a member.
-    """
-    arrays = _load_npz(path)
-
-    def matrices(letter: str) -> list[sparse.csr_matrix]:
-        found = []
-        while f'{letter}{len(found)}_data' in arrays:
-            stem = f'{letter}{len(found)}_'
-            try:
-                parts = tuple(arrays[stem + part] for part in ('data', 'indices', 'indptr'))
-                shape = tuple(int(n) for n in arrays[stem + 'shape'])
-                found.append(sparse.csr_matrix(parts, shape=shape))
-            except (KeyError, ValueError) as error:
-                raise BodyDataError(f'{path}: {stem[:-1]} is damaged ({error}); '
-                                    f'{_reinstall()}') from None
-        return found
-
-    faces = []
-    while f'F{len(faces)}' in arrays:
-        faces.append(arrays[f'F{len(faces)}'].astype(np.int64))
-    return (
-        [topology.without_diagonal(matrix) for matrix in matrices('A')],
-        [_clean_csr(matrix) for matrix in matrices('U')],
-        [_clean_csr(matrix) for matrix in matrices('D')],
-        faces,
-    )
-
-
-def _clean_csr(matrix: sparse.spmatrix) -> sparse.csr_matrix:
-    result = sparse.csr_matrix(matrix, dtype=np.float64)
-    result.eliminate_zeros()
-    result.sort_indices()
-    return result
-
-
-def _load_npy(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise BodyDataError(f'{path}: not a readable .npy file ({error}); {_again()}') from None
-
-
-def _load_npz(path: Path, keys: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in (archive.files if keys is None else keys)}
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise BodyDataError(f'{path}: not a readable .npz file ({error})') from None
-
-
-def _again() -> str:
-    return f'copy the official file again: {PREPARE_HINT}'
-
-
-def _reinstall() -> str:
-    return 'the package is incomplete, install fastmetro_mm again'

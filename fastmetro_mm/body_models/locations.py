@@ -28,6 +28,12 @@ def resolve_body_data_root(body_data_root: str | os.PathLike | None = None) -> P
     return Path(chosen).expanduser().resolve()
 
 
+def existing_body_file(root: Path, names: Sequence[str]) -> Path | None:
+    """First existing file of several names in a folder and its usual subfolders, or ``None``."""
+    candidates = (root / folder / name for name in names for folder in SUBFOLDERS)
+    return next((path for path in candidates if path.is_file()), None)
+
+
 def find_body_file(root: Path, names: Sequence[str], what: str, mend: str | None = None) -> Path:
     """First existing file of several names in the body-data folder and its usual subfolders.
 
@@ -43,11 +49,9 @@ def find_body_file(root: Path, names: Sequence[str], what: str, mend: str | None
     Raises:
         MissingBodyFileError: None of them is there. The message is one line.
     """
-    for name in names:
-        for folder in SUBFOLDERS:
-            path = root / folder / name
-            if path.is_file():
-                return path
+    path = existing_body_file(root, names)
+    if path is not None:
+        return path
     raise MissingBodyFileError(
         f'{what} not found: no {" or ".join(names)} in {root}; '
         + (

@@ -6,6 +6,7 @@ one line that says what was found. The facts checked are those measured on the f
 FastMETRO and METRO repositories.
 """
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import torch
 from scipy import sparse
 
 from fastmetro_mm.body_models import topology
-from fastmetro_mm.body_models.assets import BODY_KINDS, read_official_sampling
+from fastmetro_mm.body_models.assets import BODY_KINDS
 from fastmetro_mm.body_models.errors import BodyDataError
+from fastmetro_mm.body_models.sampling_files import load_npy, read_official_sampling
 
 _REGRESSOR_SUM_TOLERANCE = 1e-3
 
@@ -92,7 +94,7 @@ def check_regressor(path: Path, rows: int, vertices: int = 6890) -> str:
     Raises:
         BodyDataError: A check failed.
     """
-    value = _load(path)
+    value = load_npy(path)
     if value.shape != (rows, vertices):
         raise BodyDataError(f'{path}: expected shape ({rows}, {vertices}), found {value.shape}')
     sums = value.sum(axis=1)
@@ -110,7 +112,7 @@ def check_loss_tables(edges_path: Path, faces_path: Path, sampling_path: Path) -
         BodyDataError: A table differs.
     """
     adjacency = read_official_sampling(sampling_path)[0][1]
-    edges, faces = _load(edges_path), _load(faces_path)
+    edges, faces = load_npy(edges_path), load_npy(faces_path)
     if not np.array_equal(edges, topology.edges_from_adjacency(adjacency)):
         raise BodyDataError(f'{edges_path}: not the edges of A[1] in {sampling_path.name}')
     if not np.array_equal(faces, topology.triangles_from_adjacency(adjacency)):
@@ -130,22 +132,20 @@ def check_adjacency_files(folder: Path, stem: str, sampling_path: Path, level: i
         path = folder / f'{stem}_adjmat_{part}.pt'
         try:
             parts.append(torch.load(path, weights_only=True))
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             reason = str(error).splitlines()[0][:200]
             raise BodyDataError(f'{path}: not a readable tensor file ({reason})') from None
     indices, values, size = parts
     adjacency = read_official_sampling(sampling_path)[0][level]
     pattern = adjacency.toarray() | np.eye(adjacency.shape[0], dtype=bool)
     expected = pattern / pattern.sum(axis=1, keepdims=True)
-    stored = torch.sparse_coo_tensor(indices, values, tuple(size)).to_dense().numpy()
+    try:
+        matrix = torch.sparse_coo_tensor(indices, values, tuple(size), check_invariants=True)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise BodyDataError(f'{folder / stem}_adjmat_*.pt: not a sparse matrix ('
+                            f'{str(error).splitlines()[0][:200]})') from None
+    stored = matrix.to_dense().numpy()
     if stored.shape != expected.shape or not np.allclose(stored, expected, atol=1e-6):
         raise BodyDataError(f'{folder / stem}_adjmat_*.pt: not A[{level}] + I of '
                             f'{sampling_path.name} with rows divided by their sums')
     return f'{stem}_adjmat_*.pt: equal to A[{level}] + I (not needed here, not copied)'
-
-
-def _load(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise BodyDataError(f'{path}: not a readable .npy file ({error})') from None

@@ -61,7 +61,9 @@ def test_derived_loss_tables_equal_the_official_files(metro, tmp_path):
         assert assets.loss_edges.dtype == assets.loss_faces.dtype == np.int64
 
 
-@pytest.mark.parametrize(('name', 'level', 'stem'), [('smpl', 2, 'smpl_431'), ('mano', 1, 'mano_195')])
+@pytest.mark.parametrize(
+    ('name', 'level', 'stem'), [('smpl', 2, 'smpl_431'), ('mano', 1, 'mano_195')]
+)
 def test_adjacency_with_diagonal_equals_the_official_file(metro, name, level, stem):
     indices, size = (
         torch.load(metro / f'{stem}_adjmat_{part}.pt', weights_only=True)

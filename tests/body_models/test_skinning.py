@@ -2,6 +2,7 @@
 """Both skinning backends against cases worked out by hand, and against each other."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -93,11 +94,11 @@ def test_single_joint_rotation(build):
     vertices, joints = run(build(body_arrays()), pose_with(ELBOW, [0, 0, QUARTER]))
     elbow = np.array([0.1 * ELBOW, 0, 0])
     close(joints[ELBOW], elbow)
-    close(vertices[POINT], elbow + [0, 0.2, 0])
-    close(vertices[HALF], elbow + [0.1, 0.1, 0])
+    close(vertices[POINT], elbow + np.array([0, 0.2, 0]))
+    close(vertices[HALF], elbow + np.array([0.1, 0.1, 0]))
     # The wrist lies 0.2 m beyond the elbow, the hand 0.2 m beyond the wrist: both swing round.
-    close(joints[WRIST], elbow + [0, 0.2, 0])
-    close(joints[HAND], elbow + [0, 0.4, 0])
+    close(joints[WRIST], elbow + np.array([0, 0.2, 0]))
+    close(joints[HAND], elbow + np.array([0, 0.4, 0]))
     close(joints[SHOULDER], [0.1 * SHOULDER, 0, 0])
 
 
@@ -105,8 +106,8 @@ def test_two_joints_of_one_chain_compose(build):
     pose = pose_with(ELBOW, [0, 0, QUARTER]) + pose_with(WRIST, [0, 0, QUARTER])
     _, joints = run(build(body_arrays()), pose)
     elbow = np.array([0.1 * ELBOW, 0, 0])
-    close(joints[WRIST], elbow + [0, 0.2, 0])
-    close(joints[HAND], elbow + [-0.2, 0.2, 0])
+    close(joints[WRIST], elbow + np.array([0, 0.2, 0]))
+    close(joints[HAND], elbow + np.array([-0.2, 0.2, 0]))
 
 
 def test_betas_move_vertices_and_joints(build):
@@ -165,7 +166,8 @@ def test_hand_pose_is_relative_to_the_mean_pose(build):
     arrays['hands_mean'][:3] = [0, 0, QUARTER]  # the mean bends the index finger at its root
     root = np.array([0.1, 0, 0])
     _, joints = run(build(arrays))
-    close(joints[:4], [[0, 0, 0], root, root + [0, 0.1, 0], root + [0, 0.2, 0]])
+    bent = [root, root + np.array([0, 0.1, 0]), root + np.array([0, 0.2, 0])]
+    close(joints[1:4], bent)
     straight = np.stack([0.1 * np.arange(16), np.zeros(16), np.zeros(16)], 1)
     _, joints = run(build(arrays), pose_with(1, [0, 0, -QUARTER], 16))
     close(joints, straight)
@@ -285,6 +287,6 @@ def test_wrong_shapes_are_named(build, model_arrays):
 def test_smplx_missing_says_how_to_get_it(model_arrays, monkeypatch):
     from fastmetro_mm.body_models.smplx_backend import SmplxBodyModel
 
-    monkeypatch.setitem(__import__('sys').modules, 'smplx', None)
+    monkeypatch.setitem(sys.modules, 'smplx', None)
     with pytest.raises(ModuleNotFoundError, match='pip install smplx'):
         SmplxBodyModel(check_model_arrays(model_arrays('mano'), 'test'))
