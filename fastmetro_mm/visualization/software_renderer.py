@@ -56,8 +56,7 @@ class SoftwareRenderer:
             background: RGB picture to draw over, white if not given. (H, W, 3) uint8
 
         Returns:
-            Picture, depth and mesh numbers. A pixel belongs to a mesh if at least half of its
-            samples do.
+            Picture, depth and mesh numbers. Depth and mesh number are those at a pixel's centre.
         """
         image = prepare_background(background, camera)
         result = RenderResult(
@@ -66,89 +65,125 @@ class SoftwareRenderer:
             np.full(image.shape[:2], -1, dtype=np.int32),
         )
         soup = shade_meshes(meshes, self.lighting, isinstance(camera, PerspectiveCamera))
-        points = camera.project(soup.corners) * self.supersample  # (T, 3, 2)
+        points = camera.project(soup.corners)  # (T, 3, 2)
         depth = soup.corners[..., 2]
-        if isinstance(camera, PerspectiveCamera):
-            nearness = 1 / depth  # linear on the picture plane, unlike depth itself
-        else:
-            nearness = -depth
-        window = self._window(points, camera)
+        # What decides must be linear on the picture plane; depth in perspective is not.
+        perspective = isinstance(camera, PerspectiveCamera)
+        nearness = 1 / depth if perspective else -depth
+        window = _window(points, camera)
         if window is None:
             return result
-        key = _rasterize(points, nearness, window, self.supersample)
-        self._resolve(key, points, nearness, soup, window, result, camera)
+        left, top, right, bottom = window
+        inside = (slice(top, bottom), slice(left, right))
+
+        samples = _Samples(points, nearness, window, 1)
+        value = samples.interpolate(nearness)
+        found = 1 / value if perspective else -value
+        result.index[inside].flat[samples.place] = soup.mesh_index[samples.triangle]
+        result.depth[inside].flat[samples.place] = found
+
+        if self.supersample > 1:
+            samples = _Samples(points * self.supersample, nearness, window, self.supersample)
+        weights = samples.weights(nearness if perspective else None)
+        self._blend(result.image[inside], samples, weights, soup.colors.astype(np.float32))
         return result
 
-    def _window(self, points: np.ndarray, camera: Camera) -> tuple[int, int, int, int] | None:
-        """Pixel rectangle (left, top, right, bottom) that holds every triangle."""
-        if not len(points):
-            return None
-        size = np.array([camera.width, camera.height])
-        low = np.clip(np.floor(points.min((0, 1)) / self.supersample), 0, size).astype(int)
-        high = np.clip(np.ceil(points.max((0, 1)) / self.supersample), 0, size).astype(int)
-        if (low >= high).any():
-            return None
-        return (*low.tolist(), *high.tolist())
-
-    def _resolve(
-        self,
-        key: np.ndarray,
-        points: np.ndarray,
-        nearness: np.ndarray,
-        soup: TriangleSoup,
-        window: tuple[int, int, int, int],
-        result: RenderResult,
-        camera: Camera,
+    def _blend(
+        self, target: np.ndarray, samples: '_Samples', weights: np.ndarray, colors: np.ndarray
     ) -> None:
-        """Turn the key buffer into colours, depth and mesh numbers, and write them to result."""
-        left, top, right, bottom = window
+        """Mix the mean colour of each pixel's samples into the background, in place."""
+        height, width = target.shape[:2]
         factor = self.supersample
-        height, width = bottom - top, right - left
-        hit = np.flatnonzero(key)
-        triangle = (key[hit] & np.uint64(0xFFFFFFFF)).astype(np.int64)
-        row, column = np.divmod(hit, width * factor)
-        weights = _barycentric(
-            points,
-            triangle,
-            column + (left * factor + 0.5),
-            row + (top * factor + 0.5),
-        )
-        if isinstance(camera, PerspectiveCamera):
-            weights = weights * nearness[triangle].T
-        weights = (weights / weights.sum(0)).astype(np.float32)  # perspective-correct, (3, N)
-        depths = soup.corners[..., 2].astype(np.float32)
-        depth = sum(weights[i] * depths[:, i][triangle] for i in range(3))
-
-        # Mean over the samples of each pixel; bincount adds up without a full-size sample image.
-        pixel = (row // factor) * width + column // factor
-        count = height * width
-        covered = np.bincount(pixel, minlength=count).reshape(height, width)
-        colors = soup.colors.astype(np.float32)
+        pixel = samples.place
+        if factor > 1:
+            row, column = np.divmod(pixel, width * factor)
+            pixel = (row // factor) * width + column // factor
+        # bincount adds up without a picture of all samples.
+        covered = np.bincount(pixel, minlength=height * width).reshape(height, width)
         color = np.empty((height, width, 3))
         for channel in range(3):
-            value = sum(weights[i] * colors[:, i, channel][triangle] for i in range(3))
-            color[..., channel] = np.bincount(pixel, value, count).reshape(height, width)
-        samples = factor * factor
-        target = result.image[top:bottom, left:right]
-        share = (covered / samples)[..., None]
-        blended = target * (1 - share) + color * (255 / samples)
+            value = sum(weights[i] * colors[:, i, channel][samples.triangle] for i in range(3))
+            color[..., channel] = np.bincount(pixel, value, height * width).reshape(height, width)
+        share = (covered / factor**2)[..., None]
+        blended = target * (1 - share) + color * (255 / factor**2)
         target[:] = np.where(share > 0, np.round(blended), target).astype(np.uint8)
 
-        nearest = np.zeros(count, dtype=np.uint64)
-        np.maximum.at(nearest, pixel, key[hit])
-        nearest_depth = np.full(count, np.inf, dtype=np.float32)
-        np.minimum.at(nearest_depth, pixel, depth)
-        inside = covered * 2 >= samples
-        winner = (nearest & np.uint64(0xFFFFFFFF)).astype(np.int64).reshape(height, width)
-        result.index[top:bottom, left:right][inside] = soup.mesh_index[winner[inside]]
-        result.depth[top:bottom, left:right][inside] = nearest_depth.reshape(height, width)[inside]
+
+class _Samples:
+    """Samples of a window that show a triangle.
+
+    Args:
+        points: Corners in samples. (T, 3, 2)
+        nearness: Nearness of the corners. (T, 3)
+        window: Left, top, right, bottom in pixels.
+        factor: Samples per pixel along each axis.
+
+    Attributes:
+        place: Number of each sample in the window, row by row. (N,)
+        triangle: Nearest triangle at each. (N,)
+    """
+
+    def __init__(
+        self,
+        points: np.ndarray,
+        nearness: np.ndarray,
+        window: tuple[int, int, int, int],
+        factor: int,
+    ) -> None:
+        left, top, right, bottom = (edge * factor for edge in window)
+        key = _rasterize(points, nearness, (left, top, right, bottom))
+        self.points = points
+        self.place = np.flatnonzero(key)
+        self.triangle = (key[self.place] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        row, column = np.divmod(self.place, right - left)
+        self.x, self.y = column + (left + 0.5), row + (top + 0.5)
+
+    def interpolate(self, values: np.ndarray) -> np.ndarray:
+        """Values (T, 3) at corners, linear on the picture plane, at each sample. (N,)"""
+        # Rounding must not leave the range that the corners span.
+        low, high = values.min(1)[self.triangle], values.max(1)[self.triangle]
+        return np.clip(self._evaluate(values), low, high)
+
+    def _evaluate(self, values: np.ndarray) -> np.ndarray:
+        a, b, c = _planes(self.points, values)
+        value = a[self.triangle] * self.x
+        value += b[self.triangle] * self.y
+        value += c[self.triangle]
+        return value
+
+    def weights(self, nearness: np.ndarray | None) -> np.ndarray:
+        """Shares of the three corners, perspective-correct if nearness is given. (3, N)"""
+        corner = np.zeros_like(self.points[..., 0])
+        weights = np.empty((3, len(self.place)))
+        for i in (1, 2):
+            corner[:] = 0
+            corner[:, i] = 1
+            np.clip(self._evaluate(corner), 0, 1, out=weights[i])
+        weights[0] = np.maximum(1 - weights[1] - weights[2], 0)
+        if nearness is not None:
+            for i in range(3):
+                weights[i] *= nearness[:, i][self.triangle]
+        weights /= weights.sum(0)
+        return weights.astype(np.float32)
+
+
+def _window(points: np.ndarray, camera: Camera) -> tuple[int, int, int, int] | None:
+    """Pixel rectangle (left, top, right, bottom) that holds every triangle."""
+    if not len(points):
+        return None
+    size = np.array([camera.width, camera.height])
+    low = np.clip(np.floor(points.min((0, 1))), 0, size).astype(int)
+    high = np.clip(np.ceil(points.max((0, 1))), 0, size).astype(int)
+    if (low >= high).any():
+        return None
+    return (*low.tolist(), *high.tolist())
 
 
 def _rasterize(
-    points: np.ndarray, nearness: np.ndarray, window: tuple[int, int, int, int], factor: int
+    points: np.ndarray, nearness: np.ndarray, limits: tuple[int, int, int, int]
 ) -> np.ndarray:
-    """Key buffer of the window: nearness in the upper, triangle number in the lower 32 bits."""
-    left, top, right, bottom = (edge * factor for edge in window)
+    """Key buffer of the limits: nearness in the upper, triangle number in the lower 32 bits."""
+    left, top, right, bottom = limits
     width = right - left
     key = np.zeros((bottom - top) * width, dtype=np.uint64)
 
@@ -157,7 +192,7 @@ def _rasterize(
     scaled = (nearness - low) * ((2.0**32 - 4) / max(high - low, 1e-12)) + 1
     slope_x, slope_y, offset = _planes(points, scaled)
 
-    for triangle, row, start, stop in _spans(points, (left, top, right, bottom)):
+    for triangle, row, start, stop in _spans(points, limits):
         length = stop - start
         ends = np.cumsum(length)
         begin = 0
@@ -170,8 +205,10 @@ def _rasterize(
             x = np.arange(ends[end - 1] - done) + np.repeat(start[part] - first, repeat)
             owner = triangle[part]
             base = offset[owner] + slope_x[owner] * 0.5 + slope_y[owner] * (row[part] + 0.5)
-            value = np.repeat(slope_x[owner], repeat) * x + np.repeat(base, repeat)
-            value = np.clip(value, 1, 2.0**32 - 2).astype(np.uint64)
+            value = np.repeat(slope_x[owner], repeat)
+            value *= x
+            value += np.repeat(base, repeat)
+            value = np.clip(value, 1, 2.0**32 - 2, out=value).astype(np.uint64)
             value <<= np.uint64(32)
             value |= np.repeat(owner.astype(np.uint64), repeat)
             x += np.repeat((row[part] - top) * width - left, repeat)
@@ -237,18 +274,3 @@ def _planes(points: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
     slope_x = (step_1 * edge_2[:, 1] - step_2 * edge_1[:, 1]) / area
     slope_y = (step_2 * edge_1[:, 0] - step_1 * edge_2[:, 0]) / area
     return slope_x, slope_y, values[:, 0] - slope_x * points[:, 0, 0] - slope_y * points[:, 0, 1]
-
-
-def _barycentric(
-    points: np.ndarray, triangle: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> np.ndarray:
-    """Barycentric coordinates on the picture plane of samples in their triangles. (3, N)"""
-    corner = np.zeros((len(points), 3))
-    weights = np.empty((3, len(triangle)))
-    for i in (1, 2):
-        corner[:] = 0
-        corner[:, i] = 1
-        a, b, c = _planes(points, corner)
-        weights[i] = a[triangle] * x + b[triangle] * y + c[triangle]
-    weights[0] = 1 - weights[1] - weights[2]
-    return np.clip(weights, 0, 1)
