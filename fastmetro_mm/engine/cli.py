@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Command-line errors in one line, with the mend.
+
+A user's mistake prints ``error: ...`` and ends with exit code 2. Anything else keeps its
+traceback, because it is a bug. ``FASTMETRO_TRACEBACK=1`` (or ``--traceback``) shows all of them.
+"""
+
+import argparse
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.config import DictAction
+from mmengine.config.utils import ConfigParsingError
+
+TRACEBACK_VARIABLE = 'FASTMETRO_TRACEBACK'
+_PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
+_TOOLS = str(Path(__file__).resolve().parents[2] / 'tools') + os.sep
+
+
+class CliError(ValueError):
+    """A mistake in the command line; the message is one line with the mend."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Argument parser whose errors are one line instead of the whole usage."""
+
+    def error(self, message: str) -> None:
+        """Print the error and end with exit code 2."""
+        print(f'error: {message} (see {Path(self.prog).name} --help)', file=sys.stderr)
+        raise SystemExit(2)
+
+
+class ConfigOptionAction(DictAction):
+    """mmengine's ``key=value`` parser that names the faulty argument."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        """Check every pair before mmengine splits them."""
+        for pair in values:
+            key, equals, _ = pair.partition('=')
+            if not equals or not key or ' ' in key:
+                parser.error(f'{option_string} {pair!r}: expected key=value without spaces, e.g. '
+                             'train_dataloader.batch_size=8')
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (ValueError, AssertionError, SyntaxError) as error:
+            parser.error(f'{option_string} {" ".join(values)}: {error}')
+
+
+def _raised_in_package(error: BaseException) -> bool:
+    """Whether the innermost frame is ours: then the message was written for the user."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename.startswith((_PACKAGE, _TOOLS))
+
+
+def _worker_message(text: str) -> str | None:
+    """Message of an error that torch re-raised from a data worker, if the worker's was ours."""
+    if 'in DataLoader worker process' not in text:
+        return None
+    files = re.findall(r'File "([^"]+)", line', text)
+    last = [line for line in text.strip().splitlines() if line and not line.startswith(' ')][-1]
+    known = bool(files) and files[-1].startswith((_PACKAGE, _TOOLS))
+    known = known or last.startswith(('FileNotFoundError', 'PermissionError'))
+    return re.sub(r'^[\w.]+: ', '', last) if known else None
+
+
+def explain(error: BaseException) -> str | None:
+    """The one-line message of a user's mistake; None for anything else."""
+    text = ' '.join(str(error).split())
+    worker = _worker_message(str(error))
+    if worker is not None:
+        return worker
+    if isinstance(error, ConfigParsingError):
+        return f'{text}: mend the config file'
+    if isinstance(error, KeyError):
+        name = re.search(r"'?([\w.]+) is not in the (\S+) registry", text)
+        if name is None:
+            return None
+        return (f'{name.group(1)} is not registered in {name.group(2)}: check the spelling in the '
+                "config, or import it there with custom_imports=dict(imports=['your.module'])")
+    if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError,
+                          NotADirectoryError)):
+        if error.filename is None or _raised_in_package(error):
+            return text
+        reason = error.strerror or type(error).__name__
+        return f'{error.filename}: {reason}: check the path in the command or the config'
+    if isinstance(error, OSError) and error.errno in (28, 30):  # disk full, read-only
+        return f'{error.filename}: {error.strerror}: choose another place with --work-dir'
+    if isinstance(error, (ValueError, ImportError)) and _raised_in_package(error):
+        return text
+    return None
+
+
+@contextmanager
+def friendly_errors() -> Iterator[None]:
+    """Turn a user's mistake into one line on stderr and exit code 2."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print('interrupted; go on with --resume', file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE, '0') not in ('', '0'):
+            raise
+        message = explain(error)
+        if message is None:
+            raise
+        rank = os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0'))
+        if rank == '0':
+            print(f'error: {message}', file=sys.stderr, flush=True)
+        raise SystemExit(2) from None

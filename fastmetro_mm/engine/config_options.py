@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Load a config file and merge what the command line says."""
+
+import difflib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mmengine.device.utils
+import torch
+from mmengine.config import Config
+
+from fastmetro_mm.engine.cli import CliError
+
+BODY_DATA_VARIABLE = 'FASTMETRO_BODY_DATA'
+
+# Settings of the Runner that a config may leave out, so naming them is no spelling mistake.
+_RUNNER_SETTINGS = {
+    'auto_scale_lr', 'cfg', 'compile', 'custom_hooks', 'data_preprocessor', 'default_hooks',
+    'default_scope', 'env_cfg', 'experiment_name', 'find_unused_parameters', 'launcher',
+    'load_from', 'log_level', 'log_processor', 'model', 'model_wrapper_cfg', 'optim_wrapper',
+    'param_scheduler', 'randomness', 'resume', 'runner_type', 'strategy', 'sync_bn', 'test_cfg',
+    'test_dataloader', 'test_evaluator', 'train_cfg', 'train_dataloader', 'val_cfg',
+    'val_dataloader', 'val_evaluator', 'vis_backends', 'visualizer', 'work_dir',
+    'activation_checkpointing', 'efficient_conv_bn_eval',
+}
+
+
+def load_config(path: str) -> Config:
+    """Read a config file.
+
+    Raises:
+        CliError: if there is no such file; names those that look alike.
+    """
+    if not os.path.isfile(path):
+        folder = Path(path).parent
+        there = [str(file) for file in folder.glob('*.py')] if folder.is_dir() else []
+        alike = difflib.get_close_matches(path, there, n=3, cutoff=0.7)
+        mend = f'did you mean {" or ".join(alike)}?' if alike else 'check the path (see configs/)'
+        raise CliError(f'{path}: no such config file: {mend}')
+    return Config.fromfile(path)
+
+
+def _walk(node: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield (container, key, value) of all nested entries of dicts and lists."""
+    if isinstance(node, dict):
+        entries = list(node.items())
+    elif isinstance(node, list):
+        entries = list(enumerate(node))
+    else:
+        return
+    for key, value in entries:
+        yield node, key, value
+        yield from _walk(value)
+
+
+def propagate_paths(cfg: Config, before: dict[str, str] | None = None) -> None:
+    """Carry top-level folders into the nested settings that were made from them, in place.
+
+    A pure-Python config uses ``data_root`` and the like as variables, so replacing the variable
+    afterwards changes nothing. Every nested ``body_data_root`` is set to the top-level one
+    (environment variable ``FASTMETRO_BODY_DATA`` before that). For other folder variables,
+    nested strings that are, or begin with, the old value get the new one.
+
+    Args:
+        cfg: The config after merging.
+        before: Old values of top-level string variables that were changed.
+    """
+    body_data = os.environ.get(BODY_DATA_VARIABLE) or cfg.get('body_data_root')
+    if body_data and 'body_data_root' in cfg:
+        cfg.body_data_root = body_data
+    changes = {
+        old.rstrip('/'): str(cfg[name]).rstrip('/')
+        for name, old in (before or {}).items()
+        if name != 'body_data_root' and old.rstrip('/') and cfg.get(name) != old
+    }
+    for container, key, value in _walk(cfg._cfg_dict):
+        if key == 'body_data_root':
+            if body_data:
+                container[key] = body_data
+            continue
+        if not isinstance(value, str) or (container is cfg._cfg_dict and key in (before or {})):
+            continue
+        for old, new in changes.items():
+            if value.rstrip('/') == old or value.startswith(f'{old}/'):
+                container[key] = new + value[len(old):]
+                break
+
+
+def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
+    """Merge ``--cfg-options`` into a config, in place, and propagate changed folders.
+
+    Raises:
+        CliError: for a name that no config has (with the nearest one), or a value that does not
+            fit into what is there.
+    """
+    options = options or {}
+    known = set(cfg.keys()) | _RUNNER_SETTINGS
+    for name in options:
+        first = name.split('.')[0]
+        if first not in known:
+            alike = difflib.get_close_matches(first, known, n=1)
+            mend = f'did you mean {alike[0]}?' if alike else 'see the config for the names'
+            raise CliError(f'--cfg-options {name}: the config has no {first!r}: {mend}')
+    before = {
+        name: cfg[name] for name in options
+        if name in cfg and isinstance(cfg[name], str) and name.endswith(('_root', '_dir', '_prefix'))
+    }
+    for name, value in options.items():
+        try:
+            cfg.merge_from_dict({name: value})
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+            reason = ' '.join(str(error).strip('"\'').split())
+            raise CliError(f'--cfg-options {name}={value}: {reason}') from error
+    before.pop('work_dir', None)
+    propagate_paths(cfg, before)
+
+
+def choose_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:
+    """Set ``cfg.work_dir`` (command line, then config, then the config's name) and try it.
+
+    Raises:
+        CliError: if nothing can be written there.
+    """
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', Path(config_path).stem)
+    try:
+        os.makedirs(cfg.work_dir, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cfg.work_dir):
+            pass
+    except OSError as error:
+        raise CliError(
+            f'{cfg.work_dir}: cannot be written ({error.strerror}): choose another folder with '
+            '--work-dir') from error
+
+
+def choose_device(device: str) -> None:
+    """Make mmengine use a device: ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
+
+    Raises:
+        CliError: for another name, or a GPU that is not there.
+    """
+    if device == 'auto':
+        return
+    kind, _, number = device.partition(':')
+    if kind == 'cpu' and not number:
+        # mmengine has no setter; get_device() returns this variable.
+        mmengine.device.utils.DEVICE = 'cpu'
+        return
+    if kind != 'cuda' or (number and not number.isdigit()):
+        raise CliError(f"--device {device}: expected 'auto', 'cpu', 'cuda' or 'cuda:N'")
+    count = torch.cuda.device_count()
+    if int(number or 0) >= count:
+        raise CliError(f'--device {device}: torch sees {count} GPUs: use --device cpu, or check '
+                       'the driver with python -m fastmetro_mm.doctor')
+    if number:
+        torch.cuda.set_device(int(number))
+    mmengine.device.utils.DEVICE = 'cuda'
+
+
+def enable_amp(cfg: Config) -> None:
+    """Switch mixed precision on, in place.
+
+    Raises:
+        CliError: if the config has an optimizer wrapper of another kind.
+    """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    name = (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
+    if name == 'MixedPrecisionOptimWrapper':
+        return
+    if name not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise CliError(f'--amp: the config has optim_wrapper.type={name}, which it cannot replace: '
+                       'leave --amp out')
+    # A dotted path instead of the class, so that the dumped config can be read again.
+    cfg.optim_wrapper.type = 'fastmetro_mm.engine.optim_wrapper.MixedPrecisionOptimWrapper'
+    if cfg.optim_wrapper.get('dtype') not in ('bfloat16', 'float16'):
+        cfg.optim_wrapper.dtype = 'auto'
+
+
+def enable_drawing(cfg: Config, show_dir: str | None, show: bool, interval: int,
+                   wait_time: float) -> None:
+    """Switch the visualization hook on if the user asked for pictures, in place."""
+    if not show and show_dir is None:
+        return
+    hooks = cfg.setdefault('default_hooks', {})
+    if hooks.get('visualization') is None:
+        hooks['visualization'] = dict(
+            type='fastmetro_mm.engine.mesh_visualization_hook.MeshVisualizationHook')
+    hooks['visualization'].update(
+        enable=True, show=show, out_dir=show_dir, interval=interval, wait_time=wait_time)
+
+
+def ensure_plain_checkpoints(cfg: Config) -> None:
+    """Add the hook for plain checkpoints to a config that lacks it, in place."""
+    hooks = list(cfg.get('custom_hooks') or [])
+    names = [hook.get('type') for hook in hooks if isinstance(hook, dict)]
+    names = [(name if isinstance(name, str) else name.__name__).rpartition('.')[2]
+             for name in names]
+    if 'PlainCheckpointHook' not in names:
+        hooks.append(
+            dict(type='fastmetro_mm.engine.plain_checkpoint_hook.PlainCheckpointHook'))
+        cfg.custom_hooks = hooks

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""mmengine's Runner with distributed CPU training, safe resume and a quiet terminal."""
+
+import logging
+
+import torch
+import torch.distributed
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+from mmpose.registry import RUNNERS
+from torch import nn
+
+from fastmetro_mm.engine.checkpoint_loading import find_resume_checkpoint
+from fastmetro_mm.engine.distributed import MeshDistributedDataParallel, init_cpu_process_group
+
+
+# Remarks of mmengine about itself that a user can do nothing about.
+_REMARKS = ('Exp name: ', 'Distributed training is not used', '"FileClient" will be deprecated',
+            '"HardDiskBackend" is the alias', 'The prefix is not set in metric class')
+
+
+class ShortMessageFilter(logging.Filter):
+    """Keep tables of many lines (environment, config, hooks) out of the terminal.
+
+    They are in the log file.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is shown."""
+        text = record.getMessage().strip()
+        if text.startswith(_REMARKS):
+            return False
+        return record.levelno > logging.INFO or text.count('\n') < 3
+
+
+def _import_path(cls: type | str) -> str:
+    return cls if isinstance(cls, str) else f'{cls.__module__}.{cls.__qualname__}'
+
+
+@RUNNERS.register_module()
+class MeshRunner(Runner):
+    """``Runner`` for this package's tools.
+
+    - Without GPUs a distributed run uses gloo; the model wrapper is
+      :class:`MeshDistributedDataParallel` unless the config names another.
+    - ``resume=True`` goes on from the newest checkpoint that can be read.
+    - The terminal shows progress only; the log file has everything (so does the terminal with
+      ``log_level='DEBUG'``).
+    """
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Start the processes' communication and mmengine's environment."""
+        if self.distributed and not is_distributed() and get_device() == 'cpu':
+            timeout = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
+            init_cpu_process_group(self.launcher, timeout)
+        super().setup_env(env_cfg)
+
+    def build_logger(self, log_level: int | str = 'INFO', **kwargs) -> MMLogger:
+        """Build the logger and quieten the terminal."""
+        logger = super().build_logger(log_level=log_level, **kwargs)
+        if log_level not in ('DEBUG', logging.DEBUG):
+            for handler in logger.handlers:
+                # A FileHandler is a StreamHandler too, so the exact type is compared.
+                if type(handler) is logging.StreamHandler:
+                    handler.addFilter(ShortMessageFilter())
+                    handler.formatter.datefmt = '%H:%M:%S'
+        return logger
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Move the model to its device and wrap it for several processes."""
+        if self.distributed:
+            wrapper = dict(model_wrapper_cfg or {})
+            if model_wrapper_cfg is None and 'find_unused_parameters' in self.cfg:
+                wrapper['find_unused_parameters'] = self.cfg['find_unused_parameters']
+            # mmengine looks the type up by name only, classes fail.
+            wrapper['type'] = _import_path(wrapper.get('type', MeshDistributedDataParallel))
+            model_wrapper_cfg = wrapper
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    def load_or_resume(self) -> None:
+        """Resume from the newest readable checkpoint, or load what the config names."""
+        if self._has_loaded:
+            return
+        if self._resume and self._load_from is None:
+            newest = find_resume_checkpoint(self.work_dir)
+            if newest is None:
+                self.logger.info(
+                    f'No checkpoint to resume in {self.work_dir}: starting from the beginning')
+                self._resume = False
+                return
+            self.logger.info(f'Resuming from {newest}')
+            self.resume(newest)
+            return
+        super().load_or_resume()
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The runner that ``cfg.runner_type`` names (e.g. ``FlexibleRunner``), else ours."""
+    kind = cfg.get('runner_type')
+    if kind is None:
+        return MeshRunner.from_cfg(cfg)
+    return RUNNERS.build(cfg) if isinstance(kind, str) else kind.from_cfg(cfg)
+
+
+def leave_process_group() -> None:
+    """End the communication of a distributed run, so that torch has nothing to complain about."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
