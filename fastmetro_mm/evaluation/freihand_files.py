@@ -42,7 +42,8 @@ def write_predictions(path: str | Path, xyz: Sequence[np.ndarray], verts: Sequen
                 raise ValueError(f'{path}: {name} of image {number} must be finite numbers of '
                                  f'shape ({count}, 3), got shape {one.shape}; nothing was written')
     # nine digits are below the precision of float32 and halve the file
-    content = [[np.round(one.astype(np.float64), 9).tolist() for one in points] for points in (xyz, verts)]
+    content = [[np.round(one.astype(np.float64), 9).tolist() for one in points]
+               for points in (xyz, verts)]
     write_json(path, content)
 
     def pack(name: Path) -> None:

@@ -17,7 +17,7 @@ from .freihand_files import NUM_JOINTS, NUM_VERTICES, read_points, write_predict
 from .functional.freihand import freihand_scores, hand_distances
 from .ground_truth_mesh import GroundTruthMesh
 from .pck_figure import draw_pck_curves
-from .sample_access import has_label, read_array, require_array, sample_key
+from .sample_access import has_label, read_array, require_array
 from .sample_metric import SampleMetric
 
 
@@ -44,8 +44,6 @@ class FreiHANDMetric(SampleMetric):
         prefix: put before metric names.
         collect_dir: see mmengine's ``BaseMetric``.
     """
-
-    default_prefix = 'freihand'
 
     def __init__(self,
                  xyz_file: str | Path | None = None,
@@ -105,7 +103,8 @@ class FreiHANDMetric(SampleMetric):
 
         Returns:
             The official scores by their official names (see ``freihand_scores``), and
-            ``PA-MPJPE`` and ``PA-MPVPE`` in millimetres; empty if there is no truth.
+            ``PA-MPJPE`` and ``PA-MPVPE`` in millimetres (of that script's alignment, which allows
+            mirror images); empty if there is no truth.
 
         Raises:
             ValueError: if counts, shapes or image names do not fit.
@@ -161,8 +160,8 @@ class FreiHANDMetric(SampleMetric):
         rows = [{'img_key': entry['key'], 'sample_idx': entry['index'],
                  'PA-MPJPE': round(float(joint.mean() * 1000.0), 6),
                  'PA-MPVPE': round(float(vertex.mean() * 1000.0), 6)}
-                for entry, joint, vertex in zip(entries, joints, vertices)]
+                for entry, joint, vertex in zip(entries, joints, vertices, strict=True)]
         rows.sort(key=lambda row: -row['PA-MPJPE'])
         by_joint = {name: round(float(value * 1000.0), 6)
-                    for name, value in zip(HAND21, joints.mean(axis=0))}
+                    for name, value in zip(HAND21, joints.mean(axis=0), strict=True)}
         write_json(self.per_sample_file, {'joints_mm': by_joint, 'images': rows}, indent=1)

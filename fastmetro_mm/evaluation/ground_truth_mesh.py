@@ -84,7 +84,8 @@ class GroundTruthMesh:
             else:
                 meshes[number] = self._centre(vertices, sample)
         for gender, numbers in waiting.items():
-            for number, vertices in zip(numbers, self._pose([samples[i] for i in numbers], gender)):
+            posed = self._pose([samples[i] for i in numbers], gender)
+            for number, vertices in zip(numbers, posed, strict=True):
                 meshes[number] = vertices
         return meshes
 

@@ -32,18 +32,19 @@ class SampleMetric(BaseMetric):
     Args:
         per_sample_file: JSON file for the errors of every sample by ``img_key``; None for none.
         collect_device: see mmengine's ``BaseMetric``.
-        prefix: put before metric names, ``prefix/name``.
+        prefix: put before metric names, ``prefix/name``; None for plain names.
         collect_dir: see mmengine's ``BaseMetric``.
     """
-
-    default_prefix = 'mesh'
 
     def __init__(self,
                  per_sample_file: str | Path | None = None,
                  collect_device: str = 'cpu',
                  prefix: str | None = None,
                  collect_dir: str | None = None) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        # plain names are intended here; mmengine warns where it gets no prefix
+        super().__init__(collect_device=collect_device, prefix=prefix or 'mesh',
+                         collect_dir=collect_dir)
+        self.prefix = prefix
         self.per_sample_file = per_sample_file
         self._dataset_size: int | None = None
 
@@ -131,7 +132,7 @@ class ErrorMetric(SampleMetric):
         metrics = {}
         for name in self.names:
             values = np.array([entry['errors'][name] for entry in labelled])
-            bad = [entry['key'] for entry, value in zip(labelled, values) if math.isnan(value)]
+            bad = [labelled[i]['key'] for i in np.flatnonzero(np.isnan(values))]
             if bad:
                 self.warn(f'{name} is not a number for {len(bad)} samples, the first is {bad[0]}')
             metrics[name] = float(values.mean()) if values.size else float('nan')

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import torch
 from mmengine.dataset import DefaultSampler
-from torch import distributed
-
 from samples import body_sample, hand_sample
+from torch import distributed
 
 from fastmetro_mm.evaluation import FreiHANDMetric, MeshJointMetric, MeshVertexMetric
 
@@ -17,10 +16,10 @@ from fastmetro_mm.evaluation import FreiHANDMetric, MeshJointMetric, MeshVertexM
 def evaluate(order: list[int], size: int, with_index: bool, folder: Path) -> dict[str, float]:
     """Run three metrics over samples in the given order, in batches of two."""
     values = {}
-    for name, metric, make in (
-            ('joint', MeshJointMetric(pck_mm=(150,)), body_sample),
-            ('vertex', MeshVertexMetric(dict(name='open_body')), body_sample),
-            ('hand', FreiHANDMetric(pred_file=folder / 'pred.json'), hand_sample)):
+    for metric, make in (
+            (MeshJointMetric(pck_mm=(150,)), body_sample),
+            (MeshVertexMetric(dict(name='open_body')), body_sample),
+            (FreiHANDMetric(pred_file=folder / 'pred.json', prefix='hand'), hand_sample)):
         for start in range(0, len(order), 2):
             metric.process(None, [make(i, with_index) for i in order[start:start + 2]])
         values.update(metric.evaluate(size))

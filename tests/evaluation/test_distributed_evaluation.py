@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-import rank_worker  # noqa: E402
+import rank_worker
 
 SIZE = 7
 

@@ -8,8 +8,17 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from fastmetro_mm.evaluation.functional import (acceleration_error, auc, freihand_scores, mpjpe,
-                                                mpvpe, pa_mpjpe, pa_mpvpe, pck, pck_curve)
+from fastmetro_mm.evaluation.functional import (
+    acceleration_error,
+    auc,
+    freihand_scores,
+    mpjpe,
+    mpvpe,
+    pa_mpjpe,
+    pa_mpvpe,
+    pck,
+    pck_curve,
+)
 from fastmetro_mm.evaluation.functional.freihand import f_scores
 
 
@@ -48,7 +57,7 @@ def test_official_freihand_scores(shared_dir):
 
 def test_translation_does_not_change_mpjpe(joints):
     pred, gt = joints
-    assert np.allclose(mpjpe(pred + [1, -2, 3], gt - 5), mpjpe(pred, gt), atol=1e-12)
+    assert np.allclose(mpjpe(np.add(pred, [1, -2, 3]), gt - 5), mpjpe(pred, gt), atol=1e-12)
 
 
 def test_mpjpe_is_centred_on_the_hips_or_the_wrist():

@@ -57,7 +57,7 @@ def test_reflecting_equals_scipy_pair_by_pair(clouds):
     points, generator = clouds
     noisy = similar(points, generator) + 0.3 * generator.normal(size=points.shape)
     aligned = similarity_align_reflecting(noisy, points)
-    for one, other, result in zip(noisy, points, aligned):
+    for one, other, result in zip(noisy, points, aligned, strict=True):
         source, target = one - one.mean(0), other - other.mean(0)
         source_norm, target_norm = np.linalg.norm(source), np.linalg.norm(target)
         rotation, scale = orthogonal_procrustes(target / target_norm, source / source_norm)

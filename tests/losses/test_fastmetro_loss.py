@@ -70,7 +70,7 @@ def plain_terms(batch, body):
                 true.append(matrix @ true[-1])
             true = [level - regressor[0] @ true[0] for level in true]
             pred = [b[f'pred_{name}'][i] - pelvis for name in ('fine', 'mid', 'coarse')]
-            for name, one, other in zip(('v_fine', 'v_mid', 'v_coarse'), pred, true):
+            for name, one, other in zip(('v_fine', 'v_mid', 'v_coarse'), pred, true, strict=True):
                 terms[name].append(abs(one - other).mean())
             first, second = body.loss_edges.T
             lengths = [np.sqrt(((mesh[first] - mesh[second]) ** 2).sum(-1) + 1e-8)
@@ -179,7 +179,7 @@ def test_gradients(tiny_body):
     criterion = FastMETROLoss(body=tiny_body)
 
     def total(*predictions):
-        return criterion(**{**batch, **dict(zip(PREDICTIONS, predictions))})['total']
+        return criterion(**{**batch, **dict(zip(PREDICTIONS, predictions, strict=True))})['total']
 
     assert torch.autograd.gradcheck(total, [batch[name] for name in PREDICTIONS], atol=1e-4)
 

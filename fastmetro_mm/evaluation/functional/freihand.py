@@ -105,8 +105,8 @@ def freihand_scores(pred_xyz: ArrayLike, pred_verts: ArrayLike, xyz: ArrayLike,
             points = pred_verts[part]
             if align:
                 points = similarity_align_reflecting(points, verts[part])
-            each.extend(f_scores(one, other) for one, other in zip(points, verts[part]))
+            each.extend(map(f_scores, points, verts[part]))
         mean = np.mean(each, axis=0)
-        for threshold, score in zip(F_THRESHOLDS_MM, mean):
+        for threshold, score in zip(F_THRESHOLDS_MM, mean, strict=True):
             scores[f'{tag}_score_{threshold}'] = float(score)
     return scores

@@ -17,6 +17,7 @@ from .joint_loss import MeshJoint2DLoss, MeshJoint3DLoss, centre_on
 from .precision import autocast_disabled, cast_all
 from .vertex_loss import MeshVertexLoss
 
+
 @MODELS.register_module()
 class FastMETROLoss(nn.Module):
     """All loss terms of the official body training, and their weighted sum.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def autocast_disabled(reference: Tensor) -> AbstractContextManager:
-    """Context that switches autocast off for the device of the reference tensor, where it has any."""
+    """Context without autocast on the device of the reference tensor."""
     if not torch.amp.is_autocast_available(reference.device.type):
         return nullcontext()
     return torch.autocast(device_type=reference.device.type, enabled=False)
