@@ -147,13 +147,22 @@ class MeshTSVDataset(Dataset):
             list_file = self._resolve(names)
             if not list_file.is_file():
                 raise FileNotFoundError(f'{self.ann_file}: list {list_file} of "{part}" not found')
-            names = list_file.read_text().split()
+            names = self._read_name_list(list_file)
         linelist = self._linelist_path(config)
         if linelist is None:
             raise DataSetError(f'{self.ann_file}: a composite set needs a "linelist" of '
                                'source<TAB>row lines')
         sources = [TSVFile(self._resolve(name), self.on_stale) for name in names]
         return CompositeTSV(sources, read_int_table(linelist, 2), linelist)
+
+    @staticmethod
+    def _read_name_list(path: Path) -> list[str]:
+        with open(path, 'rb') as file:
+            lines = file.read(1 << 20).splitlines()  # a list of names is far shorter
+        if not lines or any(b'\t' in line for line in lines):
+            raise DataSetError(f'{path} is not a list of file names, one per line (as a composite '
+                               'set needs it): list the files in the yaml')
+        return [line.strip().decode() for line in lines if line.strip()]
 
     def _linelist_path(self, config: dict) -> Path | None:
         return self._resolve(config['linelist']) if config.get('linelist') else None
