@@ -58,7 +58,7 @@ def test_joint_metric_with_an_offset_of_ten_millimetres():
     assert values['MPJPE'] == pytest.approx(10 * 2 / 14, rel=1e-3)
     assert values['PCK@5mm'] == pytest.approx(100 * 12 / 14)
     assert values['PCK@50mm'] == 100.0
-    assert values['AUC@50mm'] == pytest.approx(100 * (12 + 2 * 0.8) / 14, abs=0.3)
+    assert values['AUC@50mm'] == pytest.approx(100 * (12 + 2 * 0.8) / 14, abs=0.6)
 
 
 def test_hand_joints_are_centred_on_the_wrist():
