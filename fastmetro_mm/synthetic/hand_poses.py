@@ -49,7 +49,7 @@ class FingerAxes:
 
     Attributes:
         bend: (3, 3) unit axes of the three joints; a positive turn closes the finger.
-        spread: (3,) unit axis of the first joint's sideways turn.
+        spread: (3,) unit axis of the first joint; a positive turn goes to the side of the thumb.
     """
 
     bend: np.ndarray
@@ -71,7 +71,7 @@ def finger_axes(keypoints: np.ndarray) -> dict[str, FingerAxes]:
     """
     wrist, index, pinky = keypoints[0], keypoints[5], keypoints[17]
     # For a right hand this points out of the palm.
-    palm = _unit(np.cross(pinky - wrist, index - wrist))
+    palm = _unit(np.cross(index - wrist, pinky - wrist))
     axes = {}
     for name, (_, row) in _FINGERS.items():
         bones = np.diff(keypoints[row : row + 4], axis=0)
@@ -82,8 +82,24 @@ def finger_axes(keypoints: np.ndarray) -> dict[str, FingerAxes]:
             bend = np.stack([_unit(np.mean([_unit(n) for n in normals], axis=0))] * 3)
         else:
             bend = np.stack([_unit(np.cross(bone, palm)) for bone in bones])
-        axes[name] = FingerAxes(bend, palm)
+        axes[name] = FingerAxes(bend, -palm)
     return axes
+
+
+def _sample_view(rng: np.random.Generator, forearm: np.ndarray) -> np.ndarray:
+    """An orientation (3,) from anywhere but where the forearm would hide the hand.
+
+    Args:
+        rng: Source of randomness.
+        forearm: (3,) unit direction from the hand to the elbow at rest.
+    """
+    while True:
+        quaternion = _unit(rng.standard_normal(4))
+        angle = 2 * np.arccos(np.clip(quaternion[0], -1, 1))
+        angle -= 2 * np.pi * (angle > np.pi)
+        axis = _unit(quaternion[1:])
+        if (rotate_about(axis, angle) @ forearm)[2] > -0.45:
+            return axis * angle
 
 
 def plan_hand(rng: np.random.Generator, figure: 'Figure') -> Plan:
@@ -118,10 +134,5 @@ def plan_hand(rng: np.random.Generator, figure: 'Figure') -> Plan:
         absolute[joint : joint + 3] = matrices_to_vectors(turns)
     pose = absolute.reshape(-1)
     pose[3:] -= figure.hands_mean
-    # A hand is seen from anywhere.
-    quaternion = rng.standard_normal(4)
-    quaternion /= np.linalg.norm(quaternion)
-    angle = 2 * np.arccos(np.clip(quaternion[0], -1, 1))
-    angle -= 2 * np.pi * (angle > np.pi)
-    pose[:3] = _unit(quaternion[1:]) * angle
+    pose[:3] = _sample_view(rng, _unit(figure.rest_keypoints[0] - figure.rest_keypoints[9]))
     return Plan(gesture, pose.round(6), sample_betas(rng))

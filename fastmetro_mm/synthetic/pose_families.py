@@ -89,7 +89,7 @@ def _idle_arm(rng: np.random.Generator, side: str) -> Posture:
 
 
 def _stand_legs(rng: np.random.Generator) -> Posture:
-    spread = rng.uniform(0.02, 0.30) if rng.random() < 0.7 else rng.uniform(0.30, 0.55)
+    spread = rng.uniform(-0.06, 0.18) if rng.random() < 0.75 else rng.uniform(0.18, 0.42)
     posture = {}
     for side in 'lr':
         knee = abs(rng.normal(0.0, 0.15))
@@ -149,15 +149,16 @@ def running(rng: np.random.Generator) -> Posture:
 
 def sitting(rng: np.random.Generator) -> Posture:
     """On a chair, upright or leaning, hands on the thighs or busy; sometimes legs stretched."""
-    back = rng.uniform(-0.25, 0.35)
-    posture = {'root_bend': back} | _spine(rng.uniform(0.0, 0.45)) | _look(rng, -0.1)
+    back, curl = rng.uniform(-0.25, 0.35), rng.uniform(0.0, 0.45)
+    posture = {'root_bend': back} | _spine(curl) | _look(rng, -0.1)
     spread = rng.uniform(0.05, 0.35)
     for side in 'lr':
         flex = min(2.05, 1.5 + back + rng.normal(0.0, 0.08))
         knee = rng.uniform(1.2, 1.75) if rng.random() < 0.8 else rng.uniform(0.2, 0.8)
         posture |= _leg(side, flex, knee, rng.normal(0.0, 0.15), spread)
-        if rng.random() < 0.6:  # hand on the thigh
-            posture |= _arm(side, rng.uniform(0.35, 0.6), 1.35, rng.uniform(0.6, 1.0), 0.25)
+        if rng.random() < 0.6:  # hand on the thigh, whichever way the trunk leans
+            raise_ = max(0.15, rng.uniform(0.45, 0.65) + 0.9 * (back + curl))
+            posture |= _arm(side, raise_, 1.40, rng.uniform(0.75, 1.05), 0.15)
         else:
             posture |= _idle_arm(rng, side)
     return posture
