@@ -9,9 +9,20 @@ from poses import random_body_pose
 from regressors import body_landmark_rows, fit_joint_regressor
 from shapes import linear_response, principal_shapes, project
 from skeleton import (
-    BODY_JOINTS, BODY_PARENTS, joint_positions, keep_strongest, merge_weights, mirror_joints)
+    BODY_JOINTS,
+    BODY_PARENTS,
+    joint_positions,
+    keep_strongest,
+    merge_weights,
+    mirror_joints,
+)
 from surface import (
-    ReducedSurface, largest_component, membrane_operator, reduce_symmetric, restrict_faces)
+    ReducedSurface,
+    largest_component,
+    membrane_operator,
+    reduce_symmetric,
+    restrict_faces,
+)
 from tpose import to_tpose
 
 FLIP_X = np.array([-1.0, 1.0, 1.0])
@@ -49,7 +60,7 @@ def tpose_people(export: AnnyExport) -> tuple[np.ndarray, np.ndarray, np.ndarray
     at = export.bones.index
     head = BODY_JOINTS.index('head')
     skins, skeletons, eyes = [], [], []
-    for skin, heads, own in zip(export.vertices, export.bone_heads, joints):
+    for skin, heads, own in zip(export.vertices, export.bone_heads, joints, strict=True):
         palm = {s: heads[at(f'finger2-1.{s.upper()}')] - heads[at(f'finger5-1.{s.upper()}')]
                 for s in 'lr'}
         posed, skeleton = to_tpose(film @ skin[keep], own, weights, palm)

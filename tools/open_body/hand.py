@@ -50,7 +50,7 @@ def build_hand(export: AnnyExport, num_vertices: int = 778, seed: int = 0) -> Ha
     tips = _tip_vertices(cut @ export.vertices.mean(axis=0), heads.mean(axis=0), weights)
 
     flats, joints = [], []
-    for person, own in zip(export.vertices, heads):
+    for person, own in zip(export.vertices, heads, strict=True):
         skin, skeleton = _lay_flat(cut @ person, own, weights, tips)
         flats.append(skin)
         joints.append(skeleton)
@@ -130,7 +130,7 @@ def _cut_at_wrist(
             bc, ca = crossing(b, c), crossing(c, a)
             result += [(a, b, bc), (a, bc, ca)]
     faces = np.array(result)
-    start, end, share = (np.array(column) for column in zip(*rows))
+    start, end, share = (np.array(column) for column in zip(*rows, strict=True))
     number = np.arange(len(rows))
     table = csr_matrix((np.r_[share, 1 - share], (np.r_[number, number], np.r_[start, end])),
                        shape=(len(rows), total))

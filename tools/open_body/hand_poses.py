@@ -8,8 +8,8 @@ MANO's right hand does. Bending a finger towards the palm turns it about +z ther
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-HAND_JOINTS = ('wrist',) + tuple(
-    f'{finger}{i}' for finger in ('index', 'middle', 'pinky', 'ring', 'thumb') for i in (1, 2, 3))
+HAND_JOINTS = ('wrist', *(
+    f'{finger}{i}' for finger in ('index', 'middle', 'pinky', 'ring', 'thumb') for i in (1, 2, 3)))
 HAND_PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
 
 

@@ -13,7 +13,9 @@ def skin(
     """Pose a rest mesh.
 
     Args:
-        vertices: (V, 3); joints: (J, 3); weights: (V, J).
+        vertices: (V, 3).
+        joints: (J, 3).
+        weights: (V, J).
         pose: (J, 3) axis-angle relative to the parent, radians.
         parents: parent numbers, -1 for the root.
 

@@ -7,7 +7,7 @@ rows as its JOINTS_IDX recipe needs them after the 24.
 """
 
 import numpy as np
-from poses import random_body_pose, skin
+from poses import skin
 from scipy.optimize import nnls
 from skeleton import BODY_JOINTS, BODY_PARENTS
 
@@ -94,7 +94,8 @@ def body_landmark_rows(
     """The 17 H36M rows and the 14 extra rows.
 
     Args:
-        vertices: (V, 3) mean T-pose body; weights: (V, 24).
+        vertices: (V, 3) mean T-pose body.
+        weights: (V, 24).
         eye: (3,) centre of the left eyeball.
         joint_rows: (24, V).
         mirror: (V,) mirror vertex of each vertex.

@@ -14,6 +14,7 @@ import numpy as np
 from closest_point import closest_on_candidates, faces_around_vertices
 from mesh_checks import mesh_facts, vertex_adjacency
 from scipy.sparse import csr_matrix
+from scipy.spatial import cKDTree
 
 
 @dataclass
@@ -108,13 +109,27 @@ def collapse_to(
     """
     import fast_simplification
 
-    points = vertices.astype(np.float32)
     # A closed or open disc loses at most two faces per vertex; aim lower, stop the replay on time.
     target = max(4, len(faces) - 2 * (len(vertices) - size) - 8)
     _, _, collapses = fast_simplification.simplify(
-        points, faces.astype(np.int32), target_count=target, agg=aggressiveness,
-        return_collapses=True)
-    return replay(points, faces, collapses[:len(vertices) - size])
+        vertices.astype(np.float32), faces.astype(np.int32), target_count=target,
+        agg=aggressiveness, return_collapses=True)
+    count = len(vertices) - size
+    points, coarse_faces, owner = replay(vertices, faces, collapses[:count])
+    # Where a border vertex lost its last face it was dropped as well: replay fewer collapses.
+    while len(points) < size and count > 0:
+        count -= size - len(points)
+        points, coarse_faces, owner = replay(vertices, faces, collapses[:count])
+    return points, coarse_faces, _repair_owner(vertices, points, owner)
+
+
+def _repair_owner(vertices: np.ndarray, points: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Give dropped vertices, which have no meaningful owner, the nearest coarse vertex."""
+    nearest_distance, nearest = cKDTree(points).query(vertices)
+    distance = np.linalg.norm(vertices - points[owner], axis=1)
+    lost = distance > 6 * nearest_distance + np.median(distance)
+    lost[np.unique(owner, return_index=True)[1]] = False
+    return np.where(lost, nearest, owner)
 
 
 def replay(
@@ -170,7 +185,7 @@ def upsampling_matrix(
 
 
 def levels_to_arrays(levels: MeshLevels) -> dict[str, np.ndarray]:
-    """The plain arrays of the sampling files: ``A{i}_*``, ``U{i}_*``, ``D{i}_*`` (csr), ``F{i}``."""
+    """The plain arrays of a sampling file: ``A{i}_*``, ``U{i}_*``, ``D{i}_*`` (csr), ``F{i}``."""
     arrays: dict[str, np.ndarray] = {}
     for name, matrices in (('A', levels.adjacency), ('U', levels.up), ('D', levels.down)):
         for i, matrix in enumerate(matrices):

@@ -56,9 +56,13 @@ def merge_weights(weights: np.ndarray, bones: list[str]) -> np.ndarray:
 
 
 def keep_strongest(weights: np.ndarray, count: int = 4) -> np.ndarray:
-    """Keep the largest entries of each row and make it sum to 1."""
-    limit = np.sort(weights, axis=1)[:, -count][:, None]
-    kept = np.where((weights >= limit) & (weights > 1e-4), weights, 0.0)
+    """Keep at most ``count`` entries of each row, the largest, and make it sum to 1.
+
+    Entries that tie with the first one left out go too: on the midline that keeps the left and
+    right joints equal.
+    """
+    limit = np.sort(weights, axis=1)[:, -count - 1][:, None]
+    kept = np.where((weights > limit * (1 + 1e-6)) & (weights > 1e-4), weights, 0.0)
     return kept / kept.sum(axis=1, keepdims=True)
 
 

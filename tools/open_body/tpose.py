@@ -88,8 +88,10 @@ def to_tpose(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray,
     original surface exactly, so lowered arms look as the artists made them.
 
     Args:
-        vertices: (V, 3); joints: (24, 3); weights: (V, 24); palm_side: see
-            :func:`tpose_rotations`.
+        vertices: (V, 3).
+        joints: (24, 3).
+        weights: (V, 24).
+        palm_side: see :func:`tpose_rotations`.
 
     Returns:
         vertices (V, 3) and joints (24, 3), pelvis at the origin.
