@@ -1,28 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets ``mmpose.models`` be imported where mmdet is not installed.
+"""Lets ``mmpose.models`` be imported without mmdet.
 
 One file of mmpose 1.3.2, the head of the RTMO detector, imports ``mmdet.utils`` at load, and with
-it the whole of ``mmpose.models`` needs mmdet. While that one file loads, a shell takes mmdet's
-place; afterwards ``import mmdet`` fails as before, so code that asks whether mmdet is there gets
-the right answer.
+it the whole of ``mmpose.models`` needs an mmdet that is there and accepts the installed mmcv. While
+that one file loads, a shell takes mmdet's place; afterwards ``import mmdet`` does what it did
+before, so code that asks whether mmdet is there gets the right answer.
 """
 
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 _RTMO_HEAD = 'mmpose.models.heads.hybrid_heads.rtmo_head'
 
 
-def _reduce_mean(*args: Any, **kwargs: Any) -> NoReturn:
-    """Stands for ``mmdet.utils.reduce_mean``, which only the loss of RTMO calls."""
-    from fastmetro_mm.compat.stack import mend_for
-
-    raise RuntimeError(f'training RTMO needs mmdet, which is not installed: {mend_for("mmdet")}')
+def _reduce_mean(tensor: Any) -> Any:
+    """``mmdet.utils.reduce_mean``, found when it is called (by the loss of RTMO only)."""
+    try:
+        from mmdet.utils import reduce_mean
+    except ImportError as error:
+        from fastmetro_mm.compat.stack import mend_for
+        raise RuntimeError(f'training RTMO needs mmdet, which does not load ({error}); mend: '
+                           f'{mend_for("mmdet")}') from error
+    return reduce_mean(tensor)
 
 
 class _ShellLoader(importlib.abc.Loader):
@@ -52,14 +55,14 @@ class _ShellLoader(importlib.abc.Loader):
 
 
 class _RTMOFinder:
-    """Import hook for the one file, active only without mmdet."""
+    """Import hook for the one file, unless mmdet is loaded anyway."""
 
     def find_spec(self,
                   fullname: str,
                   path: Sequence[str] | None = None,
                   target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
         """The ordinary spec with the loader wrapped, or None to stay out of the way."""
-        if fullname != _RTMO_HEAD or importlib.util.find_spec('mmdet') is not None:
+        if fullname != _RTMO_HEAD or sys.modules.get('mmdet.utils') is not None:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The doctor's findings, with parts of the installation taken away."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+
+import pytest
+
+from fastmetro_mm.compat.stack import NEEDS, mend_for
+from fastmetro_mm.doctor import bodies, drawing, report, software
+from fastmetro_mm.doctor.finding import Finding
+
+
+def need(name: str):
+    return next(need for need in NEEDS if need.module.split('.')[0] == name)
+
+
+def hide(monkeypatch, module: str) -> None:
+    """Make a module look as if it were not installed."""
+    wanted = need(module)
+    monkeypatch.setitem(sys.modules, wanted.module, None)
+    real = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name in wanted.distributions:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, 'version', version)
+
+
+def test_present_module_has_its_version():
+    finding = software.check_module(need('mmengine'))
+    assert finding.state == 'ok'
+    assert finding.detail == f'mmengine {importlib.metadata.version("mmengine")}'
+
+
+@pytest.mark.parametrize(('module', 'state'), [('mmpose', 'problem'), ('xtcocotools', 'problem'),
+                                               ('mmdet', 'note'), ('smplx', 'note')])
+def test_missing_module_has_the_command(monkeypatch, module, state):
+    hide(monkeypatch, module)
+    finding = software.check_module(need(module))
+    assert finding.state == state
+    assert finding.detail.startswith('not installed')
+    assert finding.mend == mend_for(module) and finding.mend.startswith('pip install')
+
+
+def test_module_that_fails_its_version_check(monkeypatch, tmp_path):
+    # what mmdet 3.3.0 does with mmcv 2.2.0
+    (tmp_path / 'refuses.py').write_text('assert False, "MMCV==2.2.0 is used but incompatible"')
+    monkeypatch.syspath_prepend(tmp_path)
+    wanted = type(need('mmdet'))('refuses', ('numpy', ), 'pip install refuses')
+    finding = software.check_module(wanted)
+    assert finding.state == 'problem'
+    assert 'does not load (AssertionError: MMCV==2.2.0' in finding.detail
+
+
+def test_torchvision_for_another_torch_is_found(monkeypatch):
+    import torchvision
+
+    def no_kernel(*args):
+        raise RuntimeError("operator torchvision::nms does not exist\nmore lines")
+
+    monkeypatch.setattr(torchvision.ops, 'nms', no_kernel)
+    finding = software.check_torchvision_ops()
+    assert finding.state == 'problem'
+    assert finding.detail == 'RuntimeError: operator torchvision::nms does not exist'
+    assert 'torchvision==0.29.1' in finding.mend
+
+
+def test_no_cuda_is_only_a_note(monkeypatch):
+    import torch
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert software.check_cuda().state == 'note'
+    monkeypatch.setattr(torch.version, 'cuda', None)
+    assert '--torch cuda' in software.check_cuda().mend
+
+
+def test_no_opengl_is_a_note_with_the_packages(monkeypatch):
+    results = {'pyrender': (False, 'no OpenGL platform draws'), 'software': (True, 'software')}
+    monkeypatch.setattr(drawing, 'try_renderer', results.get)
+    opengl, software_finding = drawing.check_drawing()
+    assert (opengl.state, software_finding.state) == ('note', 'ok')
+    assert 'libegl1' in opengl.mend and 'software renderer' in opengl.detail
+
+
+def test_software_renderer_really_draws():
+    assert drawing.try_renderer('software') == (True, 'software')
+
+
+def test_unknown_renderer_gives_its_reason():
+    works, reason = drawing.try_renderer('crayon')
+    assert not works and 'crayon' in reason
+
+
+def test_bodies_open_ok_licensed_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv('FASTMETRO_BODY_DATA', str(tmp_path))
+    findings = {finding.name: finding for finding in bodies.check_bodies()}
+    assert findings['open_body'].state == findings['open_hand'].state == 'ok'
+    assert findings['open_body'].detail.startswith('6890-1723-431')
+    assert findings['smpl model'] == Finding(
+        'smpl model', 'note', f'not in {tmp_path}', findings['smpl model'].mend)
+    assert 'SMPL_NEUTRAL.pkl' in findings['smpl model'].mend
+    assert 'mano.is.tue.mpg.de' in findings['mano model'].mend
+
+
+def test_found_mesh_levels_are_reported(monkeypatch, shared_dir):
+    monkeypatch.setenv('FASTMETRO_BODY_DATA', str(shared_dir / 'data' / 'metro'))
+    findings = {finding.name: finding for finding in bodies.check_licensed_body('smpl')}
+    assert findings['smpl mesh levels'] == Finding('smpl mesh levels', 'ok', '(6890, 1723, 431)')
+
+
+def test_exit_code_and_text():
+    ok = Finding('a', 'ok', '1.0')
+    note = Finding('b', 'note', 'missing', 'pip install b')
+    problem = Finding('c', 'problem', 'missing', 'pip install c')
+    assert report.exit_code([ok, note]) == 0
+    assert report.exit_code([ok, problem]) == 1
+    text = report.as_text([ok, note, problem])
+    assert 'mend: pip install c' in text and '1 problem(s)' in text
+    assert json.loads(report.as_json([ok, note])) == dict(ok=True, findings=[
+        dict(name='a', state='ok', detail='1.0', mend=''),
+        dict(name='b', state='note', detail='missing', mend='pip install b')])
+
+
+def test_command_line_works_where_mmpose_is_missing(repo_dir, tmp_path):
+    # the doctor itself must not fall over what it is there to find
+    (tmp_path / 'sitecustomize.py').write_text('import sys\nsys.modules["mmpose"] = None\n')
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-m', 'fastmetro_mm.doctor', '--json'],
+        env=dict(PATH='', PYTHONPATH=f'{tmp_path}:{repo_dir}', OMP_NUM_THREADS='1',
+                 FASTMETRO_BODY_DATA=str(tmp_path)),
+        capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 1, done.stderr
+    result = json.loads(done.stdout)
+    states = {finding['name']: finding['state'] for finding in result['findings']}
+    assert result['ok'] is False
+    assert states['mmpose'] == states['fastmetro_mm'] == 'problem'
+    assert states['torch'] == states['drawing (software)'] == states['open_body'] == 'ok'
