@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hook with a model of one layer: what it draws, when, and that it changes nothing."""
+
+import itertools
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from mmengine.visualization import Visualizer
+from mmpose.registry import HOOKS
+from torch import nn
+
+from fastmetro_mm.engine import mesh_visualization_hook
+from fastmetro_mm.structures import MeshDataSample
+from fastmetro_mm.visualization import mesh_visualizer
+
+NUMBERS = itertools.count()
+
+
+class SphereModel(nn.Module):
+    """Predicts the same sphere for every sample; in training mode it would change its buffer."""
+
+    def __init__(self, vertices):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.frozen = nn.Dropout().eval()
+        self.vertices = 0.5 * torch.tensor(vertices, dtype=torch.float32)
+        self.head = SimpleNamespace(centre_mesh=lambda mesh: (mesh, None))
+        self.missing_file = False
+
+    def target_builder(self, samples, device):
+        if self.missing_file:
+            raise FileNotFoundError('SMPL_NEUTRAL.pkl is missing')
+        return SimpleNamespace(vertices=self.vertices.expand(len(samples), -1, -1))
+
+    def test_step(self, batch):
+        self.norm(torch.stack(batch['inputs']).float().mean((2, 3)).repeat(2, 1))
+        for sample in batch['data_samples']:
+            sample.pred_instances = InstanceData(
+                vertices=self.vertices[None].numpy(),
+                camera=np.array([[0.8, 0, 0]], np.float32),
+                joints_3d=np.zeros((1, 14, 3), np.float32),
+                keypoints=np.full((1, 14, 2), 100, np.float32),
+                keypoint_scores=np.ones((1, 14), np.float32),
+            )
+        return batch['data_samples']
+
+
+@pytest.fixture
+def runner(sphere, tmp_path, monkeypatch):
+    body = SimpleNamespace(faces=[sphere[1]])
+    monkeypatch.setattr(mesh_visualizer, 'load_body_assets', lambda name: body)
+    visualizer = mesh_visualizer.MeshVisualizer(
+        name=f'hook_{next(NUMBERS)}', renderer='software', views=(), draw_skeleton=False
+    )
+    evaluator = SimpleNamespace(dataset_meta=None)
+    return SimpleNamespace(
+        visualizer=visualizer,
+        model=SphereModel(sphere[0]),
+        work_dir=str(tmp_path),
+        iter=9,
+        epoch=2,
+        val_evaluator=evaluator,
+        test_evaluator=evaluator,
+        train_dataloader=SimpleNamespace(dataset=None),
+    )
+
+
+def make_batch(count=3, img_path=None):
+    samples = []
+    for number in range(count):
+        sample = MeshDataSample()
+        meta = dict(
+            img_key=f'S9/cam {number}.jpg',
+            input_size=(64, 64),
+            crop_to_image=np.array([[1.5, 0, 40], [0, 1.5, 20]], np.float32),
+        )
+        sample.set_metainfo({**meta, 'img_path': img_path} if img_path else meta)
+        sample.gt_instances = InstanceData(bboxes=np.zeros((1, 4), np.float32))
+        sample.gt_instance_labels = InstanceData(has_smpl=torch.zeros(1))
+        samples.append(sample)
+    inputs = [torch.full((3, 64, 64), 50 * number, dtype=torch.uint8) for number in range(count)]
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def pictures(runner):
+    return sorted(path for path in runner.folder.rglob('*.jpg')) if runner.folder.exists() else []
+
+
+@pytest.fixture
+def hook(runner, tmp_path):
+    runner.folder = tmp_path / 'visualization'
+    return HOOKS.build(dict(type='MeshVisualizationHook', enable=True, interval=2, max_samples=2))
+
+
+def test_some_samples_of_every_interval_are_drawn(hook, runner):
+    for batch_idx in range(4):
+        batch = make_batch()
+        hook.after_val_iter(runner, batch_idx, batch, runner.model.test_step(make_batch()))
+    names = [str(path.relative_to(runner.folder)) for path in pictures(runner)]
+    assert names == [
+        'val_epoch_2/000000_0_S9_cam_0_jpg.jpg',
+        'val_epoch_2/000000_1_S9_cam_1_jpg.jpg',
+        'val_epoch_2/000002_0_S9_cam_0_jpg.jpg',
+        'val_epoch_2/000002_1_S9_cam_1_jpg.jpg',
+    ]
+
+
+def test_without_a_path_the_crop_is_drawn(hook, runner):
+    batch = make_batch()
+    hook.after_test_iter(runner, 0, batch, runner.model.test_step(make_batch()))
+    image = cv2.imread(str(pictures(runner)[1]))
+    assert image.shape == (64, 64, 3)
+    assert np.abs(image[:8, :8].astype(int) - 50).max() < 6  # the second crop is grey 50
+    # The sphere of 0.5 m has radius 0.5 * 0.8 * 32 px about the crop's centre.
+    assert abs(image[32, 32].astype(int) - 50).max() > 40 and image[32, 5].max() < 60
+
+
+def test_with_a_path_the_full_picture_is_drawn(hook, runner, tmp_path):
+    path = tmp_path / 'photo.png'
+    cv2.imwrite(str(path), np.full((120, 180, 3), 90, np.uint8))
+    outputs = runner.model.test_step(make_batch(1, str(path)))
+    hook.after_test_iter(runner, 0, make_batch(1, str(path)), outputs)
+    image = cv2.imread(str(pictures(runner)[0]))
+    assert image.shape == (120, 180, 3)
+    assert image[20 + 48, 40 + 48].max() > 130 and np.abs(image[5, 5].astype(int) - 90).max() < 6
+
+
+def test_true_mesh_stands_beside(hook, runner):
+    outputs = runner.model.test_step(make_batch(1))
+    outputs[0].gt_instance_labels.has_smpl = torch.ones(1)
+    hook.after_test_iter(runner, 0, make_batch(1), outputs)
+    assert cv2.imread(str(pictures(runner)[0])).shape[1] > 2 * 64
+    assert 'vertices' not in outputs[0].gt_instances  # metrics see what the model gave
+
+
+def test_missing_body_file_costs_only_the_true_mesh(hook, runner):
+    runner.model.missing_file = True
+    outputs = runner.model.test_step(make_batch(1))
+    outputs[0].gt_instance_labels.has_smpl = torch.ones(1)
+    hook.after_test_iter(runner, 0, make_batch(1), outputs)
+    assert len(pictures(runner)) == 1
+
+
+def test_training_goes_on_unchanged(runner, tmp_path):
+    runner.folder = tmp_path / 'visualization'
+    hook = HOOKS.build(
+        dict(type='MeshVisualizationHook', enable=True, train_interval=5, max_samples=1)
+    )
+    model = runner.model.train()
+    model.frozen.eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    batch = make_batch()
+    hook.after_train_iter(runner, 9, batch, None)
+    assert [path.parent.name for path in pictures(runner)] == ['train']
+    assert model.norm.training and not model.frozen.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert 'pred_instances' not in batch['data_samples'][0]
+    runner.iter = 10
+    hook.after_train_iter(runner, 10, batch, None)
+    assert len(pictures(runner)) == 1
+
+
+def test_disabled_hook_does_nothing(runner, tmp_path):
+    runner.folder = tmp_path / 'visualization'
+    hook = HOOKS.build(dict(type='MeshVisualizationHook', train_interval=1))
+    runner.visualizer = None
+    hook.before_run(runner)
+    hook.after_val_iter(runner, 0, None, None)
+    hook.after_train_iter(runner, 0, None, None)
+    assert not pictures(runner)
+
+
+def test_other_visualizer_is_named_before_the_run(hook, runner):
+    runner.visualizer = Visualizer(name=f'plain_{next(NUMBERS)}')
+    with pytest.raises(ValueError, match="visualizer=dict.type='MeshVisualizer'"):
+        hook.before_run(runner)
+
+
+def test_normalised_crops_become_pictures_again():
+    preprocessor = SimpleNamespace(
+        _enable_normalize=True,
+        mean=torch.tensor([120.0, 110, 100]).view(3, 1, 1),
+        std=torch.tensor([60.0, 55, 50]).view(3, 1, 1),
+    )
+    model = SimpleNamespace(data_preprocessor=preprocessor)
+    picture = torch.randint(0, 256, (3, 8, 8), generator=torch.Generator().manual_seed(0))
+    inputs = (picture - preprocessor.mean) / preprocessor.std
+    restored = mesh_visualization_hook.crop_picture(inputs, model)
+    assert np.array_equal(restored, picture.permute(1, 2, 0).numpy())
+
+
+def test_bad_intervals_are_refused():
+    with pytest.raises(ValueError, match='interval >= 1'):
+        HOOKS.build(dict(type='MeshVisualizationHook', interval=0))
