@@ -21,6 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
+# Works from a checkout that is not installed, like tools/train.py.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from fastmetro_mm.body_models import official_checks as checks
 from fastmetro_mm.body_models.errors import BodyDataError
 from fastmetro_mm.body_models.left_hand import read_left_hand
@@ -113,8 +116,8 @@ def prepare(
             say(f'    {path.stem}.npz written beside it')
     say(f'{len(copies) + len(models)} files are in {out}')
     if not arrays:
-        say('no SMPL or MANO model file given: training on official labels needs one, released '
-            'checkpoints run without')
+        say('no SMPL or MANO model file given: training on official labels and hand joints '
+            'regressed from the mesh need one, other predictions do not')
     chosen = os.environ.get(ENVIRONMENT_VARIABLE)
     if chosen and Path(chosen).resolve() != out.resolve():
         say(f'note: {ENVIRONMENT_VARIABLE} is set to {chosen} and wins over this folder')

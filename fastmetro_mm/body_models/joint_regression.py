@@ -15,6 +15,7 @@ from fastmetro_mm.body_models.joint_sets import (
     MANO_TIPS_TO_HAND21,
     SMPL_EXTRA_TO_J24,
 )
+from fastmetro_mm.geometry.precision import full_precision
 
 REGRESSED_SETS = ('h36m17', 'j14', 'j24', 'hand21')
 
@@ -107,6 +108,6 @@ class JointRegressor(nn.Module):
                              f'{tuple(vertices.shape)}')
         if vertices.dtype in (torch.float16, torch.bfloat16):
             vertices = vertices.float()
-        with torch.autocast(device_type=vertices.device.type, enabled=False):
+        with full_precision(vertices):
             picked = vertices.index_select(1, self.vertex_index)
             return self.weights.to(picked.dtype) @ picked

@@ -16,6 +16,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from fastmetro_mm.body_models.assets import BodyAssets
+from fastmetro_mm.geometry.precision import full_precision
 
 METHODS = ('auto', 'gather', 'sparse')
 
@@ -161,7 +162,7 @@ class _SparseProduct(torch.autograd.Function):
 
 def _full_precision_product(matrix: Tensor, dense: Tensor) -> Tensor:
     # There is no half-precision csr product, and backward may run under autocast as well.
-    with torch.autocast(device_type=dense.device.type, enabled=False):
+    with full_precision(dense):
         return matrix @ dense.contiguous()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fastmetro_mm.geometry.precision import full_precision
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
 
 
@@ -131,7 +132,7 @@ class SkinnedBodyModel(nn.Module):
             ValueError: Shapes that do not fit the model.
         """
         self._check(pose, betas, transl)
-        with torch.autocast(device_type=pose.device.type, enabled=False):
+        with full_precision(pose):
             dtype = self.v_template.dtype
             betas = betas.to(dtype)
             rotations = self.pose_to_rotmats(pose)

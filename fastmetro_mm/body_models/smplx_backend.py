@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fastmetro_mm.body_models.skinning import BodyModelOutput, check_model_inputs
+from fastmetro_mm.geometry.precision import full_precision
 
 
 class SmplxBodyModel(nn.Module):
@@ -73,7 +74,7 @@ class SmplxBodyModel(nn.Module):
     ) -> BodyModelOutput:
         """Pose the model; see ``SkinnedBodyModel.forward``."""
         check_model_inputs(pose, betas, transl, self.num_joints, self.num_betas)
-        with torch.autocast(device_type=pose.device.type, enabled=False):
+        with full_precision(pose):
             dtype = self.model.v_template.dtype
             pose, betas = pose.to(dtype), betas.to(dtype)
             if pose.ndim == 4:

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fastmetro_mm.geometry.precision import full_precision
+
 # Below this squared angle the series are exact to double precision and the quotients are not.
 _SMALL_SQUARED_ANGLE = 1e-4
 
@@ -121,7 +123,7 @@ def project_to_rotation(matrix: Tensor) -> Tensor:
         where singular values coincide.
     """
     work = matrix.float() if matrix.dtype in (torch.float16, torch.bfloat16) else matrix
-    with torch.autocast(device_type=matrix.device.type, enabled=False):
+    with full_precision(matrix):
         factor = _OrthogonalFactor.apply(work)
         # det is +-1 up to rounding and constant along the orthogonal matrices.
         sign = torch.linalg.det(factor.detach())

@@ -3,6 +3,9 @@
 
 import importlib.util
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +20,6 @@ COPIED = {'mesh_downsampling.npz', 'mano_downsampling.npz', 'J_regressor_extra.n
 
 @pytest.fixture(scope='module')
 def tool():
-    from pathlib import Path
-
     path = Path(__file__).resolve().parents[2] / 'tools' / 'prepare_body_data.py'
     spec = importlib.util.spec_from_file_location('prepare_body_data', path)
     module = importlib.util.module_from_spec(spec)
@@ -126,6 +127,13 @@ def test_a_bad_file_stops_everything(tool, checkout, tmp_path, capsys, damage, m
     error = capsys.readouterr().err
     assert error.startswith('error: ') and message in error and error.count('\n') == 1
     assert not out.exists()
+
+
+def test_runs_as_a_script_from_anywhere(tool, tmp_path):
+    command = [sys.executable, tool.__file__, '--from', 'nowhere']
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith('error: nowhere: no such folder'), done.stderr
 
 
 def test_wrong_arguments(tool, tmp_path, capsys, model_arrays):
