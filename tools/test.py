@@ -4,10 +4,13 @@
 import argparse
 import os
 import sys
+import warnings
 from pathlib import Path
 
 # `python tools/test.py` puts tools/ on the path, not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# mmengine 0.10 imports pkg_resources; its users can do nothing about that.
+warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
 from fastmetro_mm.engine.cli import (  # noqa: E402
     TRACEBACK_VARIABLE,
@@ -28,7 +31,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--dump', help='write the predictions to this file (.pkl)')
     parser.add_argument('--show-dir', help='draw results into this folder')
     parser.add_argument('--show', action='store_true', help='draw them in a window')
-    parser.add_argument('--interval', type=int, default=1, help='draw every N-th sample')
+    parser.add_argument('--interval', type=int, help='draw every N-th batch (default: the config)')
     parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument(

@@ -4,10 +4,13 @@
 import argparse
 import os
 import sys
+import warnings
 from pathlib import Path
 
 # `python tools/train.py` puts tools/ on the path, not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# mmengine 0.10 imports pkg_resources; its users can do nothing about that.
+warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
 from fastmetro_mm.engine.cli import (  # noqa: E402
     TRACEBACK_VARIABLE,
@@ -33,7 +36,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='scale the learning rate by actual batch size / auto_scale_lr.base_batch_size')
     parser.add_argument('--show-dir', help='draw validation results into this folder')
     parser.add_argument('--show', action='store_true', help='draw them in a window')
-    parser.add_argument('--interval', type=int, default=1, help='draw every N-th sample')
+    parser.add_argument('--interval', type=int, help='draw every N-th batch (default: the config)')
     parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays')
     parser.add_argument('--seed', type=int, help='random seed (default: the config, else random)')
     parser.add_argument('--deterministic', action='store_true', help='deterministic cuDNN')

@@ -12,6 +12,7 @@ from fastmetro_mm.engine.checkpoint_loading import find_resume_checkpoint, read_
 from fastmetro_mm.engine.distributed import MeshDistributedDataParallel
 from fastmetro_mm.engine.epoch_seed_hook import EpochSeedHook
 from fastmetro_mm.engine.log_processor import MeshLogProcessor
+from fastmetro_mm.engine.mesh_visualization_hook import MeshVisualizationHook
 from fastmetro_mm.engine.optim_wrapper import MixedPrecisionOptimWrapper
 from fastmetro_mm.engine.plain_checkpoint_hook import PlainCheckpointHook
 from fastmetro_mm.engine.runner import MeshRunner
@@ -21,6 +22,6 @@ from fastmetro_mm.engine.summary_hook import TrainingSummaryHook
 __all__ = [
     'AtomicLocalBackend', 'CheckpointError', 'CheckpointNotFoundError', 'EpochSeedHook',
     'MeshCheckpointHook', 'MeshDistributedDataParallel', 'MeshLogProcessor', 'MeshRunner',
-    'MixedPrecisionOptimWrapper', 'PlainCheckpointHook', 'TrainingSummaryHook',
+    'MeshVisualizationHook', 'MixedPrecisionOptimWrapper', 'PlainCheckpointHook', 'TrainingSummaryHook',
     'UntrustedCheckpointError', 'check_state_dict', 'find_resume_checkpoint', 'read_checkpoint'
 ]

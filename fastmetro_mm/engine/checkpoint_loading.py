@@ -36,10 +36,10 @@ def checkpoints_are_trusted() -> bool:
 def _explain(path: str, error: Exception) -> CheckpointError:
     """The one-line error for a file that ``torch.load(weights_only=True)`` did not read."""
     text = str(error)
-    name = re.search(r'GLOBAL ([\w.]+)|[Uu]nsupported (?:global|class)\S* ([\w.]+)', text)
+    name = re.search(r'GLOBAL ([\w.]+)', text) or re.search(r'[Uu]nsupported class ([\w.]+)', text)
     if name is not None:
         return UntrustedCheckpointError(
-            f'{path}: needs {name.group(1) or name.group(2)}, more than tensors and plain values, '
+            f'{path}: needs {name.group(1)}, more than tensors and plain values, '
             'and so may run code while it is read: if you trust where it comes from, pass '
             f'--trust-checkpoint (or set {TRUST_VARIABLE}=1)')
     size = os.path.getsize(path)

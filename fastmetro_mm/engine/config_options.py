@@ -181,17 +181,20 @@ def enable_amp(cfg: Config) -> None:
         cfg.optim_wrapper.dtype = 'auto'
 
 
-def enable_drawing(cfg: Config, show_dir: str | None, show: bool, interval: int,
+def enable_drawing(cfg: Config, show_dir: str | None, show: bool, interval: int | None,
                    wait_time: float) -> None:
     """Switch the visualization hook on if the user asked for pictures, in place."""
     if not show and show_dir is None:
         return
-    hooks = cfg.setdefault('default_hooks', {})
-    if hooks.get('visualization') is None:
-        hooks['visualization'] = dict(
+    if 'default_hooks' not in cfg:
+        cfg.default_hooks = {}
+    if cfg.default_hooks.get('visualization') is None:
+        cfg.default_hooks.visualization = dict(
             type='fastmetro_mm.engine.mesh_visualization_hook.MeshVisualizationHook')
-    hooks['visualization'].update(
-        enable=True, show=show, out_dir=show_dir, interval=interval, wait_time=wait_time)
+    hook = cfg.default_hooks.visualization
+    hook.update(enable=True, show=show, out_dir=show_dir, wait_time=wait_time)
+    if interval is not None:
+        hook.interval = interval
 
 
 def ensure_plain_checkpoints(cfg: Config) -> None:
