@@ -87,7 +87,8 @@ def reduce_symmetric(
     facts = mesh_facts(half_faces, len(half))
     if facts.euler != 1 or facts.boundary_loops != 1:
         raise ValueError(f'left half of the surface: expected one open disc, got {facts}')
-    points = vertices[half].copy()
+    # Rounded to a micrometre, so that the last bits of another BLAS do not change the collapses.
+    points = np.round(vertices[half], 6)
     points[middle[half], 0] = 0.0
     # A collapse on the border removes one face and any other two, so the last one may overshoot
     # by a face; a slightly different schedule then ends on the other parity.
