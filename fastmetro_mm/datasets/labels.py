@@ -88,7 +88,7 @@ def parse_label(text: bytes, layout: LabelLayout) -> dict:
         DataRowError: Anything else than that; never a silent repair.
     """
     try:
-        content = json.loads(text)
+        content = json.loads(text.decode())
     except (ValueError, RecursionError):
         raise DataRowError('label column is not JSON (cut off?)') from None
     if not isinstance(content, list) or not content or not isinstance(content[0], dict):

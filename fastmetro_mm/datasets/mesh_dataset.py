@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -298,7 +299,7 @@ class MeshTSVDataset(Dataset):
             except DataRowError as error:
                 last = error
                 self._unusable[candidate] = 1
-                print_log(f'skipped: {error}', 'current', level=30)
+                print_log(f'skipped: {error}', 'current', level=logging.WARNING)
         raise DataSetError(f'{self.ann_file}: no usable row among {min(_MAX_TRIES, len(self))} '
                            f'from {idx} on' + (f'; last: {last}' if last else ''))
 

@@ -7,6 +7,7 @@ byte offsets, which the ``.lineidx`` file beside the ``.tsv`` holds as text, one
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Sequence
@@ -145,7 +146,7 @@ class TSVFile:
                 raise StaleIndexError(f'{index_file} does not belong to {self.path} ({problem}): '
                                       'delete it, it is then made again')
             print_log(f'{index_file} does not belong to {self.path} ({problem}): making it again',
-                      'current', level=30)
+                      'current', level=logging.WARNING)
         offsets = scan_line_offsets(self.path)
         try:
             write_atomically(index_file, b''.join(b'%d\n' % o for o in offsets.tolist()))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data set: equal to the official loader, robust against bad input, safe in workers."""
 
+import copy
 import json
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ import pytest
 import torch
 from mmengine import Config
 from mmengine.dataset import DefaultSampler, pseudo_collate, worker_init_fn
-from mmengine.registry import build_from_cfg
+from mmengine.registry import build_from_cfg, init_default_scope
+from mmengine.runner import Runner
 from mmpose.apis.inference import dataset_meta_from_config
 from mmpose.registry import DATASETS
 from torch.utils.data import DataLoader
@@ -287,7 +288,7 @@ def test_indices_and_lazy_init(make_set):
 def test_workers_give_the_same_data(make_set):
     dataset = MeshTSVDataset(make_set(8), LOAD, test_mode=True)
     here = [dataset[i] for i in range(8)]
-    for other in (dataset, pickle.loads(pickle.dumps(dataset))):
+    for other in (dataset, copy.deepcopy(dataset)):
         loader = DataLoader(other, batch_size=2, num_workers=2, collate_fn=pseudo_collate,
                             sampler=DefaultSampler(other, shuffle=False))
         for number, batch in enumerate(loader):
@@ -296,6 +297,19 @@ def test_workers_give_the_same_data(make_set):
                 assert batch['img_key'][i] == want['img_key']
                 np.testing.assert_array_equal(batch['img'][i], want['img'])
                 np.testing.assert_array_equal(batch['joints_2d'][i], want['joints_2d'])
+
+
+def test_runner_builds_a_loader(make_set):
+    init_default_scope('mmpose')
+    loader = Runner.build_dataloader(
+        dict(batch_size=3, num_workers=0, dataset=dict(
+            type='MeshTSVDataset', ann_file='train.yaml', data_root=str(make_set(6).parent),
+            pipeline=TRAIN), sampler=dict(type='DefaultSampler', shuffle=True),
+            collate_fn=dict(type='pseudo_collate')), seed=0)
+    batches = list(loader)
+    assert [len(batch['inputs']) for batch in batches] == [3, 3]
+    keys = sorted(sample.img_key for batch in batches for sample in batch['data_samples'])
+    assert keys == [f'img_{i:03d}.jpg' for i in range(6)]
 
 
 def test_seeded_workers_repeat_and_differ(make_set):

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
 
 from ..errors import DataRowError
 
@@ -76,12 +75,14 @@ def crop_window(center: np.ndarray, scale: float, size: int) -> CropWindow:
     Raises:
         DataRowError: The box is smaller than a pixel.
     """
-    # torch's inverse as in the official code: for boxes with whole-number corners (FreiHAND:
-    # 112 - 90) its last bit decides between two pixels.
-    inverse = torch.linalg.inv(
-        torch.from_numpy(official_box_matrix(center, scale, size, 0))).numpy()
-    top_left = np.dot(inverse, np.array([0, 0, 1.0]))[:2].astype(int)
-    bottom_right = np.dot(inverse, np.array([size, size, 1.0]))[:2].astype(int)
+    matrix = official_box_matrix(center, scale, size, 0)
+    # Back to the image with the reciprocal, not a division: that is what the official matrix
+    # inverse computes, and for boxes with whole-number corners (FreiHAND: 112 - 90) the last
+    # bit decides between two pixels.
+    zoom_back = 1 / matrix[0, 0]
+    corner = -matrix[:2, 2] * zoom_back
+    top_left = corner.astype(int)
+    bottom_right = (zoom_back * size + corner).astype(int)
     window = CropWindow(*top_left.tolist(), *bottom_right.tolist())
     if window.width < 1 or window.height < 1:
         raise DataRowError(f'the box has only {200 * scale:.2f} px')

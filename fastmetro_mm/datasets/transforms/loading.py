@@ -12,7 +12,7 @@ from mmpose.registry import TRANSFORMS
 
 from ..errors import DataRowError
 
-# The largest box shrink by augmentation that a reduced image must still resolve.
+# Smallest scale factor of the official augmentation, assumed where it is not drawn yet.
 _SMALLEST_SCALE_FACTOR = 0.75
 
 
@@ -53,8 +53,9 @@ class LoadMeshImage(BaseTransform):
 
     Args:
         crop_size: With a number, JPEGs whose box is at least twice that size are decoded at
-            1/2, 1/4 or 1/8, which is several times faster. Only for ``MeshCrop(mode='fast')``.
-            None decodes in full.
+            1/2, 1/4 or 1/8, which is faster. Only for ``MeshCrop(mode='fast')``. Applies most
+            often after `MeshAugment`, where the size of the box is final; before it the
+            smallest official scale factor is assumed. None decodes in full.
     """
 
     def __init__(self, crop_size: int | None = None) -> None:
@@ -82,13 +83,10 @@ class LoadMeshImage(BaseTransform):
                 if results.get('img_path'):
                     raise DataRowError(f'{results["img_path"]}: {error}') from None
                 raise
-        height, width = image.shape[:2]
         results['img'] = image
-        # A reduced odd size is rounded up; the exact size is only known where the set tells it.
-        results['ori_shape'] = (results.get('ori_shape')
-                                or (height * reduction, width * reduction))
-        if reduction == 1:
-            results['ori_shape'] = (height, width)
+        if reduction == 1 or 'ori_shape' not in results:
+            # A reduced odd size was rounded up; then a size that the data set knows stays.
+            results['ori_shape'] = (image.shape[0] * reduction, image.shape[1] * reduction)
         results['img_shape'] = results['ori_shape']
         results['img_reduction'] = reduction
         return results
@@ -96,7 +94,7 @@ class LoadMeshImage(BaseTransform):
     def _choose_reduction(self, results: dict, data: bytes) -> int:
         if self.crop_size is None or 'scale' not in results or data[:2] != b'\xff\xd8':
             return 1
-        side = 200 * results['scale'] * _SMALLEST_SCALE_FACTOR
+        side = 200 * results['scale'] * (1 if 'aug' in results else _SMALLEST_SCALE_FACTOR)
         return next((r for r in (8, 4, 2) if side >= r * self.crop_size), 1)
 
 
