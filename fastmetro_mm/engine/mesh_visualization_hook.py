@@ -92,12 +92,21 @@ class MeshVisualizationHook(Hook):
         Raises:
             ValueError: If the config's visualizer draws no meshes.
         """
-        if self.enable and not isinstance(runner.visualizer, MeshVisualizer):
+        if not self.enable:
+            return
+        if not isinstance(runner.visualizer, MeshVisualizer):
             raise ValueError(
                 'MeshVisualizationHook is enabled, but the config has visualizer.type = '
                 f"'{type(runner.visualizer).__name__}'; set visualizer=dict(type='MeshVisualizer', "
                 "body=dict(name='smpl'), ...) or visualization.enable=False"
             )
+        builder = getattr(_unwrap(runner.model), 'target_builder', None)
+        if runner.visualizer.body is None and builder is not None:
+            # SMPL and the open body have as many vertices each but other faces.
+            known = ('name', 'body_data_root')
+            runner.visualizer.body = {
+                key: builder.body[key] for key in known if key in builder.body
+            }
 
     def after_val_iter(
         self,

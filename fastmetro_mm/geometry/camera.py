@@ -8,19 +8,20 @@ Frames used in the whole package:
 * *camera*: metres, same axes, origin at the camera centre; ``camera = root + transl``.
 * *crop_norm*: the network's input square, x right, y down, both in [-1, 1].
 * *crop* (px): the same square, ``(crop_norm + 1) * 0.5 * crop_size``.
-* *image* (px): the full picture; ``crop_to_image`` (2, 3) takes crop pixels there, with rotation and
-  flip included when the crop had them.
+* *image* (px): the full picture; ``crop_to_image`` (2, 3) takes crop pixels there, with rotation
+  and flip included when the crop had them.
 
 Pixel coordinates are continuous: (0, 0) is the outer corner of the top-left pixel, its centre is
 (0.5, 0.5), and a picture spans [0, width] x [0, height]. Renderers sample at pixel centres.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from fastmetro_mm.geometry.camera_models import OrthographicCamera, PerspectiveCamera
 
 
 def weak_perspective_project(points: Tensor, camera: Tensor) -> Tensor:
@@ -139,115 +140,6 @@ def overlay_focal_length(image_size: tuple[int, int]) -> float:
     return 5000.0 / 256.0 * max(image_size)
 
 
-@dataclass(frozen=True)
-class PerspectiveCamera:
-    """Pinhole camera without lens distortion.
-
-    Args:
-        intrinsics: Matrix K, pixels. Usually ``[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]``; its upper
-            2x2 block may also hold a roll or a mirror, which is how a rotated or flipped crop's
-            camera is written. (3, 3)
-        width: Picture width, pixels.
-        height: Picture height, pixels.
-
-    Raises:
-        ValueError: If K is not a finite, invertible (3, 3) matrix with last row (0, 0, 1) or the
-            size is not positive.
-    """
-
-    intrinsics: np.ndarray
-    width: int
-    height: int
-
-    def __post_init__(self) -> None:
-        matrix = np.asarray(self.intrinsics, dtype=np.float64)
-        if (
-            matrix.shape != (3, 3)
-            or not np.isfinite(matrix).all()
-            or not np.array_equal(matrix[2], [0, 0, 1])
-            or np.linalg.det(matrix) == 0
-        ):
-            raise ValueError(
-                'intrinsics must be a finite, invertible (3, 3) matrix with last row (0, 0, 1), '
-                f'got {matrix.tolist()}'
-            )
-        _check_size(self.width, self.height)
-        object.__setattr__(self, 'intrinsics', matrix)
-
-    @classmethod
-    def from_focal_length(
-        cls, focal_length: float, image_size: tuple[int, int]
-    ) -> 'PerspectiveCamera':
-        """Camera with square pixels and its principal point in the middle of the picture.
-
-        Args:
-            focal_length: Focal length, pixels.
-            image_size: Width and height, pixels.
-
-        Returns:
-            The camera.
-        """
-        width, height = image_size
-        matrix = [[focal_length, 0, width / 2], [0, focal_length, height / 2], [0, 0, 1]]
-        return cls(np.array(matrix), width, height)
-
-    def project(self, points: np.ndarray) -> np.ndarray:
-        """Project camera-frame points.
-
-        Args:
-            points: Points in the camera frame, metres. (..., 3)
-
-        Returns:
-            Image pixels; NaN for points that do not lie before the camera (z <= 0). (..., 2)
-        """
-        points = np.asarray(points, dtype=np.float64)
-        depth = np.where(points[..., 2:] > 0, points[..., 2:], np.nan)
-        return points[..., :2] / depth @ self.intrinsics[:2, :2].T + self.intrinsics[:2, 2]
-
-
-@dataclass(frozen=True)
-class OrthographicCamera:
-    """Scaled-orthographic camera: ``image = matrix[:, :2] @ XY + matrix[:, 2]``, depth is z.
-
-    Args:
-        matrix: Affine map from metres to image pixels. (2, 3)
-        width: Picture width, pixels.
-        height: Picture height, pixels.
-
-    Raises:
-        ValueError: If the matrix is not finite, invertible and (2, 3), or the size not positive.
-    """
-
-    matrix: np.ndarray
-    width: int
-    height: int
-
-    def __post_init__(self) -> None:
-        matrix = np.asarray(self.matrix, dtype=np.float64)
-        if (
-            matrix.shape != (2, 3)
-            or not np.isfinite(matrix).all()
-            or np.linalg.det(matrix[:, :2]) == 0
-        ):
-            raise ValueError(
-                f'matrix must be finite, invertible and (2, 3), got {matrix.tolist()}'
-            )
-        _check_size(self.width, self.height)
-        object.__setattr__(self, 'matrix', matrix)
-
-    def project(self, points: np.ndarray) -> np.ndarray:
-        """Project points.
-
-        Args:
-            points: Points in metres, camera axes. (..., 3)
-
-        Returns:
-            Image pixels. (..., 2)
-        """
-        points = np.asarray(points, dtype=np.float64)
-        return points[..., :2] @ self.matrix[:, :2].T + self.matrix[:, 2]
-
-
 def orthographic_from_weak(
     camera: np.ndarray,
     crop_to_image: np.ndarray,
@@ -271,7 +163,7 @@ def orthographic_from_weak(
     scale, *shift = _check_weak_camera(camera)
     affine = np.asarray(crop_to_image, dtype=np.float64)
     linear = affine[:, :2] * (0.5 * crop_size * scale)  # image pixels per metre
-    origin = affine[:, :2] @ np.full(2, 0.5 * crop_size) + affine[:, 2]  # image of the crop's centre
+    origin = affine[:, :2] @ np.full(2, 0.5 * crop_size) + affine[:, 2]  # crop's centre
     offset = linear @ np.array(shift) + origin
     return OrthographicCamera(np.column_stack([linear, offset]), *image_size)
 
@@ -366,8 +258,3 @@ def _check_weak_camera(camera: np.ndarray) -> np.ndarray:
             'is not trained yet can predict such values'
         )
     return camera
-
-
-def _check_size(width: int, height: int) -> None:
-    if width <= 0 or height <= 0:
-        raise ValueError(f'picture size must be positive, got {width}x{height}')

@@ -125,7 +125,8 @@ def plot_curves(
     for index, name in enumerate(names):
         axes = figure.add_subplot(rows, columns, index + 1)
         steps, values = curves[name]
-        axes.plot(steps, values, linewidth=1.2, marker='o' if len(steps) < 40 else None, markersize=3)
+        marker = 'o' if len(steps) < 40 else None
+        axes.plot(steps, values, linewidth=1.2, marker=marker, markersize=3)
         axes.set_title(name, fontsize=10)
         axes.set_xlabel('iteration' if name in training else 'validation', fontsize=8)
         axes.tick_params(labelsize=8)

@@ -69,7 +69,7 @@ class RenderMesh:
 
     @property
     def vertex_colors(self) -> np.ndarray:
-        """RGB in 0..1 for every vertex. (V, 3)"""
+        """RGB in 0..1 for every vertex (V, 3)."""
         return np.broadcast_to(self.color, self.vertices.shape)
 
 

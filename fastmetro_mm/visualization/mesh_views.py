@@ -155,6 +155,6 @@ def scene_extent(people: Sequence[PlacedPerson], faces: np.ndarray) -> float:
 
 
 def _middle(meshes: Sequence[RenderMesh]) -> np.ndarray:
-    """Middle of the box around all meshes. (3,)"""
+    """Middle of the box around all meshes (3,)."""
     points = np.concatenate([mesh.vertices for mesh in meshes])
     return (points.min(0) + points.max(0)) / 2

@@ -44,7 +44,8 @@ class MeshVisualizer(PoseLocalVisualizer):
 
     Args:
         body: ``dict(name=..., body_data_root=...)`` of the body whose faces are drawn; read when
-            the first mesh is drawn.
+            the first mesh is drawn. Without it :class:`MeshVisualizationHook` gives the model's
+            body, and where nothing does it is the open body.
         renderer: ``auto``, ``pyrender`` or ``software``; built when the first mesh is drawn.
         views: Views beside the overlay: any of ``front``, ``side``, ``back``, ``top``.
         opacity: Opacity of meshes over the picture.
@@ -69,7 +70,7 @@ class MeshVisualizer(PoseLocalVisualizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        self.body = dict(body or dict(name='open_body'))
+        self.body = None if body is None else dict(body)
         self.renderer_backend = renderer
         self.views = _check_views(views)
         self.opacity = opacity
@@ -78,8 +79,8 @@ class MeshVisualizer(PoseLocalVisualizer):
 
     @cached_property
     def faces(self) -> np.ndarray:
-        """Faces of the full mesh. (F, 3)"""
-        return load_body_assets(**self.body).faces[0]
+        """Faces of the full mesh (F, 3)."""
+        return load_body_assets(**(self.body or dict(name='open_body'))).faces[0]
 
     @cached_property
     def renderer(self) -> Renderer:

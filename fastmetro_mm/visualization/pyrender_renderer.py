@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ PLATFORMS = ('egl', 'osmesa')
 PROBE_SECONDS = 60
 MEND = (
     'install an OpenGL library that draws without a screen '
-    '(Debian/Ubuntu: apt-get install libegl1 libgl1 libgl1-mesa-dri) or use the software renderer'
+    '(Debian/Ubuntu: apt-get install libegl1 libgl1 libegl-mesa0) or use the software renderer'
 )
 _PROBE = """
 import numpy
@@ -118,7 +118,7 @@ class PyrenderRenderer:
         return RenderResult(image, depth, index.astype(np.int32))
 
     def _mesh(self, positions: np.ndarray, colors: np.ndarray) -> Any:
-        """pyrender mesh of loose triangles that needs no light."""
+        """Pyrender mesh of loose triangles that needs no light."""
         pyrender = self._pyrender
         primitive = pyrender.Primitive(
             positions=positions.reshape(-1, 3).astype(np.float32),
@@ -152,7 +152,7 @@ def choose_platform() -> str:
     raise RendererUnavailableError(f'no OpenGL platform draws ({"; ".join(reasons)}); {MEND}')
 
 
-@lru_cache(maxsize=None)
+@cache
 def probe_platform(platform: str) -> str | None:
     """Draw one triangle through an OpenGL platform, in a process of its own.
 
@@ -205,11 +205,11 @@ def _numpy_infty() -> Iterator[None]:
     if hasattr(np, 'infty'):
         yield
         return
-    np.infty = np.inf
+    vars(np)['infty'] = np.inf
     try:
         yield
     finally:
-        del np.infty
+        del vars(np)['infty']
 
 
 def _perspective_scene(pyrender: Any, soup: TriangleSoup, camera: Camera) -> tuple:
@@ -238,9 +238,7 @@ def _orthographic_scene(pyrender: Any, soup: TriangleSoup, camera: Camera) -> tu
     pixels = camera.project(soup.corners) - half
     depth = soup.corners[..., 2]
     nearest, extent = float(depth.min()), float(np.ptp(depth))
-    positions = np.concatenate(
-        [pixels * [1, -1], -(depth - nearest + 1.0)[..., None]], axis=-1
-    )
+    positions = np.concatenate([pixels * [1, -1], -(depth - nearest + 1.0)[..., None]], axis=-1)
     near, far = 0.5, extent + 1.5
     gl_camera = pyrender.OrthographicCamera(xmag=half[0], ymag=half[1], znear=near, zfar=far)
 

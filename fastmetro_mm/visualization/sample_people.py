@@ -114,7 +114,8 @@ def true_keypoints(sample: PoseDataSample) -> InstanceData | None:
     """Labelled 2D joints in image pixels, in the order of the predicted keypoints.
 
     Args:
-        sample: Sample with ``gt_instance_labels.joints_2d`` (or mmpose's ``gt_instances.keypoints``).
+        sample: Sample with ``gt_instance_labels.joints_2d``, or ``gt_instances.keypoints`` as in
+            mmpose.
 
     Returns:
         ``keypoints (1, J, 2)`` and ``keypoints_visible (1, J)``, or None without labels.

@@ -21,7 +21,6 @@ from fastmetro_mm.visualization.mesh_renderer import (
     prepare_background,
 )
 from fastmetro_mm.visualization.shading import shade_meshes
-from fastmetro_mm.visualization.triangle_soup import TriangleSoup
 
 MAX_SPANS = 400_000
 """Spans handled at a time; bounds the memory."""
@@ -139,7 +138,7 @@ class _Samples:
         self.x, self.y = column + (left + 0.5), row + (top + 0.5)
 
     def interpolate(self, values: np.ndarray) -> np.ndarray:
-        """Values (T, 3) at corners, linear on the picture plane, at each sample. (N,)"""
+        """Values (T, 3) at corners, linear on the picture plane, at each sample (N,)."""
         # Rounding must not leave the range that the corners span.
         low, high = values.min(1)[self.triangle], values.max(1)[self.triangle]
         return np.clip(self._evaluate(values), low, high)
@@ -152,7 +151,7 @@ class _Samples:
         return value
 
     def weights(self, nearness: np.ndarray | None) -> np.ndarray:
-        """Shares of the three corners, perspective-correct if nearness is given. (3, N)"""
+        """Shares of the three corners, perspective-correct if nearness is given (3, N)."""
         corner = np.zeros_like(self.points[..., 0])
         weights = np.empty((3, len(self.place)))
         for i in (1, 2):
@@ -222,7 +221,7 @@ def _spans(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Runs of samples [start, stop) inside each triangle, row by row, within the limits.
 
-    A sample is inside if its centre is; on an edge it belongs to the triangle to its right or below.
+    A sample is inside if its centre is; on an edge it belongs to the triangle right of or below it.
     """
     left, top, right, bottom = limits
     order = np.argsort(points[..., 1], axis=1, kind='stable')

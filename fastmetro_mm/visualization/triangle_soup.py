@@ -87,7 +87,7 @@ def clip_near(soup: TriangleSoup, near: float) -> TriangleSoup:
 
 
 def _cut(start: np.ndarray, end: np.ndarray, near: float) -> np.ndarray:
-    """Point where each edge meets the plane, its depth set exactly. (T, 6)"""
+    """Point where each edge meets the plane, its depth set exactly (T, 6)."""
     share = (near - start[:, 2]) / (end[:, 2] - start[:, 2])
     point = start + share[:, None] * (end - start)
     point[:, 2] = near

@@ -24,9 +24,7 @@ IMAGE_SIZE = (640, 480)
 def similarity(scale: float, degrees: float, shift: tuple[float, float], flip: bool = False):
     """Crop-to-image matrix of a crop that was scaled, turned and perhaps mirrored."""
     angle = np.radians(degrees)
-    linear = scale * np.array(
-        [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    )
+    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     if flip:
         linear = linear @ np.diag([-1.0, 1.0])
     return np.column_stack([linear, shift])
@@ -34,9 +32,9 @@ def similarity(scale: float, degrees: float, shift: tuple[float, float], flip: b
 
 def crop_path(points, camera, matrix, size=224):
     """Weak projection to the crop, then crop pixels to image pixels: the definition."""
-    norm = weak_perspective_project(
-        torch.from_numpy(points)[None], torch.from_numpy(camera)[None]
-    )[0].numpy()
+    norm = weak_perspective_project(torch.from_numpy(points)[None], torch.from_numpy(camera)[None])[
+        0
+    ].numpy()
     return crop_to_image(crop_norm_to_crop(norm, size), matrix)
 
 
@@ -91,7 +89,8 @@ def test_crop_translation_by_hand():
 
 def test_full_image_translation_by_hand():
     # Box side 224 px, so one crop pixel is one image pixel; crop centre at (420, 240), that is
-    # 100 px right of the picture's. 0.5 * 224 / 2 = 56 px a metre; depth 800 / 56; 100 px = 100/56 m.
+    # 100 px right of the picture's. 0.5 * 224 / 2 = 56 px a metre, so depth is 800 / 56 m and
+    # 100 px are 100 / 56 m.
     matrix = similarity(1.0, 0, (420 - 112, 240 - 112))
     camera, transl = perspective_from_weak(np.array([0.5, 0.0, 0.0]), matrix, 224, IMAGE_SIZE, 800)
     assert np.allclose(transl, [100 / 56, 0, 800 / 56])
@@ -120,9 +119,10 @@ def test_cameras_agree_with_the_crop(body_points, degrees, flip):
     # At root depth the perspective camera agrees exactly, whatever its focal length.
     camera, transl = perspective_from_weak(weak, matrix, 224, IMAGE_SIZE, focal_length=700)
     flat_points = body_points * [1, 1, 0]
-    assert np.abs(
-        camera.project(flat_points + transl) - crop_path(flat_points, weak, matrix)
-    ).max() < 1e-6
+    assert (
+        np.abs(camera.project(flat_points + transl) - crop_path(flat_points, weak, matrix)).max()
+        < 1e-6
+    )
 
     # Through the whole depth of a body, a long focal length is needed.
     camera, transl = perspective_from_weak(weak, matrix, 224, IMAGE_SIZE, focal_length=60_000)
@@ -141,8 +141,10 @@ def test_depth_error_is_the_stated_share():
 
 
 def test_nearer_person_is_nearer_in_one_scene():
-    small = perspective_from_weak(np.array([0.9, 0, 0]), similarity(0.5, 0, (0, 0)), 224, IMAGE_SIZE)
-    large = perspective_from_weak(np.array([0.9, 0, 0]), similarity(1.5, 0, (0, 0)), 224, IMAGE_SIZE)
+    small, large = (
+        perspective_from_weak(np.array([0.9, 0, 0]), similarity(scale, 0, (0, 0)), 224, IMAGE_SIZE)
+        for scale in (0.5, 1.5)
+    )
     assert np.array_equal(small[0].intrinsics, large[0].intrinsics)
     assert small[1][2] == pytest.approx(3 * large[1][2])
 

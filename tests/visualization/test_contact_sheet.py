@@ -25,7 +25,9 @@ def test_tiles_lie_row_by_row():
 
 
 def test_tiles_of_different_sizes_are_scaled_to_one_height():
-    sheet = contact_sheet([('', tile(10, 20, 10)), ('', tile(20, 80, 40))], 2, tile_height=40, gap=0)
+    sheet = contact_sheet(
+        [('', tile(10, 20, 10)), ('', tile(20, 80, 40))], 2, tile_height=40, gap=0
+    )
     assert sheet.shape == (40, 40, 3)
     assert (sheet[:, :20] == 10).all() and (sheet[:, 20:] == 20).all()
 
@@ -67,5 +69,5 @@ def test_interrupted_writing_leaves_the_old_picture(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('name', ['sheet', 'sheet.txt'])
 def test_unknown_ending_is_named(tmp_path, name):
-    with pytest.raises(ValueError, match='use .jpg or .png'):
+    with pytest.raises(ValueError, match=r'use \.jpg or \.png'):
         write_contact_sheet(tmp_path / name, [('', tile(1))])

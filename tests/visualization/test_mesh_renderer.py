@@ -80,7 +80,7 @@ def test_pyrender_keeps_the_background_and_serves_several_sizes(pyrender, sphere
     small = PerspectiveCamera.from_focal_length(50.0, (90, 60))
     large = PerspectiveCamera.from_focal_length(50.0, (200, 100))
     assert np.array_equal(pyrender.render([], small, background).image, background)
-    mesh = RenderMesh(vertices + [0, 0, 8], faces)
+    mesh = RenderMesh(vertices + np.array([0, 0, 8]), faces)
     assert pyrender.render([mesh], large).image.shape == (100, 200, 3)
     result = build_renderer('pyrender').render([mesh], small, background)
     assert np.array_equal(result.image[0], background[0])
@@ -145,7 +145,7 @@ def test_bad_meshes_are_named(sphere):
     vertices, faces = sphere
     broken = vertices.copy()
     broken[5, 1] = np.nan
-    with pytest.raises(ValueError, match='1 of 768 vertices are not finite .first: vertex 5'):
+    with pytest.raises(ValueError, match=r'1 of 768 vertices are not finite \(first: vertex 5'):
         RenderMesh(broken, faces)
     with pytest.raises(ValueError, match='the mesh has 100 vertices'):
         RenderMesh(vertices[:100], faces)

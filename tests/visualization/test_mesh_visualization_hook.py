@@ -32,11 +32,13 @@ class SphereModel(nn.Module):
         self.missing_file = False
 
     def target_builder(self, samples, device):
+        """True meshes of samples."""
         if self.missing_file:
             raise FileNotFoundError('SMPL_NEUTRAL.pkl is missing')
         return SimpleNamespace(vertices=self.vertices.expand(len(samples), -1, -1))
 
     def test_step(self, batch):
+        """Predictions for a batch."""
         self.norm(torch.stack(batch['inputs']).float().mean((2, 3)).repeat(2, 1))
         for sample in batch['data_samples']:
             sample.pred_instances = InstanceData(
@@ -174,9 +176,19 @@ def test_disabled_hook_does_nothing(runner, tmp_path):
     assert not pictures(runner)
 
 
+def test_body_of_the_model_is_drawn_unless_the_visualizer_has_one(hook, runner):
+    body = dict(name='smpl', body_data_root='data/body_models', gender='neutral')
+    runner.model.target_builder = SimpleNamespace(body=body)
+    hook.before_run(runner)
+    assert runner.visualizer.body == dict(name='smpl', body_data_root='data/body_models')
+    runner.visualizer.body = dict(name='open_body')
+    hook.before_run(runner)
+    assert runner.visualizer.body == dict(name='open_body')
+
+
 def test_other_visualizer_is_named_before_the_run(hook, runner):
     runner.visualizer = Visualizer(name=f'plain_{next(NUMBERS)}')
-    with pytest.raises(ValueError, match="visualizer=dict.type='MeshVisualizer'"):
+    with pytest.raises(ValueError, match=r"visualizer=dict\(type='MeshVisualizer'"):
         hook.before_run(runner)
 
 

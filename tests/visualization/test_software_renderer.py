@@ -61,8 +61,8 @@ def test_triangles_that_share_edges_leave_no_gap_and_count_once():
 
 def test_nearer_mesh_hides_farther_one_in_any_order(camera, sphere):
     vertices, faces = sphere
-    far = RenderMesh(vertices + [0, 0, 6], faces, (1.0, 0, 0))
-    near = RenderMesh(0.3 * vertices + [0, 0, 3], faces, (0, 1.0, 0))
+    far = RenderMesh(vertices + np.array([0, 0, 6]), faces, (1.0, 0, 0))
+    near = RenderMesh(0.3 * vertices + np.array([0, 0, 3]), faces, (0, 1.0, 0))
     renderer = SoftwareRenderer()
     first, second = (renderer.render(meshes, camera) for meshes in ([far, near], [near, far]))
     assert first.index[60, 80] == 1 and second.index[60, 80] == 0
@@ -94,7 +94,7 @@ def test_perspective_depth_and_colour_are_correct_on_a_slanted_plane():
 
 def test_sphere_has_its_analytic_silhouette(camera, sphere):
     vertices, faces = sphere
-    result = SoftwareRenderer().render([RenderMesh(vertices + [0, 0, 5], faces)], camera)
+    result = SoftwareRenderer().render([RenderMesh(vertices + np.array([0, 0, 5]), faces)], camera)
     radius = 150 / np.sqrt(5**2 - 1)
     assert (result.index == 0).sum() == pytest.approx(np.pi * radius**2, rel=0.02)
 
@@ -102,9 +102,11 @@ def test_sphere_has_its_analytic_silhouette(camera, sphere):
 def test_light_comes_from_above_and_both_sides_are_lit(camera, sphere):
     vertices, faces = sphere
     renderer = SoftwareRenderer()
-    outside = renderer.render([RenderMesh(vertices + [0, 0, 5], faces)], camera).image
+    outside = renderer.render([RenderMesh(vertices + np.array([0, 0, 5]), faces)], camera).image
     assert outside[40, 80].sum() > outside[80, 80].sum() > 150
-    inside_out = renderer.render([RenderMesh(vertices + [0, 0, 5], faces[:, ::-1])], camera).image
+    inside_out = renderer.render(
+        [RenderMesh(vertices + np.array([0, 0, 5]), faces[:, ::-1])], camera
+    ).image
     assert np.abs(outside.astype(int) - inside_out).max() <= 1
 
 
@@ -120,7 +122,7 @@ def test_mesh_around_and_behind_the_camera_is_cut(camera, sphere):
     around = SoftwareRenderer().render([RenderMesh(vertices, faces)], camera)
     assert (around.index == 0).all()  # the camera stands inside
     assert around.depth.min() > 0.7 and around.depth.max() < 1.01
-    behind = SoftwareRenderer().render([RenderMesh(vertices - [0, 0, 3], faces)], camera)
+    behind = SoftwareRenderer().render([RenderMesh(vertices - np.array([0, 0, 3]), faces)], camera)
     assert (behind.index == -1).all()
 
 
