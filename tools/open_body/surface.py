@@ -11,7 +11,6 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 
-
 # So many vertices per half are taken out of the smallest triangles after the decimation.
 _SLIVERS = 90
 
