@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Synthetic people: the open body and hand, posed, lit, drawn and written as an official TSV set."""
+"""Synthetic people: the open body and hand posed, lit, drawn and written as a TSV set."""

@@ -39,7 +39,9 @@ class Paint:
 
 def skin_color(rng: np.random.Generator) -> np.ndarray:
     """A skin colour (3,), 0..1, from dark brown to pale, with a little change of hue."""
-    stops = np.array([[0.23, 0.14, 0.10], [0.50, 0.33, 0.24], [0.76, 0.56, 0.44], [0.95, 0.79, 0.70]])
+    stops = np.array(
+        [[0.23, 0.14, 0.10], [0.50, 0.33, 0.24], [0.76, 0.56, 0.44], [0.95, 0.79, 0.70]]
+    )
     place = rng.uniform(0, 3)
     low = min(2, int(place))
     color = stops[low] + (place - low) * (stops[low + 1] - stops[low])
@@ -87,7 +89,8 @@ class BodyPainter:
             self._on_arm[:, None], np.abs(rest[:, [0, 1]]), rest[:, [1, 0]]
         ).astype(np.float32)
         # 0 at the shoulder, 1 elbow, 2 wrist; 0 at the hip, 1 knee, 2 ankle.
-        self._along_arm = np.interp(np.abs(rest[:, 0]), np.abs(joints[list(_ARMS[0][:3]), 0]), [0, 1, 2])
+        arm = np.abs(joints[list(_ARMS[0][:3]), 0])
+        self._along_arm = np.interp(np.abs(rest[:, 0]), arm, [0.0, 1.0, 2.0])
         hip, knee, ankle = joints[list(_LEGS[0]), 1]
         self._along_leg = np.interp(-y, [-hip, -knee, -ankle], [0.0, 1.0, 2.0])
         self._head = weights[:, _HEAD] > 0.4
@@ -104,7 +107,8 @@ class BodyPainter:
             offset = (rest[:, :2] - center[:2]) / reach
             return (np.linalg.norm(offset, axis=1) < 1) & front & self._head
 
-        self._eyes = spot(keypoints[_L_EYE], (0.014, 0.010)) | spot(keypoints[_R_EYE], (0.014, 0.010))
+        pupil = (0.014, 0.010)
+        self._eyes = spot(keypoints[_L_EYE], pupil) | spot(keypoints[_R_EYE], pupil)
         brow = np.array([0.0, 0.022])
         self._brows = spot(keypoints[_L_EYE, :2] + brow, (0.022, 0.007)) | spot(
             keypoints[_R_EYE, :2] + brow, (0.022, 0.007)
@@ -126,27 +130,28 @@ class BodyPainter:
         colors[self._brows] = 0.5 * hair + 0.2 * skin
         colors[self._eyes] = rng.choice([0.06, 0.14, 0.22]) * np.ones(3)
 
-        sleeve = rng.choice([0.12, 0.6, 1.0, 1.85], p=[0.14, 0.40, 0.06, 0.40]) + rng.normal(0, 0.05)
+        # How far down the arm and the leg the cloth reaches: 1 = elbow, knee; 2 = wrist, ankle.
+        sleeve = rng.choice([0.12, 0.6, 1.0, 1.85], p=[0.14, 0.40, 0.06, 0.40])
+        sleeve += rng.normal(0, 0.05)
         leg = rng.choice([0.35, 0.85, 1.9], p=[0.16, 0.18, 0.66]) + rng.normal(0, 0.05)
         waist = self._waist + rng.uniform(-0.02, 0.12)
         neckline = self._neck + rng.uniform(-0.05, 0.03)
         above = self._height > waist
-        on_upper = np.where(self._on_arm, self._along_arm < sleeve, above & (self._height < neckline))
+        on_trunk = above & (self._height < neckline)
+        on_upper = np.where(self._on_arm, self._along_arm < sleeve, on_trunk)
         on_upper &= ~self._head
         on_lower = ~above & (self._along_leg < leg) & ~self._on_arm
         if rng.random() < 0.10:  # a dress or an overall
             lower = upper
-        bare = rng.random()
-        if bare < 0.06:
+        if rng.random() < 0.06:  # no shirt
             on_upper[:] = False
         colors[on_upper] = upper
         colors[on_lower] = lower
         if rng.random() < 0.85:
             boot = self._ankle + rng.choice([0.0, 0.0, 0.10])
-            colors[self._on_foot | (~above & ~self._on_arm & (self._height < boot))] = (
-                random_color(rng, 0.5) * rng.uniform(0.4, 1.0)
-            )
-            on_lower &= ~self._on_foot
+            on_shoe = self._on_foot | (~above & ~self._on_arm & (self._height < boot))
+            colors[on_shoe] = random_color(rng, 0.5) * rng.uniform(0.4, 1.0)
+            on_lower &= ~on_shoe
         cloth = np.stack([on_upper, on_lower], axis=1).astype(np.float32)
         return Paint(colors, cloth, self._texture, (_pattern(rng, upper), _pattern(rng, lower)))
 

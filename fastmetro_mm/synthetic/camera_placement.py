@@ -76,13 +76,13 @@ def place_camera(
         cut[1] = 0.2
     towards = np.where(rng.random(2) < (0.5, 0.8), 1.0, -1.0)  # the feet are cut off most often
     principal = extent / 2
-    nearest = points[:, 2].min()
-    reach = np.ptp(points[:, :2], axis=0).max()
-    transl = np.array([0.0, 0.0, focal * reach / side])
+    reach = np.ptp(points, axis=0).max()
+    # Nobody is photographed from closer than this, measured to the nearest point.
+    closest = 0.7 * reach - points[:, 2].min()
+    middle = points[:, 2].mean()
+    transl = np.array([0.0, 0.0, max(focal * reach / side - middle, closest)])
     target = principal
-    for _ in range(4):  # the box depends a little on the place in the picture, so go round again
-        # No closer than a third of the body's size to its nearest point.
-        transl[2] = max(transl[2], -nearest + reach / 3)
+    for _ in range(6):  # the box depends a little on the place in the picture, so go round again
         camera = PlacedCamera(focal, principal, transl)
         box = _box(camera.project(points))
         spread, center = box[2:] - box[:2], (box[:2] + box[2:]) / 2
@@ -94,7 +94,10 @@ def place_camera(
         else:
             room = np.maximum(extent - spread, 0.0)
             target = spread / 2 + room * (0.1 + 0.8 * where)
-        shift = (target - center) * transl[2] / focal
-        transl = np.array([*(transl[:2] + shift), transl[2] * spread.max() / side])
-    transl[2] = max(transl[2], -nearest + reach / 3)
+        distance = transl[2] + middle
+        shift = (target - center) * distance / focal
+        wanted = distance * spread.max() / side - middle
+        if wanted < closest:  # a longer lens makes it as big as wanted
+            focal *= (closest + middle) / (wanted + middle)
+        transl = np.array([*(transl[:2] + shift), max(wanted, closest)])
     return PlacedCamera(focal, principal, transl)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from fastmetro_mm.body_models.build import build_body_model
 from fastmetro_mm.body_models.assets import load_body_assets
+from fastmetro_mm.body_models.build import build_body_model
 from fastmetro_mm.body_models.joint_regression import JointRegressor
 from fastmetro_mm.body_models.model_files import find_model_file, read_model_file
 
@@ -74,9 +74,7 @@ class Figure:
                 torch.as_tensor(betas, dtype=torch.float32),
             ).vertices
             keypoints = self._keypoints(vertices)
-        return [
-            PosedFigure(v, k) for v, k in zip(vertices.numpy(), keypoints, strict=True)
-        ]
+        return [PosedFigure(v, k) for v, k in zip(vertices.numpy(), keypoints, strict=True)]
 
     def _keypoints(self, vertices: torch.Tensor) -> np.ndarray:
         return self._regressor(vertices).numpy().astype(np.float64)

@@ -77,7 +77,7 @@ def _prepare_folder(folder: Path, recipe: dict, resume: bool) -> None:
             record.unlink()
         elif (found := read_recipe(record)) != recipe:
             keys = [key for key in recipe if found.get(key) != recipe[key]]
-            shown = ', '.join(f'{key} {found.get(key)!r} instead of {recipe[key]!r}' for key in keys)
+            shown = ', '.join(f'{k} {found.get(k)!r} instead of {recipe[k]!r}' for k in keys)
             raise ValueError(
                 f'{folder}: holds a set made with other options ({shown}); '
                 'choose another folder, or make it anew with --no-resume'

@@ -75,14 +75,16 @@ def _look(rng: np.random.Generator, bend: float = 0.0, spread: float = 0.35) -> 
 
 
 def _idle_arm(rng: np.random.Generator, side: str) -> Posture:
-    """One arm of a person at rest: hanging, on the hip, before the body, at the face, in a pocket."""
+    """One arm at rest: hanging, on the hip, before the body, at the face, or in a pocket."""
     mode = rng.choice(5, p=[0.50, 0.15, 0.16, 0.11, 0.08])
     if mode == 0:
-        return _arm(side, rng.uniform(0.12, 0.35), rng.uniform(-0.3, 0.6), rng.uniform(0.1, 0.5), 0.2)
+        plane, elbow = rng.uniform(-0.3, 0.6), rng.uniform(0.1, 0.5)
+        return _arm(side, rng.uniform(0.12, 0.35), plane, elbow, 0.2)
     if mode == 1:
         return _arm(side, rng.uniform(0.65, 0.9), -0.25, rng.uniform(1.3, 1.7), 1.0)
     if mode == 2:
-        return _arm(side, rng.uniform(0.3, 0.7), 1.3, rng.uniform(1.1, 1.8), rng.uniform(0.1, 0.7))
+        elbow, twist = rng.uniform(1.1, 1.8), rng.uniform(0.1, 0.7)
+        return _arm(side, rng.uniform(0.3, 0.7), 1.3, elbow, twist)
     if mode == 3:
         return _arm(side, rng.uniform(0.7, 1.2), 1.4, rng.uniform(1.9, 2.4), 0.1)
     return _arm(side, 0.35, -0.6, rng.uniform(0.6, 0.9), 0.3)
@@ -170,9 +172,11 @@ def squatting(rng: np.random.Generator) -> Posture:
     bend = 0.25 + 0.45 * depth
     posture = {'root_bend': bend} | _spine(0.25 * depth) | _look(rng, -0.4)
     for side in 'lr':
-        posture |= _leg(side, 0.85 * depth + bend, 2.05 * depth, 0.45 * depth, rng.uniform(0.1, 0.45))
+        spread = rng.uniform(0.1, 0.45)
+        posture |= _leg(side, 0.85 * depth + bend, 2.05 * depth, 0.45 * depth, spread)
         posture[f'{side}_hip_twist'] = rng.uniform(0.05, 0.4)
-        posture |= _arm(side, rng.uniform(0.7, 1.4), rng.uniform(1.2, 1.6), rng.uniform(0.1, 1.3), 0.1)
+        plane, elbow = rng.uniform(1.2, 1.6), rng.uniform(0.1, 1.3)
+        posture |= _arm(side, rng.uniform(0.7, 1.4), plane, elbow, 0.1)
     return posture
 
 

@@ -104,7 +104,8 @@ def rasterize(
     nearness = w0 + w1 + w2
     order = np.argsort(nearness, kind='stable')
     winner = np.full(width * height, -1, dtype=np.int64)
-    winner[pixel[order]] = order  # of several values for one place NumPy keeps the last: the nearest
+    # Of several values for one place NumPy keeps the last, which here is the nearest.
+    winner[pixel[order]] = order
     pixels = np.flatnonzero(winner >= 0)
     chosen = winner[pixels]
     total = nearness[chosen]

@@ -18,7 +18,8 @@ def rotate_about(axes: np.ndarray, angles: np.ndarray | float) -> np.ndarray:
     axes = np.asarray(axes, dtype=np.float64)
     angles = np.asarray(angles, dtype=np.float64)
     cross = np.zeros((*axes.shape, 3))
-    cross[..., 0, 1], cross[..., 0, 2], cross[..., 1, 2] = -axes[..., 2], axes[..., 1], -axes[..., 0]
+    cross[..., 0, 1], cross[..., 0, 2] = -axes[..., 2], axes[..., 1]
+    cross[..., 1, 2] = -axes[..., 0]
     cross -= np.swapaxes(cross, -1, -2)
     sine, cosine = np.sin(angles)[..., None, None], np.cos(angles)[..., None, None]
     return np.eye(3) + sine * cross + (1.0 - cosine) * (cross @ cross)

@@ -37,9 +37,7 @@ def test_worker_processes_give_the_same_bytes(small_set, small_options, tmp_path
     assert contents(tmp_path) == contents(small_set[0])
 
 
-def test_interrupted_run_goes_on_to_the_same_bytes(
-    small_set, small_options, tmp_path, monkeypatch
-):
+def test_interrupted_run_goes_on_to_the_same_bytes(small_set, small_options, tmp_path, monkeypatch):
     drawn = []
 
     def stop_after_two(*args):
@@ -54,9 +52,7 @@ def test_interrupted_run_goes_on_to_the_same_bytes(
         generate.make_synthetic_set(tmp_path, small_options, workers=0, show_progress=False)
     assert not (tmp_path / 'train.yaml').exists()
     monkeypatch.setattr(generate, 'draw_shard', original)
-    summary = generate.make_synthetic_set(
-        tmp_path, small_options, workers=0, show_progress=False
-    )
+    summary = generate.make_synthetic_set(tmp_path, small_options, workers=0, show_progress=False)
     assert summary.drawn == 7  # the last 4 training samples and the 3 test samples
     assert contents(tmp_path) == contents(small_set[0])
 
@@ -164,9 +160,12 @@ def test_folder_that_cannot_be_made_gives_one_line(command, tmp_path, capsys):
     assert 'cannot write there' in error and error.count('\n') == 1
 
 
-def test_command_prints_counts_and_checksum(command, tmp_path, capsys):
+def test_command_prints_counts_and_draws_a_sheet(command, tmp_path, capsys):
     arguments = ['--train', '2', '--test', '1', '--size', '64', '64', '--workers', '0']
-    assert command(['--out', str(tmp_path), *arguments]) == 0
+    sheet = tmp_path / 'sheet.png'
+    assert command(['--out', str(tmp_path), *arguments, '--sheet', str(sheet)]) == 0
+    picture = cv2.imread(str(sheet))
+    assert picture.shape[1] >= 2 * 64 and picture.std() > 10
     captured = capsys.readouterr()
     assert '2 train, 1 test (3 drawn now)' in captured.out and 'sha256' in captured.out
     assert '3/3 images' in captured.err

@@ -62,7 +62,8 @@ def test_visibility_says_whether_a_joint_is_inside_the_picture(body_studio):
     outside = 0
     for seed in range(40):
         points = np.array(draw(body_studio, seed).label['2d_joints'])
-        inside = (points[:, :2] >= 0).all(axis=1) & (points[:, :2] <= (width - 1, height - 1)).all(1)
+        places = points[:, :2]
+        inside = (places >= 0).all(axis=1) & (places <= (width - 1, height - 1)).all(axis=1)
         np.testing.assert_array_equal(points[:, 2], inside)
         outside += not inside.all()
     assert 2 <= outside <= 20  # some pictures, not most, cut the person off

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from fastmetro_mm.synthetic.generate import make_synthetic_set
 from fastmetro_mm.synthetic.options import SyntheticSetOptions
+from fastmetro_mm.synthetic.sample_sheet import write_sample_sheet
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -52,6 +53,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--resume', action=argparse.BooleanOptionalAction, default=True,
         help='go on where an interrupted run stopped',
     )  # fmt: skip
+    parser.add_argument(
+        '--sheet', metavar='FILE', help='also write a picture of the first samples with joints'
+    )
     parser.add_argument('--quiet', action='store_true', help='no progress line')
     return parser.parse_args(argv)
 
@@ -63,9 +67,10 @@ def main(argv: list[str] | None = None) -> int:
         options = SyntheticSetOptions(
             args.kind, args.train, args.test, args.seed, (args.size[0], args.size[1])
         )
-        summary = make_synthetic_set(
-            args.out, options, args.workers, args.resume, not args.quiet
-        )
+        summary = make_synthetic_set(args.out, options, args.workers, args.resume, not args.quiet)
+        if args.sheet:
+            first_set = next(iter(summary.yaml_files.values()))
+            write_sample_sheet(args.sheet, first_set, args.kind)
     except KeyboardInterrupt:
         print('interrupted; run the same command again to go on', file=sys.stderr)
         return 130
