@@ -7,6 +7,9 @@ from mmengine.dist import get_world_size
 from mmengine.runner import LogProcessor
 from mmpose.registry import LOG_PROCESSORS
 
+# Scalars that the line shows anyway, or that are no loss terms.
+_SHOWN = ('loss', 'lr', 'grad_norm', 'time', 'data_time', 'samples_per_second', 'memory')
+
 
 def format_duration(seconds: float) -> str:
     """Hours, minutes and seconds, e.g. ``1:02:03``."""
@@ -74,7 +77,7 @@ class MeshLogProcessor(LogProcessor):
         if self.show_terms:
             parts += [
                 f'{name} {value:.4f}' for name, value in tag.items()
-                if name.startswith('loss_') or name.endswith('_loss')
+                if isinstance(value, float) and name not in _SHOWN
             ]
         return '  '.join(parts)
 

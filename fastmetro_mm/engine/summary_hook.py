@@ -10,6 +10,9 @@ from mmpose.registry import HOOKS
 
 from fastmetro_mm.engine.log_processor import format_duration
 
+# Scalars of training that are no loss terms.
+_NOT_TERMS = ('lr', 'momentum', 'time', 'memory', 'samples_per_second')
+
 
 @HOOKS.register_module()
 class TrainingSummaryHook(Hook):
@@ -43,9 +46,10 @@ class TrainingSummaryHook(Hook):
         """One line with the mean of every loss term over the epoch."""
         length = len(runner.train_dataloader)
         scalars = runner.message_hub.log_scalars
-        names = [name for name in scalars if name.startswith('train/') and 'loss' in name]
-        terms = '  '.join(f'{name.removeprefix("train/")} {scalars[name].mean(length):.4f}'
-                          for name in names)
+        terms = '  '.join(
+            f'{name.removeprefix("train/")} {buffer.mean(length):.4f}'
+            for name, buffer in scalars.items()
+            if name.startswith('train/') and not name.endswith(_NOT_TERMS))
         seconds = time.time() - self._epoch_start
         runner.logger.info(
             f'Epoch {runner.epoch + 1}/{runner.max_epochs} trained in {format_duration(seconds)}  '
