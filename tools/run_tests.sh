@@ -21,9 +21,9 @@ for ((i = 0; i < ${#setup_args[@]}; i++)); do
     esac
 done
 
+cores=$(nproc 2>/dev/null || echo 1)  # before the next line, because nproc obeys OMP_NUM_THREADS
 # one thread a process: the tests are many small operations, and processes share the cores
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-cores=$(nproc 2>/dev/null || echo 1)
 jobs=${FASTMETRO_TEST_JOBS:-$((cores < 4 ? cores : 4))}
 parallel=()
 # whole files go to one process, so that module fixtures are made once

@@ -45,12 +45,13 @@ def test_old_python_is_refused(repo_dir, tmp_path):
     assert 'Python 3.8.18, but Python >= 3.10 is needed' in done.stderr
 
 
-def test_full_disk_is_said_before_the_download(repo_dir, tmp_path, empty_venv):
+def test_full_disk_is_said_before_download(repo_dir, tmp_path, empty_venv):
     tools = tmp_path / 'bin'
     tools.mkdir()
     (tools / 'df').write_text('#!/bin/sh\necho head\necho disk 100 98 2097152 99% /\n')
     (tools / 'df').chmod(0o755)
-    done = run_setup(repo_dir, '--venv', str(empty_venv), '--no-system', PATH=f'{tools}:{os.environ["PATH"]}')
+    done = run_setup(repo_dir, '--venv', str(empty_venv), '--no-system',
+                     PATH=f'{tools}:{os.environ["PATH"]}')
     assert done.returncode == 1
     assert 'only 2 GB free' in done.stderr and '--venv DIR' in done.stderr
 
