@@ -48,8 +48,10 @@ def sample_view(rng: np.random.Generator) -> np.ndarray:
     )  # a turn by pi about x makes y point down and the body face the camera
 
 
-def _box(points: np.ndarray) -> np.ndarray:
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+def bounding_box(points: np.ndarray) -> np.ndarray:
+    """(4,) left, top, right, bottom of (N, 2) points."""
+    x, y = np.ascontiguousarray(points.T)  # NumPy is slow along the long axis of an (N, 2) array
+    return np.array([x.min(), y.min(), x.max(), y.max()])
 
 
 def place_camera(
@@ -84,7 +86,7 @@ def place_camera(
     target = principal
     for _ in range(6):  # the box depends a little on the place in the picture, so go round again
         camera = PlacedCamera(focal, principal, transl)
-        box = _box(camera.project(points))
+        box = bounding_box(camera.project(points))
         spread, center = box[2:] - box[:2], (box[:2] + box[2:]) / 2
         if truncated:
             edge = np.where(towards > 0, extent, 0.0)

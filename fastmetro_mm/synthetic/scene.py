@@ -10,7 +10,7 @@ from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.synthetic.appearance import BodyPainter, Paint, weave
 from fastmetro_mm.synthetic.backgrounds import draw_background
 from fastmetro_mm.synthetic.body_sampling import Plan, plan_body
-from fastmetro_mm.synthetic.camera_placement import PlacedCamera, place_camera
+from fastmetro_mm.synthetic.camera_placement import PlacedCamera, bounding_box, place_camera
 from fastmetro_mm.synthetic.figures import Figure, PosedFigure
 from fastmetro_mm.synthetic.hand_appearance import HandPainter, add_forearm
 from fastmetro_mm.synthetic.hand_poses import plan_hand
@@ -68,8 +68,7 @@ class Studio:
         camera = place_camera(rng, posed.vertices, self.size, rng.random() < TRUNCATED)
         image = draw_background(rng, self.size)
         paint = self.painter.paint(rng)
-        pixels = camera.project(posed.vertices)
-        box = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
+        box = bounding_box(camera.project(posed.vertices))
         if self.figure.kind == 'body' and rng.random() < 0.6:
             _contact_shadow(rng, image, box)
         mask = self._draw_figure(rng, image, posed, camera, paint)
