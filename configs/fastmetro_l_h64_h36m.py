@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FastMETRO-L, HRNet-W64, Human3.6M. Released weights: MPJPE 52.96, PA-MPJPE 33.58 mm (published)."""
+"""FastMETRO-L, HRNet-W64, Human3.6M.
+
+Released weights: MPJPE 52.96, PA-MPJPE 33.58 mm (published).
+"""
 
 from mmengine.config import read_base
 
@@ -9,3 +12,4 @@ with read_base():
     from ._base_.h36m_mixed import *
     from ._base_.schedule_60e import *
 
+visualizer.update(body=body)

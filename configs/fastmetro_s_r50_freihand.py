@@ -2,7 +2,6 @@
 """FastMETRO-S, ResNet-50, FreiHAND. No released weights."""
 
 from mmengine.config import read_base
-
 from mmpose.models.backbones import ResNet
 
 with read_base():
@@ -11,6 +10,7 @@ with read_base():
     from ._base_.freihand import *
     from ._base_.schedule_200e import *
 
+visualizer.update(body=body)
 # `type` must be this string, see _base_/fastmetro_l_h64.py
 model.backbone = dict(
     type=ResNet, depth=50, init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')
@@ -18,4 +18,3 @@ model.backbone = dict(
 model.neck.update(num_layers=1)
 default_hooks.checkpoint.update(interval=20, save_best=None, max_keep_ckpts=-1)
 train_cfg.update(val_interval=20)
-

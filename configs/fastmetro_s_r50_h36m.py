@@ -2,7 +2,6 @@
 """FastMETRO-S, ResNet-50, Human3.6M. Released weights: PA-MPJPE 38.8 mm (published)."""
 
 from mmengine.config import read_base
-
 from mmpose.models.backbones import ResNet
 
 with read_base():
@@ -11,9 +10,9 @@ with read_base():
     from ._base_.h36m_mixed import *
     from ._base_.schedule_60e import *
 
+visualizer.update(body=body)
 # `type` must be this string, see _base_/fastmetro_l_h64.py
 model.backbone = dict(
     type=ResNet, depth=50, init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')
 )
 model.neck.update(num_layers=1)
-

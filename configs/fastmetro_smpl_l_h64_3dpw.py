@@ -11,9 +11,10 @@ from fastmetro_mm.models.losses import SMPLParamLoss
 with read_base():
     from ._base_.default_runtime import *
     from ._base_.fastmetro_l_h64 import *
-    from ._base_.threedpw import *
     from ._base_.schedule_8e import *
+    from ._base_.threedpw import *
 
+visualizer.update(body=body)
 model.update(smpl_head=dict(type=SMPLRegressorHead, criterion=dict(type=SMPLParamLoss)))
 val_evaluator = [
     dict(type=MeshJointMetric),
@@ -28,4 +29,3 @@ default_hooks.checkpoint.update(save_best=['SMPL/PA-MPJPE', 'SMPL/MPJPE'])
 # Start: the released weights of the Human3.6M stage, or a checkpoint of
 # fastmetro_smpl_l_h64_h36m.
 load_from = 'data/checkpoints/FastMETRO-L-H64_smpl_h36m_state_dict.bin'
-

@@ -14,6 +14,7 @@ with read_base():
     from ._base_.h36m_mixed import *
     from ._base_.schedule_60e import *
 
+visualizer.update(body=body)
 model.update(
     smpl_head=dict(type=SMPLRegressorHead, criterion=dict(type=SMPLParamLoss)),
     # The official code multiplies the remaining loss by 1e-8 instead, so that weight decay and
@@ -31,4 +32,3 @@ default_hooks.checkpoint.update(save_best=['SMPL/PA-MPJPE', 'SMPL/MPJPE'])
 
 # Start: the released Human3.6M weights, or a checkpoint of fastmetro_l_h64_h36m.
 load_from = 'data/checkpoints/FastMETRO-L-H64_h36m_state_dict.bin'
-

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import fastmetro_mm  # noqa: F401 - stands in for mmcv.ops before any test imports mmpose
+
 REPO = Path(__file__).resolve().parents[1]
 
 

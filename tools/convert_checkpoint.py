@@ -67,7 +67,10 @@ def convert(source: Path, target: Path) -> str:
         )
     kind = official_kind(official)
     ours, unused = to_ours(official)
-    save({'state_dict': ours, 'official_unused': unused, 'meta': {'official_kind': str(kind)}}, target)
+    save(
+        {'state_dict': ours, 'official_unused': unused, 'meta': {'official_kind': str(kind)}},
+        target,
+    )
     line = f'{kind}: {len(ours)} entries written to {target}; use it with {kind.config}'
     if unused:
         line += f'; kept aside: {", ".join(sorted(unused))} (the unused ImageNet classifier)'

@@ -14,11 +14,11 @@ from fastmetro_mm.engine import (
     EpochSeedHook,
     MeshCheckpointHook,
     MeshLogProcessor,
-    MeshVisualizationHook,
     PlainCheckpointHook,
     TrainingSummaryHook,
 )
-from fastmetro_mm.visualization import MeshVisualizer
+from fastmetro_mm.engine.mesh_visualization_hook import MeshVisualizationHook
+from fastmetro_mm.visualization.mesh_visualizer import MeshVisualizer
 
 # Classes are named by import, so no registry scope has to be searched.
 default_scope = None

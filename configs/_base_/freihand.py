@@ -6,6 +6,7 @@ Right hands in 224x224 images; the official labels take the central 180 pixels.
 
 from mmengine.config import read_base
 
+from fastmetro_mm.datasets import HandMeshTSVDataset
 from fastmetro_mm.evaluation import FreiHANDMetric
 
 with read_base():
@@ -20,11 +21,11 @@ train_pipeline = [
     dict(type=PackMeshInputs),
 ]
 train_dataloader.update(
-    dataset=dict(body='hand', ann_file='freihand/train.yaml', pipeline=train_pipeline)
+    dataset=dict(type=HandMeshTSVDataset, ann_file='freihand/train.yaml', pipeline=train_pipeline)
 )
-val_dataloader.update(dataset=dict(body='hand', ann_file='freihand/test.yaml'))
+val_dataloader.update(dataset=dict(type=HandMeshTSVDataset, ann_file='freihand/test.yaml'))
 test_dataloader = val_dataloader
-# The released evaluation labels (evaluation_xyz.json, evaluation_verts.json) give the scores;
-# without them the metric writes pred.json and its zip only.
-val_evaluator = [dict(type=FreiHANDMetric)]
+# Predictions go to pred.json and a zip of it. With the released evaluation labels, set
+# xyz_file=data_root + 'freihand/evaluation_xyz.json' and verts_file=... to get the scores.
+val_evaluator = [dict(type=FreiHANDMetric, pred_file='work_dirs/freihand/pred.json', expected=3960)]
 test_evaluator = val_evaluator

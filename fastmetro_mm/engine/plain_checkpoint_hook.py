@@ -5,6 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 from mmpose.registry import HOOKS
 
+from fastmetro_mm.engine.checkpoint_errors import CheckpointError
 from fastmetro_mm.engine.checkpoint_format import from_plain, to_plain
 from fastmetro_mm.engine.state_dict_check import check_state_dict
 
@@ -44,8 +45,14 @@ class PlainCheckpointHook(Hook):
             checkpoint[key] = from_plain(checkpoint[key])
         model = runner.model
         model = getattr(model, 'module', model)
+        source = runner._load_from or f'the newest checkpoint of {runner.work_dir}'
+        if hasattr(model, 'check_weights'):  # knows released files and partial loading too
+            try:
+                model.check_weights(checkpoint.get('state_dict', checkpoint))
+            except ValueError as error:
+                raise CheckpointError(f'{source}: {error}') from error
+            return
         # Fine-tuning may take over a part of a network; a resumed or tested one must be whole.
         fine_tuning = isinstance(runner._train_loop, BaseLoop) and not runner._resume
         least = 0.1 if fine_tuning else 0.9
-        source = runner._load_from or f'the newest checkpoint of {runner.work_dir}'
         check_state_dict(model, checkpoint, source, least_match=least)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The estimator: image crop in, mesh out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.logging import print_log
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..structures import MeshDataSample, MeshPrediction
 from .heads.targets import TargetBuilder
-from .official_checkpoint import convert_while_loading
+from .official_checkpoint import convert_while_loading, fit_to_model
 
 
 @MODELS.register_module()
@@ -32,6 +32,8 @@ class TopdownMeshEstimator(BasePoseEstimator):
             nor change their BatchNorm statistics, and run without dropout.
         mesh_loss_weight: Factor of the mesh loss beside the SMPL loss. The official Human3.6M
             stage of the SMPL head uses 1e-8 instead of freezing.
+        partial_checkpoint: Take from a checkpoint what fits and say what does not, e.g. to start
+            a changed network from released weights. By default such a file is refused.
         train_cfg: Unused; mmpose's inference functions set it.
         test_cfg: Unused by the official evaluation.
         data_preprocessor: ``PoseDataPreprocessor`` with ImageNet mean and deviation, RGB.
@@ -48,6 +50,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         smpl_head: dict | None = None,
         freeze_mesh: bool = False,
         mesh_loss_weight: float = 1.0,
+        partial_checkpoint: bool = False,
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         data_preprocessor: dict | None = None,
@@ -68,13 +71,25 @@ class TopdownMeshEstimator(BasePoseEstimator):
         self.smpl_head = None if smpl_head is None else MODELS.build({'body': body, **smpl_head})
         self.target_builder = TargetBuilder(body)
         self.mesh_loss_weight = mesh_loss_weight
+        self.partial_checkpoint = partial_checkpoint
         self.freeze_mesh = freeze_mesh
         if freeze_mesh:
             if self.smpl_head is None:
-                raise ValueError('freeze_mesh=True needs an smpl_head: nothing else would be trained')
+                raise ValueError('freeze_mesh=True needs an smpl_head: nothing else is trained')
             for part in (self.backbone, self.neck, self.head):
                 part.requires_grad_(False)
         self._register_load_state_dict_pre_hook(convert_while_loading, with_module=True)
+
+    def check_weights(self, state_dict: Mapping[str, Tensor]) -> None:
+        """Tell before loading whether a checkpoint belongs to this network.
+
+        Args:
+            state_dict: Weights with our or with official names; left as they are.
+
+        Raises:
+            ValueError: If not; one sentence that names the right config where it is known.
+        """
+        fit_to_model(self, dict(state_dict))
 
     def init_weights(self) -> None:
         """Initialise, and fail now rather than after the first batch if a body file is missing."""

@@ -69,7 +69,9 @@ class ModelKind:
 
 def is_official(state_dict: Mapping[str, Tensor]) -> bool:
     """Whether a state dict carries the names of the official FastMETRO code."""
-    return 'cam_token_embed.weight' in state_dict and 'transformer_1.encoder.norm.weight' in state_dict
+    return (
+        'cam_token_embed.weight' in state_dict and 'transformer_1.encoder.norm.weight' in state_dict
+    )
 
 
 def foreign_model(state_dict: Mapping[str, Tensor]) -> str | None:
@@ -94,7 +96,9 @@ def official_kind(state_dict: Mapping[str, Tensor]) -> ModelKind:
             tuple(key.split('.')[1:3]) for key in state_dict if re.match(r'backbone\.[4-7]\.', key)
         }
         # torchvision's ResNets with bottlenecks by their number of blocks
-        backbone = {16: 'R50', 33: 'R101', 50: 'R152'}.get(len(blocks), f'{len(blocks)}-block ResNet')
+        backbone = {16: 'R50', 33: 'R101', 50: 'R152'}.get(
+            len(blocks), f'{len(blocks)}-block ResNet'
+        )
     return ModelKind(
         is_hand=state_dict['joint_token_embed.weight'].shape[0] == 21,
         size=SIZES.get(len(layers), f'{len(layers)}-layer'),
@@ -193,20 +197,24 @@ def to_official(
 def convert_while_loading(
     model: nn.Module, state_dict: dict, prefix: str, local_metadata: dict, *args
 ) -> None:
-    """Load hook of the estimator: rename official entries in place and refuse other networks.
+    """Load hook of the estimator, see :func:`fit_to_model`; arguments are PyTorch's.
+
+    mmengine only warns about what does not fit and goes on with random weights, so this raises.
+    """
+    if not prefix:  # parts of larger models are none of our business
+        fit_to_model(model, state_dict)
+
+
+def fit_to_model(model: nn.Module, state_dict: dict[str, Tensor]) -> None:
+    """Rename official entries in place and refuse weights of another network.
 
     Args:
-        model: The estimator that is being loaded.
+        model: The estimator they are meant for.
         state_dict: Entries; changed in place.
-        prefix: Position in a larger model; only a whole estimator's file is looked at.
-        local_metadata: Unused.
-        *args: Unused arguments of PyTorch's hook.
 
     Raises:
         ValueError: If the file belongs to another network; the message names the right config.
     """
-    if prefix:
-        return
     foreign = foreign_model(state_dict)
     if foreign is not None:
         raise ValueError(
@@ -216,7 +224,8 @@ def convert_while_loading(
     if is_official(state_dict):
         kind, wanted = official_kind(state_dict), model_kind(model)
         bare = ModelKind(wanted.is_hand, wanted.size, wanted.backbone, False)
-        if kind != wanted and not (wanted.has_smpl_head and model.freeze_mesh and kind == bare):
+        fits = kind == wanted or (wanted.has_smpl_head and model.freeze_mesh and kind == bare)
+        if not fits and not model.partial_checkpoint:
             raise ValueError(
                 f'this checkpoint is {kind} but the config describes {wanted}: use {kind.config} '
                 'or another config of that network'
@@ -231,22 +240,32 @@ def convert_while_loading(
 
 
 def _refuse_other_network(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
-    """mmengine would only warn and go on with random weights; say plainly what does not fit."""
     own = model.state_dict()
     wrong = [key for key in own if key in state_dict and state_dict[key].shape != own[key].shape]
     missing = [key for key in own if key not in state_dict and 'num_batches_tracked' not in key]
     if model.freeze_mesh and any(key.startswith('smpl_head.') for key in missing):
         print_log('The checkpoint has no SMPL head: it starts from random weights', 'current')
         missing = [key for key in missing if not key.startswith('smpl_head.')]
+    if model.partial_checkpoint:
+        print_log(
+            f'Partial checkpoint: {len(missing)} of {len(own)} entries are missing and '
+            f'{len(wrong)} have another shape; these start from their initial values',
+            'current',
+        )
+        return
+    mend = (
+        'use the config it was trained with, or take over what fits with '
+        'model.partial_checkpoint=True'
+    )
     if wrong:
         key = wrong[0]
         raise ValueError(
             f'this checkpoint does not fit the config: {key} is {tuple(state_dict[key].shape)} in '
             f'the file but {tuple(own[key].shape)} in the network ({len(wrong)} such entries); '
-            'use the config it was trained with'
+            f'{mend}'
         )
     if missing:
         raise ValueError(
             f'this checkpoint does not fit the config: {len(missing)} of {len(own)} entries are '
-            f'missing in the file, e.g. {missing[0]}; use the config it was trained with'
+            f'missing in the file, e.g. {missing[0]}; {mend}'
         )

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 import torch
+from mmpose.apis import init_model
+
 from fastmetro_mm.models.official_checkpoint import (
     foreign_model,
     is_official,
@@ -13,7 +15,6 @@ from fastmetro_mm.models.official_checkpoint import (
     to_official,
     to_ours,
 )
-from mmpose.apis import init_model  # after fastmetro_mm, which stands in for mmcv.ops
 
 KINDS = {
     'body_s_r50': ('FastMETRO-S-R50 (body)', 'configs/fastmetro_s_r50_h36m.py'),
@@ -38,7 +39,9 @@ def convert_tool(repo_dir):
 
 @pytest.mark.parametrize('name', KINDS)
 def test_names_round_trip_and_kind_is_recognised(name, official_shapes, repo_dir):
-    official = {key: torch.empty(shape, device='meta') for key, shape in official_shapes[name].items()}
+    official = {
+        key: torch.empty(shape, device='meta') for key, shape in official_shapes[name].items()
+    }
     ours, unused = to_ours(official)
     assert is_official(official)
     assert not is_official(ours)

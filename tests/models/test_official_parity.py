@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmpose.apis import init_model
 
 from fastmetro_mm.models.official_checkpoint import model_kind
-from mmpose.apis import init_model  # after fastmetro_mm, which stands in for mmcv.ops
 
 # official name of an output -> ours
 OUTPUTS = {

@@ -2,6 +2,7 @@
 """HRNet with the trunk of its ImageNet classifier: four branches become one 2048-channel map."""
 
 import re
+from itertools import pairwise
 
 from mmengine.logging import print_log
 from mmpose.models.backbones import HRNet
@@ -62,7 +63,7 @@ class FusedHRNet(HRNet):
         )
         self.downsamp_modules = nn.ModuleList(
             _conv_bn_relu(fine, coarse, kernel_size=3, stride=2)
-            for fine, coarse in zip(TRUNK_CHANNELS[:-1], TRUNK_CHANNELS[1:], strict=True)
+            for fine, coarse in pairwise(TRUNK_CHANNELS)
         )
         self.final_layer = _conv_bn_relu(TRUNK_CHANNELS[-1], OUT_CHANNELS, kernel_size=1, stride=1)
         self._register_load_state_dict_pre_hook(_rename_imagenet_entries)

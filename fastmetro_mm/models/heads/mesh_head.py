@@ -58,7 +58,7 @@ class FastMETROHead(BaseModule):
         self.xyz_regressor = nn.Linear(in_channels, 3)
         self.cam_predictor = nn.Linear(in_channels, 3)
         if not self.is_hand:
-            full, mid, coarse = assets.num_vertices
+            _, mid, coarse = assets.num_vertices
             self.coarse2intermediate_upsample = nn.Linear(coarse, mid)
         self.sampling = MeshSampling(assets)
         self.joint_regressor = None
@@ -106,7 +106,8 @@ class FastMETROHead(BaseModule):
         """
         if self.criterion is None:
             raise ValueError(
-                "FastMETROHead has no criterion: set model.head.criterion=dict(type='FastMETROLoss')"
+                'FastMETROHead has no criterion: set '
+                "model.head.criterion=dict(type='FastMETROLoss')"
             )
         both = dict(
             pred_cam=prediction.camera,

@@ -37,7 +37,9 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(dim, dim)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Attend from ``query`` to ``key`` and ``value``.
 
         Args:
@@ -120,9 +122,7 @@ class DecoderLayer(nn.Module):
 
     def attend_image(self, tokens: Tensor, memory: Tensor, memory_key: Tensor) -> Tensor:
         """The rest. Args: tokens (B, T, C); memory, memory_key (B, HW, C)."""
-        tokens = tokens + self.dropout(
-            self.multihead_attn(self.norm2(tokens), memory_key, memory)
-        )
+        tokens = tokens + self.dropout(self.multihead_attn(self.norm2(tokens), memory_key, memory))
         hidden = self.dropout(F.relu(self.linear1(self.norm3(tokens))))
         return tokens + self.dropout(self.linear2(hidden))
 

@@ -167,7 +167,7 @@ class FastMETRONeck(BaseModule):
         self._first_attention = None
         return super().train(mode)
 
-    def _apply(self, fn, recurse: bool = True):  # noqa: ANN001, ANN202 - signature of nn.Module
+    def _apply(self, fn, recurse: bool = True):
         self._first_attention = None
         return super()._apply(fn, recurse)
 
@@ -176,7 +176,7 @@ class FastMETRONeck(BaseModule):
         super()._load_from_state_dict(*args, **kwargs)
 
 
-def _attention_mask(adjacency, num_joints: int) -> Tensor:  # noqa: ANN001 - scipy csr matrix
+def _attention_mask(adjacency, num_joints: int) -> Tensor:
     """True where a token may look: joints see all; a vertex sees joints, itself, its neighbours."""
     num_vertices = adjacency.shape[0]
     allowed = np.ones((num_joints + num_vertices,) * 2, dtype=bool)

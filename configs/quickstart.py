@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small FastMETRO on synthetic people, trained on two CPU cores in minutes.
+
+The architecture is the real one, with a ResNet-18 on 112-pixel crops, narrow transformers and no
+ImageNet weights. Its numbers say that everything works, nothing about photos.
+"""
+
+from mmengine.config import read_base
+from mmengine.optim import CosineAnnealingLR, LinearLR
+from mmpose.models.backbones import ResNet
+
+with read_base():
+    from ._base_.default_runtime import *
+    from ._base_.fastmetro_l_h64 import *
+    from ._base_.schedule_60e import *
+    from ._base_.synthetic import *
+
+visualizer.update(body=body)
+
+crop_size = 112
+max_epochs = 10
+
+model.body = body
+model.backbone = dict(type=ResNet, depth=18)
+model.neck.update(
+    in_channels=512,
+    embed_dims=(128, 64),
+    feedforward_dims=(256, 128),
+    num_layers=1,
+    num_heads=4,
+    dropout=0.0,  # ten epochs from nothing: too short to overfit
+    feature_size=(4, 4),
+)
+model.head.update(in_channels=64)
+
+train_pipeline = [
+    dict(type=LoadMeshImage, crop_size=crop_size),
+    dict(type=BoxToCenterScale),
+    # less than the official augmentation: there are minutes to learn, not days
+    dict(type=MeshAugment, train=True, noise_factor=0.1, rot_zero_prob=0.8, scale_factor=0.1),
+    dict(type=MeshCrop, size=crop_size, mode='fast'),
+    dict(type=PackMeshInputs),
+]
+test_pipeline = [
+    dict(type=LoadMeshImage),
+    dict(type=BoxToCenterScale, padding=1.2),
+    dict(type=MeshCrop, size=crop_size, mode='fast'),
+    dict(type=PackMeshInputs),
+]
+# The network fills both cores, so the crops are cut in the same process.
+train_dataloader.update(
+    batch_size=32, num_workers=0, pin_memory=False, dataset=dict(pipeline=train_pipeline)
+)
+val_dataloader.update(
+    batch_size=50,
+    num_workers=0,
+    persistent_workers=False,
+    pin_memory=False,
+    dataset=dict(pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader
+
+train_cfg.update(max_epochs=max_epochs, val_interval=5)
+optim_wrapper.update(optimizer=dict(lr=1e-3))
+# The learning rate of a short run from random weights rises, then falls to nearly nothing.
+param_scheduler = [
+    dict(type=LinearLR, start_factor=0.05, by_epoch=False, begin=0, end=50),
+    dict(
+        type=CosineAnnealingLR,
+        T_max=max_epochs,
+        eta_min=1e-5,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+default_hooks.logger.update(interval=10)
+auto_scale_lr.update(base_batch_size=32)

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The estimator on the open body: attention mask, kept attention, losses, frozen stage, hands."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from mmpose.registry import MODELS
+
+from fastmetro_mm.body_models.assets import load_body_assets
+from fastmetro_mm.body_models.build import build_body_model
+from fastmetro_mm.structures import MeshDataSample
+
+SIZE = 64
+
+
+def config(body: str = 'open_body', **changes) -> dict:
+    hand = body == 'open_hand'
+    criterion = dict(type='HandMeshLoss' if hand else 'FastMETROLoss')
+    cfg = dict(
+        type='TopdownMeshEstimator',
+        body=dict(name=body),
+        backbone=dict(type='ResNet', depth=18),
+        neck=dict(
+            type='FastMETRONeck',
+            in_channels=512,
+            num_joints=21 if hand else 14,
+            embed_dims=(32, 16),
+            feedforward_dims=(64, 32),
+            num_layers=1,
+            num_heads=2,
+            feature_size=(2, 2),
+        ),
+        head=dict(type='FastMETROHead', in_channels=16, criterion=criterion),
+    )
+    cfg.update(changes)
+    return cfg
+
+
+def build(**kwargs) -> torch.nn.Module:
+    torch.manual_seed(0)
+    model = MODELS.build(config(**kwargs))
+    model.init_weights()
+    return model
+
+
+def sample(hand: bool = False, seed: int = 0) -> MeshDataSample:
+    rng = np.random.default_rng(seed)
+    joints, numbers = (21, 48) if hand else (24, 72)
+    out = MeshDataSample()
+    out.gt_instances = InstanceData(
+        bboxes=np.array([[10, 20, 110, 120]], np.float32), bbox_scores=np.ones(1, np.float32)
+    )
+    labels = InstanceData()
+    labels.joints_2d = torch.tensor(rng.normal(size=(1, joints, 3)) * 0.3, dtype=torch.float32)
+    labels.joints_3d = torch.tensor(rng.normal(size=(1, joints, 4)) * 0.3, dtype=torch.float32)
+    labels.joints_2d[..., 2] = labels.joints_3d[..., 3] = 1
+    labels.pose = torch.tensor(rng.normal(size=(1, numbers)) * 0.2, dtype=torch.float32)
+    labels.betas = torch.zeros(1, 10)
+    for name in ('has_smpl', 'has_2d', 'has_3d'):
+        labels[name] = torch.ones(1)
+    out.gt_instance_labels = labels
+    out.set_metainfo(
+        dict(
+            input_size=(SIZE, SIZE),
+            crop_to_image=np.array([[2, 0, 10], [0, 2, 20]], np.float32),
+        )
+    )
+    return out
+
+
+def crops(batch: int = 2) -> torch.Tensor:
+    return torch.randn(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+
+
+def test_attention_mask_lets_vertices_see_joints_neighbours_and_themselves_only():
+    model = build()
+    mask = model.neck.attention_mask
+    adjacency = load_body_assets('open_body').adjacency[-1].toarray().astype(bool)
+    assert mask.shape == (445, 445)
+    assert mask[:14].all()
+    assert mask[:, :14].all()
+    wanted = torch.from_numpy(adjacency | np.eye(431, dtype=bool))
+    assert torch.equal(mask[14:, 14:], wanted)
+    assert not mask[14:, 14:].all()
+    # a buffer that moves with the module but is not part of checkpoints
+    assert 'neck.attention_mask' in dict(model.named_buffers())
+    assert not any('attention_mask' in key or 'position' in key for key in model.state_dict())
+
+
+def test_a_token_outside_the_mask_has_no_influence():
+    layer = build().neck.transformer_1.decoder.layers[0].eval()
+    tokens = torch.randn(1, 3, 32)
+    mask = torch.tensor([[True, True, False], [True, True, True], [True, True, True]])
+    changed = tokens.clone()
+    changed[:, 2] += 1
+    before, after = layer.attend_self(tokens, mask), layer.attend_self(changed, mask)
+    assert torch.equal(before[:, 0], after[:, 0])
+    assert not torch.equal(before[:, 1], after[:, 1])
+
+
+def test_kept_first_attention_is_exact_and_forgotten_when_weights_change():
+    model = build().eval()
+    with torch.no_grad():
+        kept_once = model(crops(), None, mode='tensor').vertices
+        kept_twice = model(crops(), None, mode='tensor').vertices
+    assert model.neck._first_attention is not None
+    with_gradient = model(crops(), None, mode='tensor').vertices
+    torch.testing.assert_close(kept_once, with_gradient, atol=1e-6, rtol=0)
+    assert torch.equal(kept_once, kept_twice)
+
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    change = torch.randn(431, 32, generator=torch.Generator().manual_seed(2))
+    state['neck.vertex_token_embed.weight'] += change
+    model.load_state_dict(state)
+    with torch.no_grad():
+        loaded = model(crops(), None, mode='tensor').vertices
+    assert not torch.allclose(kept_once, loaded, atol=1e-4)
+
+    # weights changed in place between two evaluations, as an optimiser or EMA does
+    model.train()
+    with torch.no_grad():
+        model.neck.vertex_token_embed.weight -= change
+    model.eval()
+    with torch.no_grad():
+        back = model(crops(), None, mode='tensor').vertices
+    torch.testing.assert_close(back, kept_once, atol=1e-5, rtol=0)
+
+
+def test_other_crop_sizes_work_without_touching_weights():
+    model = build().eval()
+    keys = set(model.state_dict())
+    with torch.no_grad():
+        out = model(torch.randn(1, 3, 96, 64), None, mode='tensor')
+    assert out.vertices.shape == (1, 6890, 3)
+    assert set(model.state_dict()) == keys
+
+
+def test_wrong_backbone_width_is_one_clear_error():
+    cfg = config()
+    cfg['neck']['in_channels'] = 2048
+    model = MODELS.build(cfg)
+    with pytest.raises(ValueError, match='set neck.in_channels'):
+        model(crops(), None, mode='tensor')
+
+
+def test_loss_reaches_every_parameter_and_falls():
+    model = build()
+    model.train()
+    samples = [sample(seed=0), sample(seed=1)]
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    values = []
+    for _ in range(8):
+        losses = model(crops(), samples, mode='loss')
+        optimiser.zero_grad()
+        losses['loss_mesh'].backward()
+        values.append(losses['loss_mesh'].item())
+        assert all(parameter.grad is not None for parameter in model.parameters())
+        optimiser.step()
+    assert values[-1] < 0.8 * values[0]
+    assert {'j3d_token', 'v_fine', 'edge_gt', 'j2d_mesh'} <= set(losses)
+    # only the weighted total counts for the optimiser
+    assert [name for name in losses if 'loss' in name] == ['loss_mesh']
+
+
+def test_prediction_is_centred_and_projected_into_the_image():
+    model = build().eval()
+    with torch.no_grad():
+        raw = model(crops(1), None, mode='tensor')
+        (result,) = model(crops(1), [sample()], mode='predict')
+    predicted = result.pred_instances
+    assert predicted.vertices.shape == (1, 6890, 3)
+    assert predicted.keypoints.shape == (1, 14, 2)
+    regressor = load_body_assets('open_body').J_regressor_h36m
+    pelvis = regressor[0] @ raw.vertices[0].numpy()
+    np.testing.assert_allclose(
+        predicted.vertices[0], raw.vertices[0].numpy() - pelvis, atol=1e-5
+    )
+    # xy = s (XY + t) on the crop in [-1, 1]; then pixels; then x' = 2 x + 10, y' = 2 y + 20
+    s, tx, ty = predicted.camera[0]
+    on_crop = s * (predicted.joints_3d[0, :, :2] + [tx, ty])
+    wanted = (on_crop + 1) / 2 * SIZE * 2 + [10, 20]
+    np.testing.assert_allclose(predicted.keypoints[0], wanted, atol=1e-3)
+    np.testing.assert_array_equal(predicted.bboxes, [[10, 20, 110, 120]])
+
+
+def test_smpl_stage_trains_the_head_alone():
+    model = build(
+        smpl_head=dict(
+            type='SMPLRegressorHead', hidden_dim=32, criterion=dict(type='SMPLParamLoss')
+        ),
+        freeze_mesh=True,
+    )
+    model.train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-3)
+    losses = model(crops(), [sample(seed=0), sample(seed=1)], mode='loss')
+    assert [name for name in losses if 'loss' in name] == ['loss_smpl']
+    losses['loss_smpl'].backward()
+    optimiser.step()
+    after = model.state_dict()
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert moved
+    assert all(key.startswith('smpl_head.') for key in moved)
+
+
+def test_smpl_head_gets_no_gradient_into_the_mesh_and_scales_the_other_loss():
+    model = build(
+        smpl_head=dict(
+            type='SMPLRegressorHead', hidden_dim=32, criterion=dict(type='SMPLParamLoss')
+        ),
+        mesh_loss_weight=1e-8,
+    )
+    model.train()
+    samples = [sample(seed=0), sample(seed=1)]
+    losses = model(crops(), samples, mode='loss')
+    losses['loss_smpl'].backward()
+    assert model.head.xyz_regressor.weight.grad is None
+    model.mesh_loss_weight = 1.0
+    torch.manual_seed(0)
+    full = model(crops(), samples, mode='loss')['loss_mesh']
+    torch.manual_seed(0)
+    model.mesh_loss_weight = 1e-8
+    scaled = model(crops(), samples, mode='loss')['loss_mesh']
+    assert scaled.item() == pytest.approx(1e-8 * full.item(), rel=0.05)
+
+
+def test_smpl_prediction_is_the_posed_body():
+    model = build(smpl_head=dict(type='SMPLRegressorHead', hidden_dim=32)).eval()
+    with torch.no_grad():
+        (result,) = model(crops(1), [sample()], mode='predict')
+    predicted = result.pred_instances
+    rotations = np.concatenate([predicted.global_orient[:, None], predicted.body_pose], axis=1)
+    posed = build_body_model('open_body')(
+        torch.from_numpy(rotations), torch.from_numpy(predicted.betas)
+    )
+    vertices = posed.vertices[0].numpy()
+    pelvis = load_body_assets('open_body').J_regressor_h36m[0] @ vertices
+    np.testing.assert_allclose(predicted.smpl_vertices[0], vertices - pelvis, atol=1e-4)
+
+
+def test_freezing_without_a_head_to_train_is_refused():
+    with pytest.raises(ValueError, match='needs an smpl_head'):
+        MODELS.build(config(freeze_mesh=True))
+
+
+def test_hand_trains_and_predicts_wrist_centred():
+    model = build(body='open_hand')
+    model.train()
+    losses = model(crops(), [sample(True, 0), sample(True, 1)], mode='loss')
+    losses['loss_mesh'].backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    model.eval()
+    with torch.no_grad():
+        (result,) = model(crops(1), [sample(True)], mode='predict')
+    predicted = result.pred_instances
+    assert predicted.vertices.shape == (1, 778, 3)
+    assert predicted.keypoints.shape == (1, 21, 2)
+    np.testing.assert_allclose(predicted.joints_3d[0, 0], 0, atol=1e-6)
+
+
+def test_hand_target_joints_are_skeleton_and_fingertips_in_label_order():
+    builder = build(body='open_hand').target_builder
+    targets = builder([sample(True)], torch.device('cpu'))
+    body = build_body_model('open_hand')
+    posed = body(targets.pose, targets.betas)
+    assert targets.joints.shape == (1, 21, 3)
+    # wrist, then Thumb_1 = joint 13 of MANO's order, Pinky_1 = joint 7
+    torch.testing.assert_close(targets.joints[:, 0], posed.joints[:, 0])
+    torch.testing.assert_close(targets.joints[:, 1], posed.joints[:, 13])
+    torch.testing.assert_close(targets.joints[:, 17], posed.joints[:, 7])
+    tips = builder.fingertips
+    torch.testing.assert_close(targets.joints[:, 4], posed.vertices[:, tips[0]])
+    torch.testing.assert_close(targets.joints[:, 20], posed.vertices[:, tips[4]])
+
+
+def test_partial_checkpoints_are_taken_only_on_request():
+    model = build()
+    state = model.state_dict()
+    state['neck.joint_token_embed.weight'] = torch.zeros(17, 32)
+    with pytest.raises(ValueError, match='partial_checkpoint=True'):
+        model.check_weights(state)
+    relaxed = build(partial_checkpoint=True)
+    relaxed.check_weights(state)
+
+
+def test_imagenet_weights_of_both_naming_schemes_fill_the_fused_hrnet():
+    backbone = MODELS.build(dict(type='FusedHRNet', width=18))
+    own = {key: torch.randn_like(v) if v.is_floating_point() else v
+           for key, v in backbone.state_dict().items()}  # fmt: skip
+    # HRNet authors and timm: the same names, and a classifier
+    backbone.load_state_dict({**own, 'classifier.weight': torch.zeros(1000, 2048)})
+    # OpenMMLab: backbone, and the trunk as a neck of ConvModules
+    renamed = {}
+    for key, value in own.items():
+        if key.startswith('incre_modules.'):
+            key = key.replace('incre_modules.', 'neck.increase_layers.')
+        elif key.startswith('downsamp_modules.'):
+            key = key.replace('downsamp_modules.', 'neck.downsample_layers.')
+            index, layer, rest = key.removeprefix('neck.downsample_layers.').split('.', 2)
+            part = {'0': 'conv', '1': 'bn'}[layer]
+            key = f'neck.downsample_layers.{index}.{part}.{rest}'
+        elif key.startswith('final_layer.'):
+            _, layer, rest = key.split('.', 2)
+            key = f'neck.final_layer.{ {"0": "conv", "1": "bn"}[layer] }.{rest}'
+        else:
+            key = f'backbone.{key}'
+        renamed[key] = value
+    renamed['head.fc.weight'] = torch.zeros(1000, 2048)
+    fresh = MODELS.build(dict(type='FusedHRNet', width=18))
+    fresh.load_state_dict(renamed)
+    assert all(torch.equal(fresh.state_dict()[key], own[key]) for key in own)
+
+
+def test_pretrained_resnet_keeps_its_last_norms(tmp_path):
+    """mmpose zeroes bn3 after loading when init_cfg.type is a class instead of the string."""
+    resnet = MODELS.build(dict(type='ResNet', depth=50))
+    state = resnet.state_dict()
+    for key in state:
+        if key.endswith('bn3.weight'):
+            state[key].fill_(0.7)
+    torch.save(state, tmp_path / 'resnet.pth')
+    loaded = MODELS.build(
+        dict(
+            type='ResNet',
+            depth=50,
+            init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'resnet.pth')),
+        )
+    )
+    loaded.init_weights()
+    assert loaded.state_dict()['layer1.0.bn3.weight'].eq(0.7).all()

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# From nothing to a trained, evaluated and drawn mesh: bash tools/quickstart.sh [setup options]
+# Run it again and it goes on from what is there. Options are those of tools/setup.sh.
+set -euo pipefail
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$repo"
+started=$SECONDS
+bash tools/setup.sh "$@"
+
+# the environment that setup.sh used
+python=$repo/.venv/bin/python
+while [ $# -gt 0 ]; do
+    case $1 in
+        --active) python=$(command -v python || command -v python3) ;;
+        --venv) python=$2/bin/python; shift ;;
+    esac
+    shift
+done
+export PYTHONWARNINGS=ignore
+
+step() { printf '\n== %s  (%d s since the start)\n' "$1" $((SECONDS - started)); }
+
+work=work_dirs/quickstart
+mkdir -p "$work"
+
+step 'Drawing synthetic people'
+"$python" tools/dataset/make_synthetic.py --out data/synthetic --train 3000 --test 300
+
+step 'Training'
+"$python" tools/train.py configs/quickstart.py --work-dir "$work" --resume
+
+step 'Evaluating and drawing'
+best=$(ls -t "$work"/best_PA-MPJPE_*.pth | head -n 1)
+rm -rf "$work/pictures"
+"$python" tools/test.py configs/quickstart.py "$best" --work-dir "$work/test" \
+    --out "$work/scores.json" --show-dir "$work/pictures"
+
+"$python" tools/quickstart_report.py configs/quickstart.py "$work"
+printf '\nDone in %d s. The network: %s\n' $((SECONDS - started)) "$best"
