@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results in the formats of other programs, and the network for other runtimes.
+
+Nothing is imported here: every format stands alone and imports its optional packages when used.
+"""

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network as ONNX, with an npz beside it that holds what the graph does not.
+
+In the graph: backbone, transformers, mesh head, and the SMPL head up to its raw 3x3 matrices.
+Outside, in ``numpy_runtime``: cutting the crop, the projection onto rotations (a singular value
+decomposition, which ONNX does not have), joint regression and centring.
+
+(The module is not called ``onnx``: a script started from this folder would import it instead of
+the package of that name.)
+"""
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from fastmetro_mm.body_models.assets import load_body_assets
+from fastmetro_mm.body_models.build import load_model_arrays
+from fastmetro_mm.body_models.joint_regression import joint_regressor_matrix
+from fastmetro_mm.body_models.joint_sets import H36M17_TO_J14, HAND21, J14
+from fastmetro_mm.body_models.mesh_sampling import MeshSampling
+from fastmetro_mm.evaluation.atomic_write import write_atomically
+from fastmetro_mm.exporters.errors import ExportError
+
+CONTRACT_FORMAT = 'fastmetro_mm.onnx.1'
+"""Name and version of the npz beside the graph."""
+DEFAULT_OPSET = 18
+BODY_OUTPUTS = ('camera', 'joints', 'vertices_coarse', 'vertices_mid', 'vertices')
+HAND_OUTPUTS = ('camera', 'joints', 'vertices_coarse', 'vertices')
+SMPL_OUTPUTS = ('rotmat_raw', 'betas')
+
+
+class ExportedNetwork(nn.Module):
+    """The part of an estimator that goes into the graph.
+
+    Args:
+        model: ``TopdownMeshEstimator`` in evaluation mode.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.output_names = HAND_OUTPUTS if model.head.is_hand else BODY_OUTPUTS
+        if model.smpl_head is not None:
+            self.output_names = self.output_names + SMPL_OUTPUTS
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Normalised RGB crops (B, 3, H, W) to the tensors of ``output_names``."""
+        prediction = self.model.head(self.model.extract_feat(image))
+        outputs = [
+            getattr(prediction, name) for name in self.output_names if name not in SMPL_OUTPUTS
+        ]
+        if self.model.smpl_head is not None:
+            head = self.model.smpl_head
+            matrices, betas = head.regressor(prediction.vertices_mid.flatten(1)).tensor_split(
+                [24 * 9], dim=1
+            )
+            outputs += [matrices.unflatten(1, (24, 3, 3)), betas]
+        return tuple(outputs)
+
+
+def export_onnx(
+    model: nn.Module,
+    path: str | os.PathLike,
+    crop_size: int | tuple[int, int] = 224,
+    opset: int = DEFAULT_OPSET,
+    dynamic_batch: bool = True,
+) -> Path:
+    """Write the network as one ONNX file.
+
+    Input ``image`` (B, 3, H, W) float32: RGB crops, mean and deviation removed. Outputs, float32,
+    metres, origin free: ``camera`` (B, 3), ``joints`` (B, 14, 3), ``vertices_coarse``
+    (B, 431, 3), ``vertices_mid`` (B, 1723, 3), ``vertices`` (B, 6890, 3); hands 21, 195, -, 778.
+    With the SMPL head ``rotmat_raw`` (B, 24, 3, 3), which are not rotations yet, and ``betas``.
+
+    Args:
+        model: ``TopdownMeshEstimator``; left as it was.
+        path: File to write, ending in ``.onnx``.
+        crop_size: Side of the crops, or (height, width), pixels.
+        opset: ONNX operator set, 18 or later.
+        dynamic_batch: Whether the graph takes any batch size instead of 1.
+
+    Returns:
+        The path.
+
+    Raises:
+        ModuleNotFoundError: onnx or onnxscript is not installed.
+        ExportError: The ending or the opset is wrong.
+    """
+    path = Path(path)
+    if path.suffix != '.onnx':
+        raise ExportError(f'{path}: the name of an ONNX file must end with .onnx')
+    if opset < 18:
+        raise ExportError(f'opset {opset} is too old for the exporter of torch: use 18 or later')
+    require('onnx', 'onnxscript')
+    height, width = (crop_size, crop_size) if isinstance(crop_size, int) else crop_size
+    device = next(model.parameters()).device
+    # Two crops: a batch of one would be taken for a constant.
+    crops = torch.zeros(2 if dynamic_batch else 1, 3, height, width, device=device)
+    shapes = {'image': {0: torch.export.Dim('batch', min=1, max=4096)}} if dynamic_batch else None
+    with _ready_for_export(model), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # remarks of the exporter about its own insides
+        network = ExportedNetwork(model)
+        program = torch.onnx.export(
+            network,
+            (crops,),
+            input_names=['image'],
+            output_names=list(network.output_names),
+            opset_version=opset,
+            dynamic_shapes=shapes,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    return write_atomically(path, lambda name: program.save(str(name), external_data=False))
+
+
+def export_contract(model: nn.Module, config: Config, path: str | os.PathLike) -> Path:
+    """Write the npz that pre- and post-processing need beside the graph.
+
+    Args:
+        model: The exported model.
+        config: Its config; crop size, crop mode and box padding are read from the pipeline of
+            ``test_dataloader``.
+        path: File to write, ending in ``.npz``.
+
+    Returns:
+        The path.
+
+    Raises:
+        ExportError: The pipeline has no crop, or the joints of a hand need a file that is missing.
+    """
+    head = model.head
+    assets = load_body_assets(**head.body)
+    crop = _find_transform(config, 'MeshCrop')
+    box = _find_transform(config, 'BoxToCenterScale')
+    arrays = dict(
+        format=np.array(CONTRACT_FORMAT),
+        body=np.array(assets.name),
+        joint_names=np.array(HAND21 if assets.is_hand else J14),
+        joints_from=np.array(head.joints_from),
+        faces=assets.faces[0].astype(np.int32),
+        crop_size=np.array(crop_size_of(config)),
+        crop_mode=np.array(crop.get('mode', 'official')),
+        box_padding=np.array(float(box.get('padding', 1.2))),
+        mean=model.data_preprocessor.mean.cpu().numpy().reshape(3).astype(np.float32),
+        std=model.data_preprocessor.std.cpu().numpy().reshape(3).astype(np.float32),
+    )
+    if assets.is_hand:
+        if head.joints_from == 'mesh':
+            arrays['J_regressor'] = joint_regressor_matrix(
+                assets, 'hand21', load_model_arrays(**head.body)
+            )
+            arrays['root_regressor'] = arrays['J_regressor'][0]
+    else:
+        regressor = assets.J_regressor_h36m
+        arrays['J_regressor'] = regressor[list(H36M17_TO_J14)]
+        arrays['root_regressor'] = regressor[0]
+    for name in ('J_regressor', 'root_regressor'):
+        if name in arrays:
+            arrays[name] = arrays[name].astype(np.float32)
+    return write_atomically(path, lambda name: np.savez_compressed(name, **arrays))
+
+
+def crop_size_of(config: Config) -> int:
+    """Side of the crop that a config's test pipeline makes, pixels."""
+    return int(_find_transform(config, 'MeshCrop').get('size', 224))
+
+
+def require(*packages: str) -> None:
+    """Raise one clear error if a package of the ``export`` extra is missing."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f'ONNX export needs {" and ".join(missing)}: pip install {" ".join(missing)}',
+            name=missing[0],
+        )
+
+
+def _find_transform(config: Config, name: str) -> dict:
+    """Settings of a transform in the test pipeline."""
+    for step in config.test_dataloader.dataset.pipeline:
+        kind = step['type']
+        if (kind if isinstance(kind, str) else kind.__name__).rsplit('.', 1)[-1] == name:
+            return step
+    raise ExportError(
+        f'test_dataloader.dataset.pipeline of the config has no {name}: add it, the exported '
+        'network needs the crop it was made for'
+    )
+
+
+@contextmanager
+def _ready_for_export(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode and up-sampling by gathers; everything is put back afterwards."""
+    training, sampling = model.training, model.head.sampling
+    method = sampling.method
+    model.eval()
+    if method == 'sparse':  # its gather tables were never made
+        model.head.sampling = MeshSampling(load_body_assets(**model.head.body), 'gather').to(
+            next(model.parameters()).device
+        )
+    else:
+        sampling.method = 'gather'
+    try:
+        yield
+    finally:
+        model.head.sampling, sampling.method = sampling, method
+        model.train(training)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From results to scenes: meshes in the camera frame, and the axes of other programs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastmetro_mm.apis.results import FrameResult
+from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.visualization.mesh_renderer import RenderMesh
+from fastmetro_mm.visualization.sample_people import PREDICTION_COLORS
+
+AXES = {
+    'camera': np.eye(3),
+    'y_up': np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]]),
+    'z_up': np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]),
+}
+"""Rotations from the camera frame (x right, y down, z forward) to the axes of other programs.
+
+* ``camera``: unchanged; most viewers then show people head down.
+* ``y_up``: turned by 180 degrees about x: x right, y up, z towards the viewer (glTF, MeshLab,
+  Blender's importers of OBJ and glTF).
+* ``z_up``: x right, y forward, z up (AMASS, Blender's own axes).
+"""
+
+MESHES = ('network', 'smpl')
+
+
+def axes_rotation(axes: str) -> np.ndarray:
+    """Rotation (3, 3) from the camera frame to named axes.
+
+    Args:
+        axes: A key of :data:`AXES`.
+
+    Returns:
+        Matrix that acts on column vectors.
+
+    Raises:
+        ExportError: Unknown name.
+    """
+    if axes not in AXES:
+        raise ExportError(f"unknown axes {axes!r}: use {', '.join(AXES)}")
+    return AXES[axes]
+
+
+def person_color(number: int) -> tuple[float, float, float]:
+    """RGB in 0..1 of a person; the same number always gets the same colour."""
+    return PREDICTION_COLORS[number % len(PREDICTION_COLORS)]
+
+
+def person_names(frame: FrameResult) -> list[str]:
+    """Names of the people that :func:`frame_meshes` gives: by track where there is one."""
+    return [_name(frame, number) for number, person in enumerate(frame.people) if person.is_placed]
+
+
+def frame_meshes(frame: FrameResult, mesh: str = 'network') -> list[RenderMesh]:
+    """Meshes of a frame in the frame of its camera, metres.
+
+    Args:
+        frame: The frame. People without a place in the scene (``is_placed``) are left out.
+        mesh: ``'network'``, or ``'smpl'``: the mesh of the SMPL head.
+
+    Returns:
+        One mesh a person, coloured by track or by place in the list.
+
+    Raises:
+        ExportError: Unknown mesh, or a person without one.
+    """
+    if mesh not in MESHES:
+        raise ExportError(f"unknown mesh {mesh!r}: use {' or '.join(MESHES)}")
+    meshes = []
+    for number, person in enumerate(frame.people):
+        if not person.is_placed:
+            continue
+        vertices = person.vertices if mesh == 'network' else person.smpl_vertices
+        if vertices is None:
+            raise ExportError(
+                'these results have no mesh of the SMPL head: use a config with smpl_head and the '
+                "SMPL model file, or mesh='network'"
+            )
+        color = person_color(number if person.track_id is None else person.track_id)
+        meshes.append(RenderMesh(vertices + person.translation, frame.faces_of(person), color))
+    return meshes
+
+
+def check_meshes(meshes: Sequence[RenderMesh], names: Sequence[str] | None) -> list[str]:
+    """Names of the meshes of one file, made up if not given.
+
+    Args:
+        meshes: What will be written.
+        names: One name a mesh, or None.
+
+    Returns:
+        One name a mesh.
+
+    Raises:
+        ExportError: There is no mesh, or another number of names.
+    """
+    if not meshes:
+        raise ExportError('nothing to export: the scene has no people with a mesh')
+    if names is None:
+        return [f'person_{number}' for number in range(len(meshes))]
+    if len(names) != len(meshes):
+        raise ExportError(f'{len(names)} names for {len(meshes)} meshes: give one a mesh')
+    return list(names)
+
+
+def _name(frame: FrameResult, number: int) -> str:
+    person = frame.people[number]
+    side = {None: '', True: '_right_hand', False: '_left_hand'}[person.is_right]
+    return (f'person_{number}' if person.track_id is None else f'track_{person.track_id}') + side
