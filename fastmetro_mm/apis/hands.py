@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Left hands through a network of right hands: mirror the picture, then mirror the answer back."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fastmetro_mm.apis.results import PersonMesh
+
+
+def mirror_picture(image: np.ndarray) -> np.ndarray:
+    """The picture in a mirror.
+
+    The whole picture is mirrored, not the crop: the official crop truncates its corners towards
+    zero, so only then does a mirrored picture give exactly the mirrored answer.
+
+    Args:
+        image: RGB. (H, W, 3) uint8
+
+    Returns:
+        Same shape.
+    """
+    return np.ascontiguousarray(image[:, ::-1])
+
+
+def mirror_prediction(person: PersonMesh, image_width: int) -> PersonMesh:
+    """Bring a person found in the mirrored picture back to the picture itself.
+
+    Args:
+        person: Prediction on the mirrored picture; without SMPL parameters. Its box is already
+            one of the picture itself.
+        image_width: Width of the picture, pixels.
+
+    Returns:
+        The prediction with x negated where it is metric and ``width - x`` where it is pixels.
+    """
+    flip = np.array([-1, 1, 1], np.float32)
+    keypoints = person.keypoints.copy()
+    keypoints[:, 0] = image_width - keypoints[:, 0]
+    # The crop is mirrored about its middle as well, so its axes are those of the picture.
+    matrix = person.crop_to_image.copy()
+    matrix[0, 2] = image_width - matrix[0, 0] * person.crop_size - matrix[0, 2]
+    scale, shift_x, shift_y = person.camera
+    return replace(
+        person,
+        vertices=person.vertices * flip,
+        joints_3d=person.joints_3d * flip,
+        keypoints=keypoints,
+        camera=np.array([scale, -shift_x, shift_y], person.camera.dtype),
+        crop_to_image=matrix,
+    )

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From pictures or videos to meshes: finds people, runs the network in batches, places them."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.logging import print_log
+
+from fastmetro_mm.apis.boxes import PersonBox, box_of_keypoints, boxes_for, check_box
+from fastmetro_mm.apis.detector import PersonDetector
+from fastmetro_mm.apis.errors import InputError
+from fastmetro_mm.apis.hands import mirror_picture, mirror_prediction
+from fastmetro_mm.apis.model_loading import load_network
+from fastmetro_mm.apis.picture_camera import CameraHint, translation_in_picture
+from fastmetro_mm.apis.progress import show_progress
+from fastmetro_mm.apis.results import FrameResult, PersonMesh
+from fastmetro_mm.apis.smoothing import MeshSmoother
+from fastmetro_mm.apis.sources import ErrorHandler, Picture, Source, open_source
+from fastmetro_mm.apis.tracking import BoxTracker
+from fastmetro_mm.body_models.assets import load_body_assets
+from fastmetro_mm.datasets.transforms import LoadMeshImage, MeshCrop
+
+BoxFinder = Callable[[np.ndarray], Sequence[PersonBox]]
+
+_SMPL_FIELDS = ('global_orient', 'body_pose', 'betas', 'smpl_vertices')
+
+
+@dataclass
+class _Pending:
+    """A picture whose people are not all through the network yet."""
+
+    picture: Picture
+    boxes: list[PersonBox]
+    from_video: bool
+    people: list[PersonMesh] = field(default_factory=list)
+
+
+class MeshInferencer:
+    """Meshes of the people (or hands) in pictures and videos.
+
+    Example::
+
+        inferencer = MeshInferencer('quickstart', weights='work_dirs/quickstart/epoch_10.pth')
+        for frame in inferencer('photo.jpg', bboxes=[[280, 44, 499, 391]]):
+            frame.save_npz('photo.npz')
+
+    Args:
+        model: Name of a shipped config (``'fastmetro_l_h64_3dpw'``), path of a config, or a
+            config.
+        weights: Checkpoint (``.pth``) or released file (``.bin``). None: an untrained network.
+        device: ``cpu``, ``cuda``, ``cuda:1``...
+        detector: Where boxes come from when none are given: ``None`` or ``'whole'`` takes the
+            whole picture as one box; ``'rtmdet'`` or the path of an mmdet config runs a detector
+            with ``detector_weights``; or any function from an RGB picture to
+            :class:`~fastmetro_mm.apis.boxes.PersonBox` es.
+        detector_weights: Checkpoint of the detector.
+        speed: ``'exact'`` cuts crops as the config says, for released configs pixel for pixel as
+            the official code does; ``'fast'`` cuts them in one warp and computes in half
+            precision on a GPU.
+
+    Raises:
+        FileNotFoundError: If config or weights are missing.
+        InputError: If an argument is of no use.
+        DetectorError: If the detector cannot be set up.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Config,
+        weights: str | Path | None = None,
+        device: str = 'cpu',
+        detector: str | Path | BoxFinder | None = None,
+        detector_weights: str | Path | None = None,
+        speed: str = 'exact',
+    ) -> None:
+        if speed not in ('exact', 'fast'):
+            raise InputError(f"speed must be 'exact' or 'fast', got {speed!r}")
+        self.detector = _build_detector(detector, detector_weights, device)
+        self.network = load_network(model, weights, device)
+        self.speed = speed
+        self.device = torch.device(device)
+        self.assets = load_body_assets(**self.network.head.body)
+        self._pipeline = _picture_pipeline(self.network.cfg, speed)
+
+    @property
+    def is_hand(self) -> bool:
+        """Whether the network is one for hands."""
+        return self.assets.is_hand
+
+    def __call__(
+        self,
+        inputs: Any,
+        bboxes: Any = None,
+        keypoints: Any = None,
+        is_right: bool = True,
+        camera: CameraHint | None = None,
+        batch_size: int = 16,
+        track: bool = True,
+        smooth: bool = False,
+        progress: bool = False,
+        keep_images: bool = True,
+        on_error: str | ErrorHandler = 'raise',
+    ) -> Iterator[FrameResult]:
+        """Go through the pictures; results come one by one, in order, while it works.
+
+        Args:
+            inputs: Picture file, web address, folder, glob pattern, video file, webcam number,
+                array (H, W, 3) uint8 BGR, or a list of files and arrays.
+            bboxes: Boxes x1 y1 x2 y2 (and a score), in image pixels: of one picture (or of every
+                frame of a video); a list with an entry per picture when ``inputs`` is a list; or
+                a dict by file name or frame number. Box forms: see ``boxes.parse_boxes``; hands
+                may say ``dict(bbox=..., is_right=False)``.
+            keypoints: 2D keypoints (K, 2) or (K, 3) of each person instead of boxes, in the same
+                forms.
+            is_right: Hands: handedness of boxes that do not say.
+            camera: What is known about the camera; EXIF data or the usual guess if not given.
+            batch_size: People that go through the network at once, from one or more pictures.
+            track: Videos: whether to number people from frame to frame.
+            smooth: Videos: whether to smooth each person with a One-Euro filter.
+            progress: Whether to show progress on the terminal.
+            keep_images: Whether results carry their picture (for drawing).
+            on_error: ``'raise'``; ``'skip'`` to log what is wrong with a picture or box and go
+                on with the others; or a function that is called with the error.
+
+        Returns:
+            Generator of one result a picture, people in the order of their boxes. Inputs are
+            opened at once, read while it runs.
+
+        Raises:
+            InputError: If an input, box or argument is of no use.
+            FileNotFoundError: If an input is missing.
+        """
+        if bboxes is not None and keypoints is not None:
+            raise InputError('give bboxes or keypoints, not both')
+        if batch_size < 1:
+            raise InputError(f'batch_size must be at least 1, got {batch_size}')
+        on_error = _error_handler(on_error)
+        source = open_source(inputs, on_error)
+        if smooth and not (source.is_video and track):
+            raise InputError('smoothing needs a video and track=True')
+        hint = camera or CameraHint()
+        smoother = MeshSmoother(source.fps) if smooth else None
+        tracker = BoxTracker() if source.is_video and track else None
+
+        def found() -> Iterator[_Pending]:
+            for picture in source.pictures:
+                boxes = self._boxes(picture, source, bboxes, keypoints, is_right, on_error)
+                boxes = tracker.update(boxes) if tracker else boxes
+                yield _Pending(picture, boxes, source.is_video)
+
+        # A camera's picture must be answered before the next one comes.
+        size = 0 if source.is_live else batch_size
+        results = self._in_batches(found(), hint, size, batch_size)
+        if progress:
+            results = show_progress(results, source.length)
+        return _finish(results, smoother, keep_images)
+
+    def _boxes(
+        self, picture: Picture, source: Source, bboxes: Any, keypoints: Any, is_right: bool,
+        on_error: ErrorHandler,
+    ) -> list[PersonBox]:
+        """Usable boxes of one picture; errors of the others are handed to ``on_error``."""
+        name = None if source.is_video or picture.path is None else Path(picture.path).name
+        try:
+            if bboxes is not None:
+                boxes = boxes_for(bboxes, picture.index, name, source.in_list)
+            elif keypoints is not None:
+                given = keypoints[picture.index] if source.in_list else keypoints
+                boxes = [box_of_keypoints(points, picture.where) for points in given]
+            elif self.detector is not None:
+                boxes = list(self.detector(picture.image))
+            else:
+                boxes = [PersonBox(np.array([0.0, 0.0, *picture.size]))]
+        except InputError as error:
+            on_error(error)
+            return []
+        usable = []
+        for number, box in enumerate(boxes):
+            try:
+                check_box(box, picture.size, f'{picture.where}, box {number}')
+            except InputError as error:
+                on_error(error)
+                continue
+            if self.is_hand and box.is_right is None:
+                box = replace(box, is_right=is_right)
+            usable.append(box)
+        return usable
+
+    def _in_batches(
+        self, found: Iterator[_Pending], hint: CameraHint, gather: int, batch_size: int
+    ) -> Iterator[FrameResult]:
+        """Run the network whenever enough people have gathered; yield pictures in order."""
+        waiting: deque[_Pending] = deque()
+        queue: list[tuple[_Pending, PersonBox, dict]] = []
+
+        def run() -> None:
+            for start in range(0, len(queue), batch_size):
+                self._run(queue[start:start + batch_size])
+            queue.clear()
+
+        def finished(everything: bool) -> Iterator[FrameResult]:
+            while waiting and (everything or len(waiting[0].people) == len(waiting[0].boxes)):
+                yield self._result(waiting.popleft(), hint)
+
+        for pending in found:
+            waiting.append(pending)
+            queue.extend((pending, *crop) for crop in self._crops(pending))
+            # Pictures without people must not pile up either.
+            if len(queue) >= gather or len(waiting) >= 2 * batch_size:
+                run()
+            yield from finished(everything=False)
+        run()
+        yield from finished(everything=True)
+
+    def _crops(self, pending: _Pending) -> Iterator[tuple[PersonBox, dict]]:
+        """Crops of one picture, left hands from its mirror image."""
+        picture = pending.picture
+        mirror = None
+        for box in pending.boxes:
+            image, cut = picture.image, box
+            if self.is_hand and box.is_right is False:
+                mirror = mirror_picture(image) if mirror is None else mirror
+                image, cut = mirror, box.mirrored(picture.size[0])
+            height, width = image.shape[:2]
+            # what LoadMeshImage writes; the picture is decoded already
+            data = dict(
+                self.network.dataset_meta,
+                img=image, img_path=picture.path, img_reduction=1,
+                ori_shape=(height, width), img_shape=(height, width),
+                bbox=np.asarray(cut.bbox, np.float32)[None],
+                bbox_score=np.array([cut.score], np.float32),
+            )
+            yield box, self._pipeline(data)
+
+    def _run(self, queue: Sequence[tuple[_Pending, PersonBox, dict]]) -> None:
+        """One forward pass; people are added to their pictures."""
+        batch = pseudo_collate([data for _, _, data in queue])
+        half = self.speed == 'fast' and self.device.type == 'cuda'
+        with torch.no_grad(), torch.autocast('cuda', torch.float16) if half else nullcontext():
+            samples = self.network.test_step(batch)
+        for (pending, box, _), sample in zip(queue, samples, strict=True):
+            pending.people.append(_person(sample, box, pending.picture.size[0]))
+
+    def _result(self, pending: _Pending, hint: CameraHint) -> FrameResult:
+        picture = pending.picture
+        intrinsics = hint.matrix(picture.size, None if pending.from_video else picture.path)
+        for person in pending.people:
+            person.translation = translation_in_picture(
+                person.camera, person.crop_to_image, person.crop_size, intrinsics)
+        return FrameResult(
+            image_path=picture.path,
+            frame_index=picture.index,
+            image_size=picture.size,
+            intrinsics=intrinsics,
+            people=pending.people,
+            body=self.assets.name,
+            faces=self.assets.faces[0],
+            image=picture.image,
+        )
+
+
+def _finish(
+    results: Iterator[FrameResult], smoother: MeshSmoother | None, keep_images: bool
+) -> Iterator[FrameResult]:
+    for result in results:
+        if smoother is not None:
+            smoother.update(result)
+        if not keep_images:
+            result.image = None
+        yield result
+
+
+def _person(sample: Any, box: PersonBox, image_width: int) -> PersonMesh:
+    """One person out of the network's answer; left hands mirrored back."""
+    found = sample.pred_instances
+    person = PersonMesh(
+        vertices=found.vertices[0],
+        joints_3d=found.joints_3d[0],
+        keypoints=found.keypoints[0],
+        camera=found.camera[0],
+        translation=np.full(3, np.nan),
+        bbox=np.asarray(box.bbox, np.float32),
+        bbox_score=float(box.score),
+        crop_to_image=np.asarray(sample.crop_to_image, np.float32),
+        crop_size=float(np.ravel(sample.input_size)[0]),
+        track_id=box.track_id,
+        is_right=box.is_right,
+        **{name: found[name][0] for name in _SMPL_FIELDS if name in found},
+    )
+    return mirror_prediction(person, image_width) if box.is_right is False else person
+
+
+def _picture_pipeline(config: Config, speed: str) -> Compose:
+    """The config's test pipeline without loading, since pictures are decoded once for all."""
+    pipeline = Compose(config.test_dataloader.dataset.pipeline)
+    pipeline.transforms = [
+        step for step in pipeline.transforms if not isinstance(step, LoadMeshImage)]
+    if speed == 'fast':
+        for step in pipeline.transforms:
+            if isinstance(step, MeshCrop):
+                step.mode = 'fast'
+    return pipeline
+
+
+def _build_detector(
+    detector: str | Path | BoxFinder | None, weights: str | Path | None, device: str
+) -> BoxFinder | None:
+    if detector is None or detector in ('whole', 'none'):
+        return None
+    if callable(detector):
+        return detector
+    return PersonDetector(weights, None if detector == 'rtmdet' else detector, device)
+
+
+def _error_handler(on_error: str | ErrorHandler) -> ErrorHandler:
+    if callable(on_error):
+        return on_error
+    if on_error == 'skip':
+        return lambda error: print_log(f'skipped: {error}', 'current', logging.WARNING)
+    if on_error != 'raise':
+        raise InputError(f"on_error must be 'raise', 'skip' or a function, got {on_error!r}")
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    return fail

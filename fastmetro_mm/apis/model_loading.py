@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network ready for inference from a config's name and a weights file."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from torch import nn
+
+from fastmetro_mm.apis.errors import InputError
+from fastmetro_mm.config_files import config_path
+
+
+def resolve_config(model: str | Path | Config) -> Config:
+    """The config a user means.
+
+    Args:
+        model: Name of a shipped config, path of any config, or a config.
+
+    Returns:
+        The config.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    if isinstance(model, Config):
+        return model
+    if Path(model).is_file():
+        return Config.fromfile(model)
+    if Path(model).name != str(model):
+        raise FileNotFoundError(f'{model}: no such config file: check the path, or give the name '
+                                'of a shipped config')
+    return Config.fromfile(config_path(str(model)))
+
+
+def load_network(
+    model: str | Path | Config, weights: str | Path | None, device: str
+) -> nn.Module:
+    """Build the network through mmpose and load its weights.
+
+    Args:
+        model: See :func:`resolve_config`.
+        weights: Checkpoint of this package or a released ``.bin``; None leaves the network
+            untrained, which is good for trying things out only.
+        device: ``cpu``, ``cuda``, ``cuda:1``...
+
+    Returns:
+        The network in evaluation mode, with ``cfg`` and ``dataset_meta``.
+
+    Raises:
+        FileNotFoundError: If config or weights are missing.
+        CheckpointError: If the weights are damaged or those of another model.
+        InputError: If the device is not there.
+    """
+    from mmpose.apis import init_model
+
+    config = copy.deepcopy(resolve_config(model))
+    if str(device).startswith('cuda') and not torch.cuda.is_available():
+        raise InputError(f'device {device} is not available here: use cpu')
+    if weights is None:
+        print_log('No weights were given: the network is untrained and its meshes mean nothing.',
+                  logger='current', level=logging.WARNING)
+    elif not Path(weights).is_file() and '://' not in str(weights):
+        raise FileNotFoundError(f'{weights}: no such weights file: check the path (trained ones '
+                                'lie in work_dirs/<config>/)')
+    # Names of released files are recognised, and weights of another network refused, by the
+    # estimator's own loading hook.
+    return init_model(config, None if weights is None else str(weights), device=str(device))

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is who from frame to frame, from boxes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from fastmetro_mm.apis.boxes import PersonBox
+
+
+def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union of every pair of boxes.
+
+    Args:
+        first: x1 y1 x2 y2. (N, 4)
+        second: x1 y1 x2 y2. (M, 4)
+
+    Returns:
+        Between 0 and 1. (N, M)
+    """
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    overlap = np.clip(high - low, 0, None).prod(axis=-1)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=-1) for boxes in (first, second)]
+    union = areas[0][:, None] + areas[1][None] - overlap
+    return overlap / np.maximum(union, 1e-9)
+
+
+@dataclass
+class _Track:
+    """One person: last box, its velocity in pixels a frame, frames since it was seen."""
+
+    number: int
+    bbox: np.ndarray
+    is_right: bool | None
+    velocity: np.ndarray
+    unseen: int = 0
+
+    @property
+    def expected(self) -> np.ndarray:
+        """Where the box should be in this frame (4,)."""
+        # the middle moves on; the size stays
+        return self.bbox + np.tile(self.velocity, 2) * (self.unseen + 1)
+
+
+class BoxTracker:
+    """Joins boxes to people by overlap with where each person was heading.
+
+    Every person moves on with constant velocity; boxes are assigned to people so that the sum of
+    overlaps is the largest (Hungarian method). People who cross keep their numbers as long as
+    they do not change direction while they hide each other. Memory does not grow with the video.
+
+    Args:
+        min_iou: Least overlap of a box with the expected one.
+        max_unseen: Frames for which a person is remembered while no box fits.
+        inertia: Share of the old velocity in the new one.
+    """
+
+    def __init__(
+        self, min_iou: float = 0.15, max_unseen: int = 30, inertia: float = 0.6
+    ) -> None:
+        self.min_iou = min_iou
+        self.max_unseen = max_unseen
+        self.inertia = inertia
+        self._tracks: list[_Track] = []
+        self._next = 1
+
+    def update(self, boxes: Sequence[PersonBox]) -> list[PersonBox]:
+        """Number the boxes of the next frame.
+
+        Args:
+            boxes: Boxes; one that has a number already keeps it and is not tracked.
+
+        Returns:
+            The same boxes in the same order, with ``track_id``.
+        """
+        open_boxes = [index for index, box in enumerate(boxes) if box.track_id is None]
+        pairs = self._assign([boxes[index] for index in open_boxes])
+        numbered = list(boxes)
+        seen = set()
+        for place, index in enumerate(open_boxes):
+            box = boxes[index]
+            track = pairs.get(place)
+            if track is None:
+                track = _Track(self._next, np.asarray(box.bbox, float), box.is_right, np.zeros(2))
+                self._next += 1
+                self._tracks.append(track)
+            else:
+                self._move(track, np.asarray(box.bbox, float))
+            seen.add(track.number)
+            numbered[index] = replace(box, track_id=track.number)
+        for track in self._tracks:
+            if track.number not in seen:
+                track.unseen += 1
+        self._tracks = [track for track in self._tracks if track.unseen <= self.max_unseen]
+        return numbered
+
+    def _assign(self, boxes: Sequence[PersonBox]) -> dict[int, _Track]:
+        """Track of each box that has one, by the place of the box."""
+        if not boxes or not self._tracks:
+            return {}
+        iou = pairwise_iou(
+            np.stack([box.bbox for box in boxes]).astype(float),
+            np.stack([track.expected for track in self._tracks]))
+        for row, box in enumerate(boxes):
+            for column, track in enumerate(self._tracks):
+                if box.is_right != track.is_right:
+                    iou[row, column] = 0.0
+        rows, columns = linear_sum_assignment(-iou)
+        return {int(row): self._tracks[column] for row, column in zip(rows, columns, strict=True)
+                if iou[row, column] >= self.min_iou}
+
+    def _move(self, track: _Track, bbox: np.ndarray) -> None:
+        frames = track.unseen + 1
+        step = ((bbox[:2] + bbox[2:]) - (track.bbox[:2] + track.bbox[2:])) / 2 / frames
+        track.velocity = self.inertia * track.velocity + (1 - self.inertia) * step
+        track.bbox, track.unseen = bbox, 0
