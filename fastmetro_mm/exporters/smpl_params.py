@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SMPL parameter files in the layout of AMASS, which smplx and Blender add-ons read."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from fastmetro_mm.evaluation.atomic_write import write_atomically
+from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.exporters.scene import axes_rotation
+from fastmetro_mm.exporters.smpl_tracks import SmplTrack, axis_angles
+
+GENDERS = ('neutral', 'male', 'female')
+
+
+def smpl_parameters(
+    track: SmplTrack, fps: float = 30.0, gender: str = 'neutral', axes: str = 'camera'
+) -> dict[str, np.ndarray]:
+    """Parameters of one person.
+
+    Turning the world by A turns the global orientation to ``A R``; the model turns about its
+    pelvis joint p and not about the origin, hence ``trans' = A (trans + p) - p``.
+
+    Args:
+        track: The person.
+        fps: Frames a second; 30 for a single picture too, some readers want a number.
+        gender: Gender of the body model that was used.
+        axes: A key of ``scene.AXES``; ``'z_up'`` as in AMASS, ``'camera'`` overlays the picture.
+
+    Returns:
+        ``poses (N, 72)`` axis-angle, radians, the global orientation first; ``betas (10,)``;
+        ``trans (N, 3)`` metres; ``gender``; ``mocap_framerate``; and under the names of smplx
+        ``global_orient (N, 3) body_pose (N, 69) transl (N, 3)``; ``frame_indices (N,)``, ``axes``.
+
+    Raises:
+        ExportError: Unknown gender or axes, or a frame rate that is not positive.
+    """
+    if gender not in GENDERS:
+        raise ExportError(f'unknown gender {gender!r}: use {", ".join(GENDERS)}')
+    if not fps > 0:
+        raise ExportError(f'fps is {fps}: give the frames a second, more than 0')
+    turn = axes_rotation(axes)
+    rotmat = track.rotmat.astype(np.float64)
+    rotmat[:, 0] = turn @ rotmat[:, 0]
+    poses = axis_angles(rotmat).reshape(len(rotmat), -1).astype(np.float32)
+    trans = ((track.transl + track.rest_pelvis) @ turn.T - track.rest_pelvis).astype(np.float32)
+    return dict(
+        poses=poses,
+        betas=track.betas.astype(np.float32),
+        trans=trans,
+        gender=np.array(gender),
+        mocap_framerate=np.array(float(fps)),
+        global_orient=poses[:, :3],
+        body_pose=poses[:, 3:],
+        transl=trans,
+        frame_indices=track.frames,
+        axes=np.array(axes),
+    )
+
+
+def write_smpl_params(
+    path: str | os.PathLike,
+    track: SmplTrack,
+    fps: float = 30.0,
+    gender: str = 'neutral',
+    axes: str = 'camera',
+) -> Path:
+    """Write :func:`smpl_parameters` of one person.
+
+    Args:
+        path: File to write, ending in ``.npz``.
+        track: The person.
+        fps: Frames a second.
+        gender: Gender of the body model.
+        axes: A key of ``scene.AXES``.
+
+    Returns:
+        The path.
+
+    Raises:
+        ExportError: A wrong argument or ending.
+        OSError: The file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != '.npz':
+        raise ExportError(f'{path}: the name must end with .npz')
+    arrays = smpl_parameters(track, fps, gender, axes)
+    return write_atomically(path, lambda name: np.savez(name, **arrays))

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""People through time as SMPL parameters, in the form that body models take.
+
+The network gives a mesh whose origin is the pelvis of the H36M regressor, and rotations and shape
+of the SMPL head. A body model is placed by adding ``transl`` to all of its vertices. The two meet
+at the pelvis: ``transl = translation - pelvis(model(pose, betas))``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation, Slerp
+
+from fastmetro_mm.apis.results import FrameResult, PersonMesh
+from fastmetro_mm.body_models.assets import load_body_assets
+from fastmetro_mm.body_models.build import build_body_model
+from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat, rotmat_to_axis_angle
+
+_CHUNK = 64
+
+
+@dataclass
+class SmplTrack:
+    """One person through a video, one row a frame, camera frame.
+
+    Args:
+        name: Name of the person.
+        number: Track id, or place in the picture; chooses the colour.
+        frames: Frame numbers, rising by one. (N,)
+        rotmat: Rotations, the global orientation first. (N, 24, 3, 3)
+        betas: Shape, the mean over the frames: a person does not change. (10,)
+        transl: Metres, added to the vertices of the body model. (N, 3)
+        rest_pelvis: Pelvis joint of the body model in its rest pose with these betas, metres;
+            the point that the global orientation turns about. (3,)
+    """
+
+    name: str
+    number: int
+    frames: np.ndarray
+    rotmat: np.ndarray
+    betas: np.ndarray
+    transl: np.ndarray
+    rest_pelvis: np.ndarray
+
+
+def smpl_tracks(
+    frames: Sequence[FrameResult], body_data_root: str | None = None
+) -> list[SmplTrack]:
+    """Collect the people of a picture or a video by track.
+
+    Without track ids the place in the list of a single picture tells people apart. Frames in
+    which a track is missing between two others are filled in: rotations along the shortest arc,
+    positions along a line.
+
+    Args:
+        frames: Results, in order.
+        body_data_root: Folder with the SMPL model file; not needed for the open body.
+
+    Returns:
+        Tracks by number. People without a place in the scene are left out.
+
+    Raises:
+        ExportError: No people, no SMPL parameters, several frames without track ids, a track
+            twice in a frame, or a hand.
+        FileNotFoundError: The model file is missing; the message names it.
+    """
+    sightings = _sightings(frames)
+    body = frames[0].body
+    model = build_body_model(body, body_data_root)
+    pelvis_row = torch.from_numpy(load_body_assets(body, body_data_root).J_regressor_h36m[0])
+    tracks = []
+    for number, seen in sorted(sightings.items()):
+        index = np.array([frame for frame, _ in seen])
+        people = [person for _, person in seen]
+        rotmat = np.stack([np.concatenate([p.global_orient[None], p.body_pose]) for p in people])
+        betas = np.mean([person.betas for person in people], axis=0)
+        translation = np.stack([person.translation for person in people])
+        pelvis, rest = _pelvis(model, pelvis_row, rotmat, betas)
+        filled, rotmat, transl = fill_gaps(index, rotmat, translation - pelvis)
+        name = f'track_{number}' if people[0].track_id is not None else f'person_{number}'
+        tracks.append(SmplTrack(name, number, filled, rotmat, betas, transl, rest))
+    return tracks
+
+
+def fill_gaps(
+    frames: np.ndarray, rotmat: np.ndarray, transl: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give a row to every frame between the first and the last.
+
+    Args:
+        frames: Rising frame numbers. (N,)
+        rotmat: Rotations. (N, J, 3, 3)
+        transl: Positions, metres. (N, 3)
+
+    Returns:
+        The same for all frames ``frames[0] .. frames[-1]``.
+    """
+    wanted = np.arange(frames[0], frames[-1] + 1)
+    if len(wanted) == len(frames):
+        return wanted, rotmat, transl
+    turned = np.stack(
+        [Slerp(frames, Rotation.from_matrix(rotmat[:, j]))(wanted).as_matrix()
+         for j in range(rotmat.shape[1])], axis=1)  # fmt: skip
+    moved = np.stack([np.interp(wanted, frames, column) for column in transl.T], axis=1)
+    return wanted, turned, moved
+
+
+def axis_angles(rotmat: np.ndarray) -> np.ndarray:
+    """Axis-angle vectors (..., 3), radians, of rotation matrices (..., 3, 3)."""
+    return rotmat_to_axis_angle(torch.from_numpy(np.asarray(rotmat, np.float64))).numpy()
+
+
+def rotation_matrices(axis_angle: np.ndarray) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3), radians."""
+    return axis_angle_to_rotmat(torch.from_numpy(np.asarray(axis_angle, np.float64))).numpy()
+
+
+def _sightings(frames: Sequence[FrameResult]) -> dict[int, list[tuple[int, PersonMesh]]]:
+    found: dict[int, list[tuple[int, PersonMesh]]] = {}
+    for frame in frames:
+        for place, person in enumerate(frame.people):
+            if not person.is_placed:
+                continue
+            if person.is_right is not None:
+                raise ExportError('SMPL parameters and rigs are for bodies, these results are '
+                                  'hands: export meshes instead')
+            if person.global_orient is None or person.body_pose is None or person.betas is None:
+                raise ExportError(
+                    'these results have no SMPL parameters, and a rig needs them: use a config '
+                    'with smpl_head (fastmetro_smpl_*), or export meshes frame by frame'
+                )
+            if person.track_id is None and len(frames) > 1:
+                raise ExportError(
+                    f'frame {frame.frame_index} has people without track id: run the video with '
+                    'tracking, or export single frames'
+                )
+            number = place if person.track_id is None else person.track_id
+            seen = found.setdefault(number, [])
+            if seen and seen[-1][0] >= frame.frame_index:
+                raise ExportError(f'track {number} comes twice at frame {frame.frame_index} or '
+                                  'frames are not in order: give every frame once, in order')
+            seen.append((frame.frame_index, person))
+    if not found:
+        raise ExportError('nothing to export: no frame has people with a mesh')
+    return found
+
+
+def _pelvis(
+    model: torch.nn.Module, row: torch.Tensor, rotmat: np.ndarray, betas: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """H36M pelvis of the posed model (N, 3), and its pelvis joint at rest (3,)."""
+    pelvis = []
+    shape = torch.from_numpy(np.asarray(betas, np.float32))
+    with torch.no_grad():
+        for start in range(0, len(rotmat), _CHUNK):
+            pose = torch.from_numpy(np.asarray(rotmat[start : start + _CHUNK], np.float32))
+            vertices = model(pose, shape.expand(len(pose), -1)).vertices
+            pelvis.append((row.to(vertices) @ vertices).double().numpy())
+        eye = torch.eye(3).expand(1, rotmat.shape[1], 3, 3)
+        rest = model(eye, shape[None]).joints[0, 0].double().numpy()
+    return np.concatenate(pelvis), rest
