@@ -34,9 +34,9 @@ def write_animated_glb(
 ) -> Path:
     """Write people as rigged, animated bodies.
 
-    glTF skins have no pose blend shapes: with SMPL files creases at bent joints differ from SMPL
-    by up to some centimetres; the open body has none, there the rig is exact. Weights are cut to
-    the four largest of a vertex. A person is hidden (scaled to zero) outside of its track.
+    glTF skins have no pose blend shapes: with SMPL files the creases at bent joints differ from
+    SMPL's; the open body has no such shapes, there the rig is exact. Weights are cut to the four
+    largest of a vertex. A person is hidden (scaled to zero) outside of its track.
 
     Args:
         path: File to write, ending in ``.glb``.

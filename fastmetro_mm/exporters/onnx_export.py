@@ -10,6 +10,7 @@ the package of that name.)
 """
 
 import importlib.util
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -105,8 +106,7 @@ def export_onnx(
     # Two crops: a batch of one would be taken for a constant.
     crops = torch.zeros(2 if dynamic_batch else 1, 3, height, width, device=device)
     shapes = {'image': {0: torch.export.Dim('batch', min=1, max=4096)}} if dynamic_batch else None
-    with _ready_for_export(model), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # remarks of the exporter about its own insides
+    with _ready_for_export(model), torch.no_grad(), _quiet():
         network = ExportedNetwork(model)
         program = torch.onnx.export(
             network,
@@ -194,6 +194,22 @@ def _find_transform(config: Config, name: str) -> dict:
         f'test_dataloader.dataset.pipeline of the config has no {name}: add it, the exported '
         'network needs the crop it was made for'
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's remarks about its own insides, which the user cannot mend."""
+    loggers = [logging.getLogger(name) for name in ('onnxscript', 'onnx_ir', 'torch.onnx')]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 @contextmanager

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exported graph against the PyTorch network, and against it without torch."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmpose.registry import MODELS
+
+import fastmetro_mm
+from fastmetro_mm.exporters import numpy_runtime
+from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.exporters.onnx_export import (
+    ExportedNetwork,
+    crop_size_of,
+    export_contract,
+    export_onnx,
+)
+
+RUNTIME = Path(numpy_runtime.__file__)
+BOXES = [[60, 40, 210, 300], [-30, 100, 120, 420], [200.5, 10.25, 380, 210]]
+
+
+@pytest.fixture(scope='module')
+def config():
+    """The quickstart config with one small transformer and the SMPL head."""
+    cfg = Config.fromfile(fastmetro_mm.config_path('quickstart'))
+    cfg.model.neck.embed_dims = (64, 32)
+    cfg.model.head.in_channels = 32
+    cfg.model.smpl_head = dict(type='SMPLRegressorHead', hidden_dim=32)
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def model(config):
+    torch.manual_seed(0)
+    model = MODELS.build(config.model).eval()
+    # A network that was never trained may have a camera of negative scale.
+    torch.nn.init.constant_(model.head.cam_predictor.bias, 1.0)
+    return model
+
+
+@pytest.fixture(scope='module')
+def exported(model, config, tmp_path_factory):
+    """Graph and contract side by side; gives the graph."""
+    pytest.importorskip('onnx', reason='the export extra is not installed')
+    pytest.importorskip('onnxscript', reason='the export extra is not installed')
+    path = tmp_path_factory.mktemp('onnx') / 'model.onnx'
+    export_onnx(model, path, crop_size_of(config))
+    export_contract(model, config, path.with_suffix('.npz'))
+    return path
+
+
+@pytest.fixture(scope='module')
+def session(exported):
+    runtime = pytest.importorskip('onnxruntime', reason='the export extra is not installed')
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return runtime.InferenceSession(str(exported), options, providers=['CPUExecutionProvider'])
+
+
+@pytest.fixture(scope='module')
+def image():
+    """A blurred random picture: crops of it differ everywhere, smoothly."""
+    noise = np.random.default_rng(0).integers(0, 256, (360, 400, 3), np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 5) * 3
+
+
+def predict(model, config, image) -> dict[str, np.ndarray]:
+    """Predictions of the PyTorch path, from the picture on."""
+    pipeline = Compose(config.test_dataloader.dataset.pipeline)
+    samples = [
+        pipeline(dict(img=image[..., ::-1].copy(), bbox=np.array([box], np.float32)))
+        for box in BOXES
+    ]
+    with torch.no_grad():
+        found = model.test_step(pseudo_collate(samples))
+    fields = ('vertices', 'joints_3d', 'camera', 'keypoints', 'global_orient', 'body_pose', 'betas')
+    people = {
+        name: np.concatenate([getattr(sample.pred_instances, name) for sample in found])
+        for name in fields
+    }
+    people['rotmat'] = np.concatenate([people['global_orient'][:, None], people['body_pose']], 1)
+    return people
+
+
+@pytest.mark.parametrize('batch', [1, 3])
+def test_random_inputs_give_the_same_outputs(batch, session, model):
+    network = ExportedNetwork(model)
+    assert tuple(output.name for output in session.get_outputs()) == network.output_names
+    crops = torch.randn(batch, 3, 112, 112, generator=torch.Generator().manual_seed(batch))
+    with torch.no_grad():
+        expected = network(crops)
+    found = session.run(None, {'image': crops.numpy()})
+    for name, ours, theirs in zip(network.output_names, expected, found, strict=True):
+        assert theirs.shape == tuple(ours.shape) and theirs.dtype == np.float32, name
+        assert np.abs(ours.numpy() - theirs).max() < 1e-5, name
+
+
+def test_the_model_is_left_as_it_was(exported, model):
+    assert not model.training and model.head.sampling.method == 'auto'
+    # Tracing runs on tensors without values; none may stay behind in what the neck keeps.
+    with torch.no_grad():
+        vertices = model._forward(torch.zeros(1, 3, 112, 112)).vertices
+    assert type(vertices) is torch.Tensor and torch.isfinite(vertices).all()
+
+
+@pytest.mark.parametrize('mode', ['fast', 'official'])
+def test_a_picture_gives_the_same_people(mode, session, exported, model, config, image):
+    config = copy.deepcopy(config)
+    contract = numpy_runtime.read_contract(exported.with_suffix('.npz'))
+    assert str(contract['crop_mode']) == 'fast'
+    contract['crop_mode'] = np.array(mode)
+    next(s for s in config.test_dataloader.dataset.pipeline if 'mode' in s)['mode'] = mode
+    people = numpy_runtime.MeshRuntime(session, contract)(image, BOXES, batch_size=2)
+    expected = predict(model, config, image)
+    for name, limit in dict(vertices=1e-5, joints_3d=1e-5, camera=1e-5, keypoints=1e-2,
+                            rotmat=1e-4, betas=1e-4).items():  # fmt: skip
+        assert people[name].shape == expected[name].shape, name
+        assert np.abs(people[name] - expected[name]).max() < limit, name
+
+
+def test_without_torch(exported, model, config, image, tmp_path):
+    pytest.importorskip('onnxruntime', reason='the export extra is not installed')
+    picture = tmp_path / 'picture.png'
+    cv2.imwrite(str(picture), image[..., ::-1])
+    boxes = [str(value) for box in BOXES for value in ('--box', *box)]
+    out = tmp_path / 'people.npz'
+    arguments = [str(exported), str(picture), *boxes, '--out', str(out)]
+    script = (
+        'import json, runpy, sys\n'
+        f'sys.argv = {[str(RUNTIME), *arguments]!r}\n'
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "print(json.dumps(sorted(name.split('.')[0] for name in sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert not loaded & {'torch', 'mmengine', 'mmcv', 'mmpose', 'fastmetro_mm', 'scipy'}
+    expected = predict(model, config, image)
+    with np.load(out) as people:
+        assert np.abs(people['vertices'] - expected['vertices']).max() < 1e-4
+        assert np.abs(people['joints_3d'] - expected['joints_3d']).max() < 1e-4
+
+
+def test_joints_may_come_from_the_tokens(model, exported):
+    contract = numpy_runtime.read_contract(exported.with_suffix('.npz'))
+    contract['joints_from'] = np.array('tokens')
+
+    class Outputs:
+        def get_outputs(self):
+            return []
+
+    crops = torch.randn(2, 3, 112, 112, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        prediction = model._forward(crops)
+        model.head.joints_from = 'tokens'
+        expected = model.head.centre(prediction)
+        model.head.joints_from = 'mesh'
+    found = numpy_runtime.MeshRuntime(Outputs(), contract).centre(
+        prediction.vertices.numpy(), prediction.joints.numpy()
+    )
+    for ours, theirs in zip(expected, found, strict=True):
+        assert np.abs(ours.numpy() - theirs).max() < 1e-5
+
+
+def test_reflections_are_negated_as_in_the_official_code():
+    mirror = np.diag([2.0, 3.0, -1.0])
+    assert np.allclose(numpy_runtime.project_to_rotation(mirror[None]), np.diag([-1, -1, 1]))
+
+
+@pytest.mark.parametrize(
+    ('call', 'message'),
+    [
+        (lambda m: export_onnx(m, 'a.pt'), 'must end with .onnx'),
+        (lambda m: export_onnx(m, 'a.onnx', opset=11), 'opset 11 is too old'),
+        (lambda m: crop_size_of(Config(dict(test_dataloader=dict(dataset=dict(pipeline=[]))))),
+         'has no MeshCrop'),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named(call, message, model):
+    with pytest.raises(ExportError, match=message):
+        call(model)
+
+
+def test_runtime_names_bad_input(tmp_path):
+    np.savez(tmp_path / 'a.npz', vertices=np.zeros(3))
+    with pytest.raises(ValueError, match='format is None, expected fastmetro_mm.onnx.1'):
+        numpy_runtime.read_contract(tmp_path / 'a.npz')
+    contract = dict(crop_size=np.array(112), box_padding=np.array(1.2))
+    image = np.zeros((9, 9, 3), np.uint8)
+    with pytest.raises(ValueError, match='is not a box'):
+        numpy_runtime.crop_from_box(image, [5, 5, 5, 9], contract)
+    with pytest.raises(ValueError, match='has only 0.12 px'):
+        numpy_runtime.crop_from_box(image, [5.2, 5.2, 5.3, 5.3], contract)
