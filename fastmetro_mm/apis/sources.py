@@ -73,7 +73,7 @@ def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
     """Find out what the input is.
 
     Args:
-        inputs: Picture file, web address, folder, glob pattern, video file, webcam number or
+        inputs: A source, which is returned as it is; or a picture file, web address, folder, glob pattern, video file, webcam number or
             ``'webcam:N'``, array (H, W, 3) uint8 **BGR** as OpenCV reads it, or a list of
             picture files and arrays.
         on_error: Called with the error of a picture that cannot be read; the others go on.
@@ -85,6 +85,8 @@ def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
         InputError: If the input as a whole is of no use.
         FileNotFoundError: If there is no such file.
     """
+    if isinstance(inputs, Source):
+        return inputs
     if isinstance(inputs, np.ndarray) and inputs.ndim == 3:
         return Source(_read_each([inputs], on_error), length=1)
     if isinstance(inputs, (int, np.integer)) or (
