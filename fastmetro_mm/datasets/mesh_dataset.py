@@ -172,10 +172,11 @@ class MeshTSVDataset(Dataset):
         for part, file in (('label', self._label), ('hw', self._hw)):
             if file is None:
                 continue
-            pairs = (zip(self._img.sources, file.sources) if composite else [(self._img, file)])
             if composite and len(self._img.sources) != len(file.sources):
                 raise DataSetError(f'{self.ann_file}: {len(self._img.sources)} img files but '
                                    f'{len(file.sources)} {part} files: list them in pairs')
+            pairs = (zip(self._img.sources, file.sources, strict=True) if composite
+                     else [(self._img, file)])
             for img, other in pairs:
                 if len(img) != len(other):
                     raise DataSetError(
@@ -197,6 +198,11 @@ class MeshTSVDataset(Dataset):
     def __len__(self) -> int:
         self.full_init()
         return len(self._lines)
+
+    def source_rows(self) -> np.ndarray:
+        """Rows of the files that the samples come from (of the picks, in a composite set)."""
+        self.full_init()
+        return np.array(self._lines)
 
     def get_data_info(self, idx: int) -> dict:
         """Sample before the pipeline.
@@ -307,6 +313,14 @@ class MeshTSVDataset(Dataset):
     def num_skipped(self) -> int:
         """Number of different rows found unusable so far, in all worker processes."""
         return int(self._unusable.sum()) if self._ready else 0
+
+    def skipped_summary(self) -> str | None:
+        """One line about the rows left out so far, for the end of an epoch; None without any."""
+        count = self.num_skipped
+        if not count:
+            return None
+        return (f'{self.ann_file}: {count} of {len(self)} rows cannot be used and were skipped, '
+                'others were taken in their place; each is named once above')
 
 
 @DATASETS.register_module()

@@ -7,7 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from fastmetro_mm.body_models.assets import load_body_assets
+from fastmetro_mm.body_models.build import build_body_model, load_model_arrays
+from fastmetro_mm.body_models.joint_regression import joint_regressor_matrix
+from fastmetro_mm.datasets.converters.mesh_joints import MeshJoints
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow, write_tsv_set
 
@@ -36,3 +41,41 @@ def make_set(tmp_path: Path) -> Callable[..., Path]:
         return write_tsv_set(tmp_path / name, 'train', tiny_rows(count, body, seed))
 
     return make
+
+
+@pytest.fixture
+def write_image() -> Callable[..., Path]:
+    """Function (path, width, height) -> the path of a new grey image with a bright corner."""
+
+    def write(path: Path, width: int = 320, height: int = 240) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = np.full((height, width, 3), 90, np.uint8)
+        image[:height // 4, :width // 4] = 230
+        cv2.imwrite(str(path), image)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope='session')
+def open_mesh() -> MeshJoints:
+    """Joints from the open body."""
+    return MeshJoints('open_body')
+
+
+@pytest.fixture(scope='session')
+def pose_in_world() -> Callable[..., np.ndarray]:
+    """Function (pose, betas, transl) -> J24 of the posed open body (24, 3), world frame.
+
+    Independent of the converters: the body is posed and moved in the world and only its joints
+    are brought elsewhere.
+    """
+    model = build_body_model('open_body', dtype=torch.float64)
+    matrix = joint_regressor_matrix(load_body_assets('open_body'), 'j24',
+                                    load_model_arrays('open_body'))
+
+    def joints(pose: np.ndarray, betas: np.ndarray, transl: np.ndarray) -> np.ndarray:
+        rows = [torch.as_tensor(a, dtype=torch.float64)[None] for a in (pose, betas, transl)]
+        return matrix @ model(*rows).vertices[0].numpy()
+
+    return joints

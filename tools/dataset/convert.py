@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make a data set in the TSV layout from other layouts.
 
-    python tools/dataset/convert.py spin-npz --in test_h36m.npz --images DIR --out DIR
-    python tools/dataset/convert.py images --in DIR [--annotations boxes.json] --out DIR
+    python tools/dataset/convert.py NAME --in SOURCE --out DIR [--split S] [--limit N]
+    python tools/dataset/convert.py mixed --in A.yaml B.yaml --ratios 2 1 --out DIR
 
 A conversion that was interrupted goes on when started again with the same arguments.
+`convert.py NAME --help` shows what a converter needs; docs/data.md has a recipe for every set.
 """
 
 from __future__ import annotations
@@ -12,62 +13,79 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 
-from fastmetro_mm.datasets.converters.image_folder import ImageFolderSource
-from fastmetro_mm.datasets.converters.run import RowSource, run_conversion
-from fastmetro_mm.datasets.converters.spin_npz import SpinNpzSource
-
-
-def _spin_npz(args: argparse.Namespace) -> RowSource:
-    return SpinNpzSource(args.source, args.images)
-
-
-def _images(args: argparse.Namespace) -> RowSource:
-    return ImageFolderSource(args.source, args.annotations, args.body, args.padding)
+from fastmetro_mm.datasets.converters.command_line import CONVERTERS, add_converter
+from fastmetro_mm.datasets.converters.mixed import write_mixed_set
+from fastmetro_mm.datasets.converters.run import run_conversion
 
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     names = parser.add_subparsers(dest='name', required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument('--in', dest='source', required=True, help='what to convert')
-    common.add_argument('--out', required=True, help='folder of the new set')
-    common.add_argument('--split', default='train', help='first part of the file names')
-    common.add_argument('--limit', type=int, help='convert at most so many rows')
-    common.add_argument('--workers', type=int, default=os.cpu_count() or 1)
-
-    spin = names.add_parser('spin-npz', parents=[common], help='npz of SPIN, GraphCMR, ...')
-    spin.add_argument('--images', required=True, help='folder of the images')
-    spin.set_defaults(build=_spin_npz)
-
-    images = names.add_parser('images', parents=[common], help='a folder of your own images')
-    images.add_argument('--annotations', help='COCO-style json of boxes and keypoints')
-    images.add_argument('--body', default='smpl', choices=['smpl', 'hand'])
-    images.add_argument('--padding', type=float, default=1.2,
-                        help='crop side / longer side of the box')
-    images.set_defaults(build=_images)
+    for name, converter in CONVERTERS.items():
+        sub = names.add_parser(name, help=converter.help, description=converter.help)
+        sub.add_argument('--in', dest='source', required=True, help='what to convert')
+        sub.add_argument('--out', required=True, help='folder of the new set')
+        sub.add_argument('--limit', type=int, help='convert at most so many rows')
+        sub.add_argument('--workers', type=int, default=os.cpu_count() or 1)
+        add_converter(sub, converter)
+    mixed = names.add_parser('mixed', help='one composite set of several converted sets')
+    mixed.add_argument('--in', dest='source', nargs='+', required=True, help='yaml files')
+    mixed.add_argument('--out', required=True, help='folder of the new set')
+    mixed.add_argument('--split', default='train', help='first part of the file names')
+    mixed.add_argument('--ratios', type=float, nargs='+',
+                       help='share of each source in an epoch; by default every row once')
+    mixed.add_argument('--rows', type=int,
+                       help='rows of an epoch; by default as many as need no repeated row')
+    mixed.add_argument('--seed', type=int, default=0, help='which rows are taken')
     return parser
 
 
-def _show(done: int, total: int) -> None:
-    print(f'\r{done}/{total} rows', end='', file=sys.stderr, flush=True)
+class _Progress:
+    """Rows done, with the time left, on one line of the terminal."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        self._first = self._first or (now, done)
+        passed, rows = now - self._first[0], done - self._first[1]
+        left = f', {passed / rows * (total - done):.0f} s left' if rows else ''
+        print(f'\r{done}/{total} rows{left}   ', end='', file=sys.stderr, flush=True)
+
+
+def _mix(args: argparse.Namespace) -> None:
+    report = write_mixed_set(args.source, args.out, args.split, args.ratios, args.rows, args.seed)
+    print(f'{report.yaml_path}: {sum(report.counts)} rows an epoch, '
+          f'sha256 of the linelist {report.checksum}')
+    for path, count, available in zip(args.source, report.counts, report.available,
+                                      strict=True):
+        print(f'  {path}: {count} rows of {available}')
+
+
+def _convert(args: argparse.Namespace) -> None:
+    source = CONVERTERS[args.name].build(args)
+    if getattr(source, 'note', None):
+        print(f'labels: {source.note}')
+    report = run_conversion(source, args.out, args.split, args.limit, args.workers, _Progress())
+    print(file=sys.stderr)
+    print(f'{report.yaml_path}: {report.num_rows} rows, {report.num_skipped} skipped, '
+          f'sha256 {report.checksum}')
+    for reason, count in sorted(report.reasons.items(), key=lambda item: -item[1]):
+        print(f'  skipped {count}: {reason}')
 
 
 def main() -> int:
     """Run one conversion; 1 with a one-line message where the input cannot be used."""
     args = _build_parser().parse_args()
     try:
-        report = run_conversion(args.build(args), args.out, args.split, args.limit,
-                                args.workers, _show)
+        (_mix if args.name == 'mixed' else _convert)(args)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    print(file=sys.stderr)
-    print(f'{report.yaml_path}: {report.num_rows} rows, {report.num_skipped} skipped, '
-          f'sha256 {report.checksum}')
-    for reason, count in sorted(report.reasons.items(), key=lambda item: -item[1]):
-        print(f'  skipped {count}: {reason}')
     return 0
 
 

@@ -12,23 +12,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-
 from ...body_models.joint_sets import HAND21, J24
 from ..errors import DataSetError
 from ..labels import make_label
 from ..tsv_writer import TSVRow
+from .named_keypoints import reorder_keypoints
 from .run import SkipRow
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
-_COCO17 = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder',
-           'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
-           'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle')
-
-
-def _plain(name: str) -> str:
-    name = name.lower().replace(' ', '_').replace('-', '_')
-    return name.replace('left_', 'l_', 1).replace('right_', 'r_', 1)
 
 
 class ImageFolderSource:
@@ -114,22 +105,6 @@ class ImageFolderSource:
             raise SkipRow('the box has no area')
         label = make_label((x + width / 2, y + height / 2),
                            self.padding * max(width, height) / 200,
-                           self._joints(annotation.get('keypoints')), body=self.body)
+                           reorder_keypoints(annotation.get('keypoints'), self._keypoint_names,
+                                             self._names), body=self.body)
         return TSVRow(name, image, label)
-
-    def _joints(self, flat: list | None) -> np.ndarray | None:
-        if not flat:
-            return None
-        try:
-            points = np.asarray(flat, np.float64).reshape(-1, 3)
-        except (TypeError, ValueError):
-            raise SkipRow('keypoints are not x, y, v triples') from None
-        names = self._keypoint_names or {17: _COCO17, len(HAND21): HAND21}.get(len(points))
-        if names is None or len(names) != len(points):
-            raise SkipRow(f'{len(points)} keypoints without as many names in categories')
-        rows = {_plain(joint): i for i, joint in enumerate(self._names)}
-        joints = np.zeros((len(self._names), 3))
-        for joint, point in zip(names, points):
-            if _plain(joint) in rows and point[2] > 0:
-                joints[rows[_plain(joint)]] = (point[0], point[1], 1.0)
-        return joints

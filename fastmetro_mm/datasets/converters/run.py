@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import cv2
+import torch
+
 from ..errors import DataSetError
 from ..tsv_writer import TSVRow, TSVSetWriter
 
@@ -27,15 +30,20 @@ class RowSource(Protocol):
     """What a converter offers: rows by number. Must be picklable for worker processes.
 
     ``row`` raises `SkipRow` (or ValueError) for a row that is to be left out and counted.
+    ``describe`` tells one job from another when a conversion goes on. An optional attribute
+    ``note`` is one line about the labels for the user.
     """
 
     def __len__(self) -> int: ...
 
-    def key(self, index: int) -> str: ...
+    def key(self, index: int) -> str:
+        """Name of one row, for messages."""
 
-    def row(self, index: int) -> TSVRow: ...
+    def row(self, index: int) -> TSVRow:
+        """One row."""
 
-    def describe(self) -> dict: ...
+    def describe(self) -> dict:
+        """Arguments that the rows depend on."""
 
 
 @dataclass
@@ -55,6 +63,21 @@ class ConversionReport:
     num_skipped: int
     reasons: dict[str, int] = field(default_factory=dict)
     checksum: str = ''
+
+
+_worker_state: tuple[RowSource, TSVSetWriter] | None = None
+
+
+def _start_worker(source: RowSource, writer: TSVSetWriter) -> None:
+    """Keep the source in the worker: sent once, not with every shard."""
+    global _worker_state
+    _worker_state = (source, writer)
+    torch.set_num_threads(1)  # one process a core already
+    cv2.setNumThreads(0)
+
+
+def _convert_in_worker(number: int, start: int, stop: int) -> int:
+    return _convert_shard(*_worker_state, number, start, stop)
 
 
 def _convert_shard(source: RowSource, writer: TSVSetWriter, number: int, start: int,
@@ -107,8 +130,9 @@ def run_conversion(source: RowSource, out: str | Path, split: str, limit: int | 
             if progress:
                 progress(done, total)
     else:
-        with ProcessPoolExecutor(workers) as pool:
-            futures = [pool.submit(_convert_shard, source, writer, *job) for job in jobs]
+        with ProcessPoolExecutor(workers, initializer=_start_worker,
+                                 initargs=(source, writer)) as pool:
+            futures = [pool.submit(_convert_in_worker, *job) for job in jobs]
             for future in as_completed(futures):
                 done += future.result()
                 if progress:

@@ -102,13 +102,13 @@ class MeshAugment(BaseTransform):
             return dict(self.fixed)
         if not self.train:
             return self._complete({})
-        flip = self.flip_prob > 0 and np.random.uniform() <= self.flip_prob
-        noise = np.random.uniform(1 - self.noise_factor, 1 + self.noise_factor, 3)
+        flip = self.flip_prob > 0 and np.random.uniform() <= self.flip_prob  # noqa: NPY002
+        noise = np.random.uniform(1 - self.noise_factor, 1 + self.noise_factor, 3)  # noqa: NPY002
         bound = 2 * self.rot_factor
-        rot = float(np.clip(np.random.randn() * self.rot_factor, -bound, bound))
+        rot = float(np.clip(np.random.randn() * self.rot_factor, -bound, bound))  # noqa: NPY002
         bound = self.scale_factor
-        scale = float(np.clip(np.random.randn() * bound + 1, 1 - bound, 1 + bound))
-        if np.random.uniform() <= self.rot_zero_prob:
+        scale = float(np.clip(np.random.randn() * bound + 1, 1 - bound, 1 + bound))  # noqa: NPY002
+        if np.random.uniform() <= self.rot_zero_prob:  # noqa: NPY002
             rot = 0.0
         return dict(flip=flip, noise=noise, rot=rot, scale=scale)
 

@@ -18,7 +18,6 @@ from .crop_geometry import (
     official_box_matrix,
 )
 
-
 # Fixed-point steps of OpenCV's affine warp up to version 4: 1/1024 px for the terms of the
 # position, 1/32 px for the position itself. Version 5 is finer for some pixel types.
 _TERM_STEPS = 1024

@@ -14,8 +14,9 @@ from mmpose.registry import TRANSFORMS
 from ...structures import MeshDataSample
 
 _LABELS = ('joints_2d', 'joints_3d', 'pose', 'betas', 'has_smpl', 'has_2d', 'has_3d')
-_META_KEYS = ('img_key', 'img_path', 'ori_shape', 'img_shape', 'input_size', 'center', 'scale',
-              'crop_to_image', 'flip', 'rot', 'gender', 'dataset_name', 'flip_indices')
+_META_KEYS = ('sample_idx', 'img_key', 'img_path', 'ori_shape', 'img_shape', 'input_size',
+              'center', 'scale', 'crop_to_image', 'flip', 'rot', 'gender', 'dataset_name',
+              'flip_indices')
 
 
 @TRANSFORMS.register_module()
