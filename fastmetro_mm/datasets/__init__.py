@@ -2,12 +2,29 @@
 """Data sets in the official TSV layout, their transforms and their metainfo."""
 
 from .errors import DataRowError, DataSetError, StaleIndexError
+from .known_sets import (
+    AGORAMeshDataset,
+    BEDLAMMeshDataset,
+    COCOMeshDataset,
+    EMDBMeshDataset,
+    FreiHANDMeshDataset,
+    Human36MMeshDataset,
+    MixedMeshDataset,
+    MPIIMeshDataset,
+    MPIINF3DHPMeshDataset,
+    MuCoMeshDataset,
+    ThreeDPWMeshDataset,
+    UP3DMeshDataset,
+)
 from .mesh_dataset import HandMeshTSVDataset, MeshTSVDataset
 from .transforms import BoxToCenterScale, LoadMeshImage, MeshAugment, MeshCrop, PackMeshInputs
 from .tsv_writer import TSVRow, TSVSetWriter, write_tsv_set
 
 __all__ = [
-    'BoxToCenterScale', 'DataRowError', 'DataSetError', 'HandMeshTSVDataset', 'LoadMeshImage',
-    'MeshAugment', 'MeshCrop', 'MeshTSVDataset', 'PackMeshInputs', 'StaleIndexError', 'TSVRow',
-    'TSVSetWriter', 'write_tsv_set',
+    'AGORAMeshDataset', 'BEDLAMMeshDataset', 'BoxToCenterScale', 'COCOMeshDataset',
+    'DataRowError', 'DataSetError', 'EMDBMeshDataset', 'FreiHANDMeshDataset',
+    'HandMeshTSVDataset', 'Human36MMeshDataset', 'LoadMeshImage', 'MPIIMeshDataset',
+    'MPIINF3DHPMeshDataset', 'MeshAugment', 'MeshCrop', 'MeshTSVDataset', 'MixedMeshDataset',
+    'MuCoMeshDataset', 'PackMeshInputs', 'StaleIndexError', 'TSVRow', 'TSVSetWriter',
+    'ThreeDPWMeshDataset', 'UP3DMeshDataset', 'write_tsv_set',
 ]  # fmt: skip
