@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results as one HTML file: pictures, a scene that can be turned, and a table of the people.
+
+The file holds everything it shows and loads nothing (a content security policy forbids it), so
+it can be mailed, archived and opened without a network. The scene is drawn with WebGL, or on a
+plain canvas where there is none.
+"""
+
+import base64
+import html
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fastmetro_mm.apis.results import FrameResult
+from fastmetro_mm.evaluation.atomic_write import write_atomically
+from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.exporters.html_page import PAGE, SCRIPT, STYLE
+from fastmetro_mm.exporters.scene import AXES, frame_meshes, person_names
+from fastmetro_mm.visualization.mesh_renderer import RenderMesh
+
+JPEG_QUALITY = 88
+LARGEST_MESH = 65536
+"""Vertices a mesh of the viewer may have: indices are 16 bits wide."""
+
+
+@dataclass
+class ReportFrame:
+    """What the report shows of one picture or frame.
+
+    Args:
+        title: Heading, for instance the file name.
+        pictures: Caption and RGB picture (H, W, 3) uint8, in order.
+        meshes: People in the camera frame; a mesh coloured by vertex shows its mean colour.
+        rows: One row of the table a mesh: column to text. The first row names the columns.
+    """
+
+    title: str
+    pictures: list[tuple[str, np.ndarray]] = field(default_factory=list)
+    meshes: list[RenderMesh] = field(default_factory=list)
+    rows: list[Mapping[str, str]] = field(default_factory=list)
+
+
+def report_frame(
+    frame: FrameResult,
+    pictures: Sequence[tuple[str, np.ndarray]] | None = None,
+    title: str | None = None,
+) -> ReportFrame:
+    """Report entry of a result.
+
+    Args:
+        frame: The result. People without a place in the scene are left out.
+        pictures: Caption and RGB picture, such as overlays; the input picture if None and the
+            frame still has it.
+        title: Heading; made from file name and frame number if not given.
+
+    Returns:
+        The entry.
+    """
+    if pictures is None:
+        pictures = [] if frame.image is None else [('Input', frame.image)]
+    if title is None:
+        name = Path(frame.image_path).name if frame.image_path else 'Picture'
+        title = f'{name}, frame {frame.frame_index}' if frame.frame_index else name
+    placed = [person for person in frame.people if person.is_placed]
+    rows = []
+    for name, person in zip(person_names(frame), placed, strict=True):
+        x, y, z = person.translation
+        left, top, right, bottom = person.bbox
+        extent = np.ptp(person.vertices, axis=0)
+        rows.append({
+            'Person': name,
+            'Score': f'{person.bbox_score:.2f}',
+            'Box (px)': f'{left:.0f}, {top:.0f} to {right:.0f}, {bottom:.0f}',
+            'Place x, y, z (m)': f'{x:.2f}, {y:.2f}, {z:.2f}',
+            'Width x height x depth (m)': ' x '.join(f'{side:.2f}' for side in extent),
+        })  # fmt: skip
+    return ReportFrame(title, list(pictures), frame_meshes(frame), rows)
+
+
+def write_html_report(
+    path: str | os.PathLike, frames: Sequence[ReportFrame], title: str = 'Meshes'
+) -> Path:
+    """Write the report.
+
+    A person takes about 110 kB, its faces another 110 kB once a file; pictures are JPEG.
+
+    Args:
+        path: File to write, ending in ``.html``.
+        frames: What to show; with more than one a slider chooses.
+        title: Title of the page.
+
+    Returns:
+        The path.
+
+    Raises:
+        ExportError: No frames, another ending, a picture or mesh the page cannot hold, or rows
+            that do not fit the meshes.
+        OSError: The file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in ('.html', '.htm'):
+        raise ExportError(f'{path}: the name must end with .html')
+    if not frames:
+        raise ExportError('nothing to report: give at least one frame')
+    faces: dict[bytes, int] = {}
+    data = [{'people': [_person(mesh, faces) for mesh in frame.meshes]} for frame in frames]
+    content = {'faces': [_encode(raw) for raw in faces], 'frames': data}
+    text = PAGE.format(
+        title=html.escape(title),
+        style=STYLE,
+        script=SCRIPT,
+        count=len(frames),
+        last=len(frames) - 1,
+        chooser_hidden=' hidden' if len(frames) == 1 else '',
+        frames='\n'.join(_article(number, frame) for number, frame in enumerate(frames)),
+        # '<' could end the script element
+        data=json.dumps(content, separators=(',', ':')).replace('<', '\\u003c'),
+    )
+    return write_atomically(path, lambda name: name.write_text(text, encoding='utf-8'))
+
+
+def _person(mesh: RenderMesh, faces: dict[bytes, int]) -> dict:
+    if len(mesh.vertices) > LARGEST_MESH:
+        raise ExportError(
+            f'a mesh has {len(mesh.vertices)} vertices, the viewer of the report takes '
+            f'{LARGEST_MESH}: export it as .glb'
+        )
+    corners = mesh.faces.astype('<u2').tobytes()
+    color = mesh.color if mesh.color.ndim == 1 else mesh.color.mean(axis=0)
+    return {
+        'vertices': _encode((mesh.vertices @ AXES['y_up'].T).astype('<f4').tobytes()),
+        'faces': faces.setdefault(corners, len(faces)),  # people share them
+        'color': [round(float(part), 4) for part in color],
+    }
+
+
+def _article(number: int, frame: ReportFrame) -> str:
+    """Pictures and table of one frame."""
+    if len(frame.rows) != len(frame.meshes):
+        raise ExportError(
+            f'{frame.title}: {len(frame.rows)} rows for {len(frame.meshes)} meshes: give one each'
+        )
+    parts = [f'<article id="frame_{number}"{" hidden" if number else ""}>']
+    parts.append(f'<h2>{html.escape(frame.title)}</h2>')
+    for caption, picture in frame.pictures:
+        text = html.escape(caption)
+        parts.append(
+            f'<figure><img alt="{text}" src="data:image/jpeg;base64,{_jpeg(caption, picture)}">'
+            f'<figcaption>{text}</figcaption></figure>'
+        )
+    parts.append(_table(frame) if frame.rows else '<p>No people.</p>')
+    parts.append('</article>')
+    return '\n'.join(parts)
+
+
+def _table(frame: ReportFrame) -> str:
+    columns = list(frame.rows[0])
+    head = ''.join(f'<th>{html.escape(column)}</th>' for column in ['Show', *columns])
+    lines = []
+    for number, (row, mesh) in enumerate(zip(frame.rows, frame.meshes, strict=True)):
+        color = mesh.color if mesh.color.ndim == 1 else mesh.color.mean(axis=0)
+        shade = ','.join(str(round(float(part) * 255)) for part in color)
+        cells = ''.join(f'<td>{html.escape(str(row.get(c, "")))}</td>' for c in columns)
+        lines.append(
+            f'<tr><td><label><input type="checkbox" checked data-person="{number}" '
+            f'aria-label="show person {number}"> <span class="chip" '
+            f'style="background:rgb({shade})"></span></label></td>{cells}</tr>'
+        )
+    return (
+        f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>'
+        + '\n'.join(lines)
+        + '</tbody></table></div>'
+    )
+
+
+def _jpeg(caption: str, picture: np.ndarray) -> str:
+    picture = np.asarray(picture)
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
+        raise ExportError(
+            f'picture {caption!r} is {picture.dtype} {picture.shape}: pass uint8 (H, W, 3) RGB'
+        )
+    flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    done, data = cv2.imencode('.jpg', np.ascontiguousarray(picture[..., ::-1]), flags)
+    if not done:
+        raise ExportError(f'picture {caption!r} of shape {picture.shape} cannot be encoded')
+    return _encode(data.tobytes())
+
+
+def _encode(data: bytes) -> str:
+    return base64.b64encode(data).decode('ascii')
