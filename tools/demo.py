@@ -145,15 +145,14 @@ class Demo:
             self.folder, self.kinds, self.renderer, source.fps if source.is_video else None,
             self.views, 'scene' if self.args.intrinsics else 'network',
         ) as saver:
-            for frame in results:
-                frames, people = frames + 1, people + len(frame.people)
-                try:
+            try:
+                for frame in results:
+                    frames, people = frames + 1, people + len(frame.people)
                     self._check_placed(frame)
-                    saver.add(frame, video_name or self._free_name(frame.image_path or given))
-                except (ValueError, OSError) as error:
-                    if source.is_video:
-                        raise
-                    self.report(error)
+                    self._save(saver, frame, video_name, given)
+            except KeyboardInterrupt:  # how a webcam ends: complete the files
+                if not source.is_live:
+                    raise
         print(f'{given}: {people} people in {frames} pictures')
         if len(saver.written) <= 20:
             for path in saver.written:
@@ -161,7 +160,17 @@ class Demo:
         else:
             print(f'  {len(saver.written)} files in {self.folder}')
 
+    def _save(self, saver, frame, video_name: str | None, given: str) -> None:
+        """Save a frame; a picture that fails does not stop the others."""
+        try:
+            saver.add(frame, video_name or self._free_name(frame.image_path or given))
+        except (ValueError, OSError) as error:
+            if video_name is not None:
+                raise
+            self.report(error)
+
     def _check_placed(self, frame) -> None:
+        """Say so if a frame has people that cannot be drawn."""
         lost = sum(not person.is_placed for person in frame.people)
         if lost:
             print(f'note: {frame.image_path or "picture"}: {lost} of {len(frame.people)} people '

@@ -86,7 +86,9 @@ def parse_boxes(value: Any, where: str) -> list[PersonBox]:
     Raises:
         InputError: If the value has none of these forms.
     """
-    if isinstance(value, (PersonBox, Mapping)) or np.ndim(value) == 1 and _is_number(value[0]):
+    if not isinstance(value, (PersonBox, Mapping, Sequence, np.ndarray)) or isinstance(value, str):
+        raise InputError(f'{where}: expected boxes x1 y1 x2 y2, got {value!r}')
+    if isinstance(value, (PersonBox, Mapping)) or len(value) and _is_number(value[0]):
         value = [value]
     return [_parse_box(item, f'{where}, box {number}') for number, item in enumerate(value)]
 

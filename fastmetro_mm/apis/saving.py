@@ -139,6 +139,8 @@ class ResultSaver:
             if kind is None:
                 self.written.append(self._video.path)
         if kind is not None or self.fps is None:
+            if self._lines is not None:
+                Path(self._lines.name).unlink(missing_ok=True)
             return
         if self._lines is not None:
             target = self.folder / f'{self._name}.jsonl'

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three people of known shape land on their own silhouettes, in the right order."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fastmetro_mm.apis.drawing import draw_frame, render_frame
+from fastmetro_mm.apis.errors import InputError
+from fastmetro_mm.visualization.mesh_renderer import build_renderer
+
+
+@pytest.fixture(scope='module')
+def renderer():
+    return build_renderer('software')
+
+
+def iou(first, second):
+    return (first & second).sum() / (first | second).sum()
+
+
+def test_boxes_overlap(three_people):
+    first, second, third = (person.bbox for person in three_people[0].people)
+    assert second[0] < first[2] and third[0] < second[2] and third[0] < first[2]
+
+
+def test_overlay_fits_the_masks_with_a_known_camera(three_people, renderer):
+    frame, _, truth = three_people
+    found = render_frame(frame, renderer, camera='scene').index
+    for number in range(3):
+        # what is visible of each: wrong order of occlusion would cut the others
+        assert iou(found == number, truth == number) >= 0.97
+    assert (found[(found >= 0) & (truth >= 0)] == truth[(found >= 0) & (truth >= 0)]).mean() > 0.99
+
+
+def test_overlay_with_the_networks_camera_keeps_the_order(three_people, renderer):
+    frame, _, truth = three_people
+    found = render_frame(frame, renderer).index
+    for number in range(3):
+        # scaled-orthographic against a true perspective from five metres
+        assert iou(found == number, truth == number) >= 0.9
+    both = (found >= 0) & (truth >= 0)
+    assert (found[both] == truth[both]).mean() > 0.98
+
+
+def test_people_without_a_place_are_left_out(three_people, renderer):
+    frame, _, truth = three_people
+    lost = replace(frame.people[1], translation=np.full(3, np.nan))
+    frame = replace(frame, people=[frame.people[0], lost, frame.people[2]])
+    found = render_frame(frame, renderer, camera='scene').index
+    assert set(np.unique(found)) == {-1, 0, 2}
+    assert iou(found == 2, truth == 2) >= 0.97
+    nobody = replace(frame, people=[lost])
+    assert np.array_equal(draw_frame(nobody, renderer), frame.image)
+    with pytest.raises(InputError, match="'network' or 'scene'"):
+        render_frame(frame, renderer, camera='other')
+
+
+def test_views_stand_beside_the_overlay(three_people, renderer):
+    frame = three_people[0]
+    picture = draw_frame(frame, renderer, views=('side', 'top'), draw_boxes=True)
+    height, width = frame.image.shape[:2]
+    assert picture.shape[1] == width + 2 * height and picture.shape[0] > height
+    for left in (width, width + height):
+        panel = picture[-height:, left:left + height]
+        assert 0.02 < (panel != 255).any(axis=-1).mean() < 0.6

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results survive their files."""
+
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from fastmetro_mm.apis import load_npz
+
+
+@pytest.fixture
+def frame(three_people):
+    found = three_people[0]
+    people = [replace(found.people[0], track_id=7, is_right=False), *found.people[1:]]
+    return replace(found, image_path='a.jpg', people=people)
+
+
+def test_npz_gives_everything_back(frame, tmp_path):
+    back = load_npz(frame.save_npz(tmp_path / 'sub' / 'a.npz'))
+    assert (back.image_path, back.image_size, back.body) == ('a.jpg', (640, 480), 'open_body')
+    assert np.array_equal(back.faces, frame.faces)
+    assert back.people[0].track_id == 7 and back.people[0].is_right is False
+    assert back.people[1].track_id is None and back.people[1].is_right is None
+    for mine, theirs in zip(frame.people, back.people, strict=True):
+        for item in fields(mine):
+            value = getattr(mine, item.name)
+            assert np.array_equal(value, getattr(theirs, item.name)) or value is None
+    assert [path.name for path in (tmp_path / 'sub').iterdir()] == ['a.npz']
+
+
+def test_npz_without_people_and_files_of_others(frame, tmp_path):
+    assert load_npz(replace(frame, people=[]).save_npz(tmp_path / 'a.npz')).people == []
+    np.savez(tmp_path / 'b.npz', vertices=np.zeros(3))
+    with pytest.raises(ValueError, match='b.npz: format is None, expected fastmetro_mm.frame.1'):
+        load_npz(tmp_path / 'b.npz')
+
+
+def test_json_is_strict_and_small(frame, tmp_path):
+    lost = replace(frame.people[0], translation=np.full(3, np.nan))
+    path = replace(frame, people=[lost, frame.people[1]]).save_json(tmp_path / 'a.json')
+    content = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert content['people'][0]['translation'] == [None] * 3
+    assert content['people'][1]['bbox'] == pytest.approx(frame.people[1].bbox)
+    assert 'faces' not in content and 'vertices' not in content['people'][0]
+    whole = frame.to_dict()
+    assert np.shape(whole['people'][0]['vertices']) == (6890, 3)
+    assert np.shape(whole['faces']) == frame.faces.shape
+
+
+def test_left_hands_have_their_own_faces(frame):
+    assert np.array_equal(frame.faces_of(frame.people[0]), frame.faces[:, ::-1])
+    assert np.array_equal(frame.faces_of(frame.people[1]), frame.faces)

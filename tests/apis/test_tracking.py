@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers of people stay with them."""
+
+import numpy as np
+import pytest
+
+from fastmetro_mm.apis.boxes import PersonBox
+from fastmetro_mm.apis.tracking import BoxTracker, pairwise_iou
+
+
+def box(x, y=0.0, width=40.0, height=100.0, is_right=None):
+    return PersonBox(np.array([x, y, x + width, y + height]), is_right=is_right)
+
+
+def test_iou_of_known_boxes():
+    first = np.array([[0, 0, 2, 2.0]])
+    second = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [2, 2, 3, 3], [0, 0, 1, 1.0]])
+    assert pairwise_iou(first, second)[0] == pytest.approx([1, 1 / 3, 0, 1 / 4])
+
+
+@pytest.mark.parametrize('gone', [set(), set(range(18, 23))])
+def test_two_people_cross(gone):
+    """They walk through each other; in the second run one is hidden while they do."""
+    tracker, rng = BoxTracker(), np.random.default_rng(0)
+    for frame in range(40):
+        jitter = rng.normal(0, 1.0, 4)
+        boxes = [box(10 + 5 * frame + jitter[0], jitter[1]),
+                 box(210 - 5 * frame + jitter[2], 10 + jitter[3])]
+        if frame % 2:
+            boxes.reverse()
+        expected = [2, 1] if frame % 2 else [1, 2]
+        if frame in gone:
+            boxes, expected = ([boxes[1]], [1]) if frame % 2 else ([boxes[0]], [1])
+        assert [found.track_id for found in tracker.update(boxes)] == expected
+
+
+def test_new_people_get_new_numbers_and_old_ones_are_forgotten():
+    tracker = BoxTracker(max_unseen=2)
+    assert tracker.update([box(0)])[0].track_id == 1
+    assert tracker.update([box(500)])[0].track_id == 2
+    for _ in range(4):
+        tracker.update([])
+    assert tracker.update([box(0)])[0].track_id == 3
+
+
+def test_left_and_right_hands_do_not_mix():
+    tracker = BoxTracker()
+    tracker.update([box(0, is_right=True), box(4, is_right=False)])
+    found = tracker.update([box(2, is_right=False), box(3, is_right=True)])
+    assert [hand.track_id for hand in found] == [2, 1]
