@@ -113,7 +113,8 @@ function loadFrame(index) {
     center = low.map((value, i) => (value + high[i]) / 2);
     radius = Math.hypot(...low.map((value, i) => high[i] - value)) / 2 || 1;
   }
-  document.querySelectorAll('#frames > article').forEach((part, i) => { part.hidden = i !== index; });
+  const articles = document.querySelectorAll('#frames > article');
+  articles.forEach((part, i) => { part.hidden = i !== index; });
   document.getElementById('number').value = index + 1;
   painter.load();
   redraw();
@@ -130,7 +131,8 @@ function glPainter(gl) {
     void main() { gl_FragColor =
       vec4(color * (0.35 + 0.65 * max(dot(normalize(side), light), 0.0)), 1.0); }`;
   const program = gl.createProgram();
-  for (const [kind, source] of [[gl.VERTEX_SHADER, vertexSource], [gl.FRAGMENT_SHADER, pixelSource]]) {
+  const sources = [[gl.VERTEX_SHADER, vertexSource], [gl.FRAGMENT_SHADER, pixelSource]];
+  for (const [kind, source] of sources) {
     const shader = gl.createShader(kind);
     gl.shaderSource(shader, source);
     gl.compileShader(shader);
@@ -163,7 +165,8 @@ function glPainter(gl) {
       gl.clearColor(0, 0, 0, 0);
       gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
       const r = view.turn;
-      gl.uniformMatrix3fv(at('turn'), false, [r[0], r[3], r[6], r[1], r[4], r[7], r[2], r[5], r[8]]);
+      const columns = [r[0], r[3], r[6], r[1], r[4], r[7], r[2], r[5], r[8]];
+      gl.uniformMatrix3fv(at('turn'), false, columns);
       gl.uniform3fv(at('center'), center);
       gl.uniform3fv(at('light'), light);
       gl.uniform2f(at('move'), state.moveX, state.moveY);
@@ -194,9 +197,11 @@ function flatPainter(pen) {  // far triangles first; for browsers without WebGL
       pen.clearRect(0, 0, canvas.width, canvas.height);
       const half = canvas.height / 2, middle = canvas.width / 2, r = view.turn, list = [];
       for (const p of view.shown) {
-        const v = p.vertices, n = v.length / 3, q = new Float32Array(v.length), deep = new Float32Array(n);
+        const v = p.vertices, n = v.length / 3;
+        const q = new Float32Array(v.length), deep = new Float32Array(n);
         for (let i = 0; i < n; i++) {
-          const x = v[3 * i] - center[0], y = v[3 * i + 1] - center[1], z = v[3 * i + 2] - center[2];
+          const x = v[3 * i] - center[0], y = v[3 * i + 1] - center[1];
+          const z = v[3 * i + 2] - center[2];
           const w = view.distance - (r[6] * x + r[7] * y + r[8] * z), k = fieldOfView * half / w;
           q[2 * i] = middle + k * (r[0] * x + r[1] * y + r[2] * z + state.moveX);
           q[2 * i + 1] = half - k * (r[3] * x + r[4] * y + r[5] * z + state.moveY);
@@ -249,7 +254,7 @@ function draw() {
   canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
   canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
   const shown = people.filter(person => !person.box || person.box.checked);
-  const distance = (fieldOfView + 0.6) * radius / state.zoom;
+  const distance = 2.1 * radius / state.zoom;
   painter.draw({turn: rotation(), distance, aspect: canvas.width / canvas.height, shown});
   Object.assign(canvas.dataset, {painter: painter.name, shown: shown.length, frame: state.frame,
     yaw: state.yaw.toFixed(4), pitch: state.pitch.toFixed(4), zoom: state.zoom.toFixed(4)});
@@ -289,7 +294,8 @@ canvas.addEventListener('wheel', event => {
   zoom(Math.exp(-event.deltaY * 0.001));
 }, {passive: false});
 canvas.addEventListener('keydown', event => {
-  const step = {ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1]};
+  const step = {ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0],
+    ArrowUp: [0, -0.1], ArrowDown: [0, 0.1]};
   if (event.key in step) turn(...step[event.key]);
   else if (event.key === '+') zoom(1.1);
   else if (event.key === '-') zoom(1 / 1.1);
@@ -304,7 +310,9 @@ document.querySelectorAll('button[data-view]').forEach(button => {
     redraw();
   });
 });
-document.querySelectorAll('input[data-person]').forEach(box => box.addEventListener('change', redraw));
+for (const box of document.querySelectorAll('input[data-person]')) {
+  box.addEventListener('change', redraw);
+}
 document.getElementById('frame').addEventListener('input', event => loadFrame(+event.target.value));
 window.addEventListener('resize', redraw);
 loadFrame(0);

@@ -17,12 +17,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fastmetro_mm.apis.drawing import draw_frame
 from fastmetro_mm.apis.results import FrameResult
 from fastmetro_mm.evaluation.atomic_write import write_atomically
 from fastmetro_mm.exporters.errors import ExportError
 from fastmetro_mm.exporters.html_page import PAGE, SCRIPT, STYLE
 from fastmetro_mm.exporters.scene import AXES, frame_meshes, person_names
-from fastmetro_mm.visualization.mesh_renderer import RenderMesh
+from fastmetro_mm.visualization.mesh_renderer import Renderer, RenderMesh, build_renderer
 
 JPEG_QUALITY = 88
 LARGEST_MESH = 65536
@@ -50,20 +51,24 @@ def report_frame(
     frame: FrameResult,
     pictures: Sequence[tuple[str, np.ndarray]] | None = None,
     title: str | None = None,
+    renderer: Renderer | None = None,
 ) -> ReportFrame:
     """Report entry of a result.
 
     Args:
         frame: The result. People without a place in the scene are left out.
-        pictures: Caption and RGB picture, such as overlays; the input picture if None and the
-            frame still has it.
+        pictures: Caption and RGB picture. If None and the frame still has its picture, an overlay
+            is drawn and the input shown below it.
         title: Heading; made from file name and frame number if not given.
+        renderer: What draws the overlay; chosen automatically if None.
 
     Returns:
         The entry.
     """
-    if pictures is None:
-        pictures = [] if frame.image is None else [('Input', frame.image)]
+    if pictures is None and frame.image is not None:
+        overlay = draw_frame(frame, renderer or build_renderer('auto'))
+        pictures = [('Overlay', overlay), ('Input', frame.image)]
+    pictures = list(pictures or [])
     if title is None:
         name = Path(frame.image_path).name if frame.image_path else 'Picture'
         title = f'{name}, frame {frame.frame_index}' if frame.frame_index else name
@@ -78,13 +83,15 @@ def report_frame(
             'Score': f'{person.bbox_score:.2f}',
             'Box (px)': f'{left:.0f}, {top:.0f} to {right:.0f}, {bottom:.0f}',
             'Place x, y, z (m)': f'{x:.2f}, {y:.2f}, {z:.2f}',
-            'Width x height x depth (m)': ' x '.join(f'{side:.2f}' for side in extent),
+            'Size x, y, z (m)': ', '.join(f'{side:.2f}' for side in extent),
         })  # fmt: skip
-    return ReportFrame(title, list(pictures), frame_meshes(frame), rows)
+    return ReportFrame(title, pictures, frame_meshes(frame), rows)
 
 
 def write_html_report(
-    path: str | os.PathLike, frames: Sequence[ReportFrame], title: str = 'Meshes'
+    path: str | os.PathLike,
+    frames: Sequence[ReportFrame | FrameResult],
+    title: str = 'Meshes',
 ) -> Path:
     """Write the report.
 
@@ -92,7 +99,8 @@ def write_html_report(
 
     Args:
         path: File to write, ending in ``.html``.
-        frames: What to show; with more than one a slider chooses.
+        frames: What to show, results as :func:`report_frame` shows them; with more than one a
+            slider chooses.
         title: Title of the page.
 
     Returns:
@@ -108,6 +116,7 @@ def write_html_report(
         raise ExportError(f'{path}: the name must end with .html')
     if not frames:
         raise ExportError('nothing to report: give at least one frame')
+    frames = [report_frame(f) if isinstance(f, FrameResult) else f for f in frames]
     faces: dict[bytes, int] = {}
     data = [{'people': [_person(mesh, faces) for mesh in frame.meshes]} for frame in frames]
     content = {'faces': [_encode(raw) for raw in faces], 'frames': data}

@@ -48,8 +48,10 @@ def write_obj(
     for name, mesh in zip(names, meshes, strict=True):
         rows = np.hstack([mesh.vertices @ turn.T, mesh.vertex_colors])
         lines.append(f'o {"_".join(name.split())}')
-        lines += ['v %.6f %.6f %.6f %.4f %.4f %.4f' % tuple(row) for row in rows.tolist()]
-        lines += ['f %d %d %d' % tuple(row) for row in (mesh.faces + first).tolist()]
+        lines += [
+            f'v {x:.6f} {y:.6f} {z:.6f} {r:.4f} {g:.4f} {b:.4f}' for x, y, z, r, g, b in rows.tolist()
+        ]
+        lines += [f'f {a} {b} {c}' for a, b, c in (mesh.faces + first).tolist()]
         first += len(mesh.vertices)
     text = '\n'.join(lines) + '\n'
     return write_atomically(

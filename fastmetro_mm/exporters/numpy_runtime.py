@@ -177,7 +177,8 @@ class MeshRuntime:
 
         Args:
             vertices: Raw mesh. (B, V, 3)
-            joints: Raw joints of the joint tokens; used if the config says ``joints_from='tokens'``.
+            joints: Raw joints of the joint tokens, used if the config has
+                ``joints_from='tokens'``. (B, J, 3)
 
         Returns:
             Vertices and joints, centred.

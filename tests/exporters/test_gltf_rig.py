@@ -28,6 +28,7 @@ class Player:
                                     sampler['interpolation'])  # fmt: skip
 
     def value(self, node, path, time, default):
+        """One property of a node."""
         if (node, path) not in self.curves:
             return np.array(self.nodes[node].get(path, default), float)
         times, values, how = self.curves[node, path]
@@ -39,6 +40,7 @@ class Player:
         return np.array([np.interp(time, times, column) for column in values.T])
 
     def matrix(self, node, time):
+        """Node to world."""
         own = np.eye(4)
         turn = Rotation.from_quat(self.value(node, 'rotation', time, [0, 0, 0, 1])).as_matrix()
         own[:3, :3] = turn * self.value(node, 'scale', time, [1, 1, 1])
@@ -46,6 +48,7 @@ class Player:
         return own if node not in self.parent else self.matrix(self.parent[node], time) @ own
 
     def vertices(self, name, time):
+        """Skinned positions, glTF axes."""
         node = next(n for n in self.nodes if n.get('name') == name + '_mesh')
         attributes = self.content['meshes'][node['mesh']]['primitives'][0]['attributes']
         skin = self.content['skins'][node['skin']]
@@ -66,7 +69,7 @@ def video(make_frame):
         assert all(np.array_equal(p.betas, b) for p, b in zip(frame.people, betas, strict=True))
         frame.people = [
             person for person in frame.people
-            if not (person.track_id == 4 and index == 2 or person.track_id == 1 and index < 3)
+            if not (index == 2 if person.track_id == 4 else index < 3)
         ]  # fmt: skip
     return frames
 

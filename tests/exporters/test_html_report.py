@@ -55,6 +55,7 @@ class Browser:
             self.call(f'{domain}.enable')
 
     def call(self, method: str, **parameters):
+        """Send a command and wait for its answer."""
         self.number += 1
         message = {'id': self.number, 'method': method, 'params': parameters}
         if self.session:
@@ -76,12 +77,14 @@ class Browser:
         raise TimeoutError(method)
 
     def evaluate(self, script: str):
+        """Value of an expression in the page."""
         found = self.call('Runtime.evaluate', expression=script, returnByValue=True,
                           awaitPromise=True)  # fmt: skip
         assert 'exceptionDetails' not in found, found
         return found['result'].get('value')
 
     def open(self, address: str) -> None:
+        """Load a report and wait until it is drawn."""
         self.events.clear()
         self.call('Page.navigate', url='about:blank')  # a new '#' alone would not load the page
         self.call('Page.navigate', url=address)
@@ -89,12 +92,14 @@ class Browser:
                       "!!document.getElementById('view')?.dataset.painter")
 
     def wait_for(self, condition: str) -> None:
+        """Wait until an expression is true."""
         end = time.monotonic() + TIME_LIMIT
         while not self.evaluate(condition):
             assert time.monotonic() < end, f'never true: {condition}'
             time.sleep(0.05)
 
     def view(self) -> dict:
+        """What the 3D view says of itself, once it is drawn."""
         self.evaluate('new Promise(done => requestAnimationFrame(() => '
                       'requestAnimationFrame(done)))')  # fmt: skip
         return self.evaluate("({...document.getElementById('view').dataset})")
@@ -106,6 +111,7 @@ class Browser:
         return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
 
     def middle(self, selector: str) -> dict:
+        """Scroll to an element; gives its middle on the screen."""
         return self.evaluate(
             f'(() => {{ const e = document.querySelector({json.dumps(selector)}); '
             "e.scrollIntoView({block: 'center', behavior: 'instant'}); "
@@ -114,14 +120,17 @@ class Browser:
         )
 
     def mouse(self, kind: str, place: dict, **more) -> None:
+        """A real mouse event."""
         self.call('Input.dispatchMouseEvent', type=kind, **place, **more)
 
     def click(self, selector: str) -> None:
+        """Click the middle of an element."""
         place = self.middle(selector)
         for kind in ('mousePressed', 'mouseReleased'):
             self.mouse(kind, place, button='left', clickCount=1)
 
     def close(self) -> None:
+        """End the browser."""
         self.process.terminate()
         try:
             self.process.wait(10)
