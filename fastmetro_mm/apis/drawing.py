@@ -112,16 +112,31 @@ def draw_frame(
             _draw_box(overlay, person, person_color(person, number))
     if not views:
         return overlay
+    return np.concatenate(
+        [label_picture(overlay, 'overlay'), draw_views(frame, renderer, views)], axis=1)
+
+
+def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> np.ndarray:
+    """The people of a frame from other sides, side by side on white.
+
+    Args:
+        frame: The result.
+        renderer: What draws.
+        views: Any of ``front side back top``, at least one; each a square as high as the picture
+            with a line of text above.
+
+    Returns:
+        RGB. (H', W', 3) uint8
+    """
     people = [
         PlacedPerson(person.vertices, person.image_camera(frame.image_size),
                      person_color(person, number))
         for number, person in enumerate(frame.people) if person.is_placed
     ]
-    size = overlay.shape[0]
-    panels = [label_picture(overlay, 'overlay')]
-    panels += [label_picture(draw_view(people, frame.faces, renderer, view, size), view)
-               for view in views]
-    return np.concatenate(panels, axis=1)
+    size = frame.image_size[1]
+    return np.concatenate(
+        [label_picture(draw_view(people, frame.faces, renderer, view, size), view)
+         for view in views], axis=1)
 
 
 def _draw_box(image: np.ndarray, person: PersonMesh, color: tuple[float, float, float]) -> None:

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import numpy as np
 
-from fastmetro_mm.apis.drawing import draw_frame
+from fastmetro_mm.apis.drawing import draw_frame, draw_views
 from fastmetro_mm.apis.errors import InputError
 from fastmetro_mm.apis.results import FrameResult
 from fastmetro_mm.apis.video_writer import VideoWriter
@@ -230,11 +230,17 @@ class ResultSaver:
                 load_model_arrays(first.body), first.camera, self.fps))
 
     def _write_report(self, frames: Sequence[FrameResult]) -> None:
-        from fastmetro_mm.exporters.html_report import write_html_report
+        from fastmetro_mm.exporters.html_report import report_frame, write_html_report
 
+        entries = []
+        for frame in frames:
+            pictures = [('Overlay', draw_frame(frame, self.renderer, camera=self.camera))]
+            if self.views:
+                pictures.append(('Other sides', draw_views(frame, self.renderer, self.views)))
+            pictures.append(('Input', frame.image))
+            entries.append(report_frame(frame, pictures))
         path = self.folder / f'{self._name}.html'
-        write_html_report(path, frames)
-        self.written.append(path)
+        self.written.append(write_html_report(path, entries, title=self._name))
 
 
 def _without_meshes(frame: FrameResult) -> FrameResult:

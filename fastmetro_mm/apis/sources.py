@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import cv2
 import mmengine.fileio
@@ -146,12 +148,17 @@ def read_picture(item: Any, index: int) -> Picture:
                              '(H, W, 3) BGR')
         return Picture(cv2.cvtColor(np.ascontiguousarray(item), cv2.COLOR_BGR2RGB), index)
     name = str(item)
+    if name.startswith('file://'):
+        name = url2pathname(urlparse(name).path)
     if '://' not in name and not Path(name).is_file():
         raise FileNotFoundError(f'{name}: no such picture: check the path')
     try:
         data = mmengine.fileio.get(name)
-    except OSError as error:
+    except OSError as error:  # also urllib's errors
         raise InputError(f'{name}: cannot be read ({error}): check the path or address') from None
+    except KeyError:
+        raise InputError(f'{name}: addresses of this kind cannot be read: use file, http or https'
+                         ) from None
     try:
         return Picture(decode_image(data), index, name)
     except DataRowError as error:

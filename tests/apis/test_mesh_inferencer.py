@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The inferencer: shapes, batches, boxes, left hands, videos, and one line for every mistake."""
+
+import itertools
+import types
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from fastmetro_mm.apis import CameraHint, MeshInferencer
+from fastmetro_mm.apis.boxes import PersonBox
+from fastmetro_mm.apis.errors import DetectorError, InputError
+from fastmetro_mm.apis.video_writer import VideoWriter
+from fastmetro_mm.engine.checkpoint_errors import CheckpointError
+
+BOX = [280, 44, 499, 391]
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory):
+    """40 frames, two boxes that cross; and the boxes, left walker first on even frames."""
+    path = tmp_path_factory.mktemp('video') / 'crossing.mp4'
+    boxes = {}
+    with VideoWriter(path, 20) as writer:
+        for frame in range(40):
+            image = np.full((120, 320, 3), 90, np.uint8)
+            both = [[10 + 6 * frame, 20, 40 + 6 * frame, 100],
+                    [270 - 6 * frame, 30, 300 - 6 * frame, 110]]
+            for (x1, y1, x2, y2), color in zip(both, ((220, 60, 40), (40, 80, 220)), strict=True):
+                image[y1:y2, x1:x2] = color
+            writer.write(image)
+            boxes[frame] = both[::-1] if frame % 2 else both
+    return path, boxes
+
+
+def test_result_of_a_photo(inferencer, photo):
+    results = inferencer(photo, bboxes=BOX)
+    assert isinstance(results, types.GeneratorType)
+    frame, = results
+    person, = frame.people
+    assert frame.image_size == (640, 425) and frame.image.shape == (425, 640, 3)
+    assert frame.body == 'open_body' and frame.faces.shape == (13776, 3)
+    assert person.vertices.shape == (6890, 3) and person.joints_3d.shape == (14, 3)
+    assert person.keypoints.shape == (14, 2) and person.crop_size == 112
+    assert person.is_placed and person.is_right is None and person.track_id is None
+    assert person.bbox.tolist() == BOX
+    # 1.2 times the longer side, around the middle of the box, in whole pixels
+    corners = person.crop_to_image @ np.array([[0, 0, 1], [112, 112, 1.0]]).T
+    assert corners[:, 0] == pytest.approx([389.5 - 208.2, 217.5 - 208.2], abs=1)
+    assert corners[:, 1] == pytest.approx([389.5 + 208.2, 217.5 + 208.2], abs=1)
+
+
+def test_projection_agrees_with_the_crop(inferencer, photo):
+    frame, = inferencer(photo, bboxes=BOX, camera=CameraHint(focal_length=1e6))
+    person = frame.people[0]
+    for points in (person.vertices, person.joints_3d):
+        crop = (person.camera[0] * (points[:, :2] + person.camera[1:]) + 1) * 0.5 * 112
+        expected = crop @ person.crop_to_image[:, :2].T + person.crop_to_image[:, 2]
+        exact = person.image_camera(frame.image_size).project(points)
+        assert np.abs(exact - expected).max() < 1e-2
+        seen = frame.camera.project(points + person.translation)
+        assert np.abs(seen - expected).max() < 0.5
+    assert person.keypoints == pytest.approx(expected, abs=0.01)
+
+
+def test_same_as_mmposes_inference_topdown(inferencer, photo):
+    from mmpose.apis import inference_topdown
+
+    boxes = [BOX, [10, 10, 200, 300]]
+    samples = inference_topdown(inferencer.network, str(photo), boxes)
+    frame, = inferencer(photo, bboxes=boxes)
+    for sample, person in zip(samples, frame.people, strict=True):
+        assert np.allclose(sample.pred_instances.vertices[0], person.vertices, atol=1e-5)
+        assert np.allclose(sample.pred_instances.keypoints[0], person.keypoints, atol=1e-2)
+
+
+def test_batches_run_over_people_and_pictures(inferencer, photo, monkeypatch):
+    sizes = []
+    test_step = inferencer.network.test_step
+    monkeypatch.setattr(inferencer.network, 'test_step',
+                        lambda data: sizes.append(len(data['inputs'])) or test_step(data))
+    image = cv2.imread(str(photo))
+    boxes = [[BOX], [], [BOX, [0, 0, 300, 300]], [[5, 5, 99, 99]]]
+    frames = list(inferencer([image, image, str(photo), image], bboxes=boxes, batch_size=2))
+    assert [len(frame.people) for frame in frames] == [1, 0, 2, 1]
+    assert [frame.frame_index for frame in frames] == [0, 1, 2, 3]
+    assert sizes == [2, 1, 1]
+    alone, = inferencer(image, bboxes=BOX)
+    for frame in (frames[0], frames[2]):
+        assert np.allclose(frame.people[0].vertices, alone.people[0].vertices, atol=1e-5)
+
+
+def test_boxes_from_keypoints_a_detector_and_the_whole_picture(inferencer, photo, monkeypatch):
+    points = np.array([[280, 44], [499, 391], [300, 300.0]])
+    frame, = inferencer(photo, keypoints=[points])
+    assert frame.people[0].bbox.tolist() == BOX
+    frame, = inferencer(photo)
+    assert frame.people[0].bbox.tolist() == [0, 0, 640, 425]
+
+    def detector(image):
+        assert image.dtype == np.uint8 and image[0, 0, 2] == cv2.imread(str(photo))[0, 0, 0]
+        return [PersonBox(np.array(BOX, float), 0.75)]
+
+    monkeypatch.setattr(inferencer, 'detector', detector)
+    frame, = inferencer(photo)
+    assert frame.people[0].bbox.tolist() == BOX and frame.people[0].bbox_score == 0.75
+    with pytest.raises(InputError, match='not both'):
+        inferencer(photo, bboxes=BOX, keypoints=[points])
+
+
+def test_a_mirrored_picture_gives_the_mirrored_hand_exactly(hand_config, shared_dir):
+    torch.manual_seed(0)
+    hands = MeshInferencer(hand_config)
+    with torch.no_grad():
+        hands.network.head.cam_predictor.bias.copy_(torch.tensor([1.2, 0.05, -0.1]))
+    image = cv2.imread(str(shared_dir / 'data/images/freihand_sample1.jpg'))
+    width = image.shape[1]
+    for box in ([31, 20, 203, 190.0], [-20, 15, 130.5, 170.25]):
+        mirrored_box = [width - box[2], box[1], width - box[0], box[3]]
+        right, = hands(image, bboxes=[dict(bbox=box, is_right=True)])
+        left, = hands(image[:, ::-1], bboxes=[mirrored_box], is_right=False)
+        right, left = right.people[0], left.people[0]
+        assert right.is_right is True and left.is_right is False
+        assert left.vertices.shape == (778, 3) and left.joints_3d.shape == (21, 3)
+        flip = np.array([-1, 1, 1], np.float32)
+        assert np.array_equal(left.vertices, right.vertices * flip)
+        assert np.array_equal(left.joints_3d, right.joints_3d * flip)
+        assert np.array_equal(left.keypoints[:, 1], right.keypoints[:, 1])
+        assert np.allclose(left.keypoints[:, 0], width - right.keypoints[:, 0], atol=1e-4)
+        assert np.allclose(left.translation, right.translation * flip, atol=1e-4)
+        # and everything about the left one is of its own picture
+        assert np.abs(left.image_camera((width, width)).project(left.joints_3d)
+                      - left.keypoints).max() < 0.01
+
+
+def test_ids_are_stable_while_two_people_cross(inferencer, clip):
+    path, boxes = clip
+    frames = list(inferencer(path, bboxes=boxes, batch_size=7, keep_images=False))
+    assert [frame.frame_index for frame in frames] == list(range(40))
+    for frame in frames:
+        ids = [person.track_id for person in frame.people]
+        assert ids == ([2, 1] if frame.frame_index % 2 else [1, 2])
+        assert frame.image is None
+    untracked = next(inferencer(path, bboxes=boxes, track=False))
+    assert untracked.people[0].track_id is None
+
+
+def test_smoothing_a_video(inferencer, clip):
+    path, boxes = clip
+    rough = list(itertools.islice(inferencer(path, bboxes=boxes), 12))
+    calm = list(itertools.islice(inferencer(path, bboxes=boxes, smooth=True), 12))
+    assert np.array_equal(rough[0].people[0].vertices, calm[0].people[0].vertices)
+    assert not np.array_equal(rough[-1].people[0].vertices, calm[-1].people[0].vertices)
+    with pytest.raises(InputError, match='needs a video'):
+        inferencer([np.zeros((9, 9, 3), np.uint8)], smooth=True)
+
+
+def test_faulty_pictures_and_boxes_do_not_stop_the_others(inferencer, photo, tmp_path):
+    broken = tmp_path / 'broken.jpg'
+    broken.write_bytes(photo.read_bytes()[:5000])
+    boxes = [[BOX], [BOX], [BOX], [[5, 5, 5, 9], BOX, [700, 0, 800, 9]]]
+    inputs = [photo, broken, tmp_path / 'missing.jpg', photo]
+    errors = []
+    frames = list(inferencer(inputs, bboxes=boxes, on_error=errors.append))
+    assert [frame.frame_index for frame in frames] == [0, 3]
+    assert [len(frame.people) for frame in frames] == [1, 1]
+    texts = [str(error) for error in errors]
+    assert len(texts) == 4 and all('\n' not in text for text in texts)
+    assert 'broken.jpg: unreadable picture' in texts[0] and 'no such picture' in texts[1]
+    assert 'box 0: box [5.0, 5.0, 5.0, 9.0] has no area' in texts[2]
+    assert 'lies outside of the 640x425 picture' in texts[3]
+    with pytest.raises(InputError, match='unreadable picture'):
+        list(inferencer(inputs, bboxes=boxes))
+    assert len(list(inferencer(inputs, bboxes=boxes, on_error='skip'))) == 2
+
+
+def test_mistakes_in_the_set_up(tmp_path, weights_file):
+    with pytest.raises(FileNotFoundError, match='did you mean'):
+        MeshInferencer('fastmetro_l_h64_3dwp')
+    with pytest.raises(FileNotFoundError, match='no such weights file'):
+        MeshInferencer('quickstart', tmp_path / 'missing.pth')
+    with pytest.raises(DetectorError, match='--detector-weights'):
+        MeshInferencer('quickstart', detector='rtmdet')
+    with pytest.raises(InputError, match="'exact' or 'fast'"):
+        MeshInferencer('quickstart', speed='slow')
+    state = torch.load(weights_file, weights_only=True)
+    state['state_dict'].pop('head.xyz_regressor.weight')
+    torch.save(state, tmp_path / 'other.pth')
+    with pytest.raises((ValueError, CheckpointError)):
+        MeshInferencer('quickstart', tmp_path / 'other.pth')
+    (tmp_path / 'text.pth').write_text('no weights')
+    with pytest.raises(CheckpointError, match='not a torch checkpoint'):
+        MeshInferencer('quickstart', tmp_path / 'text.pth')
+
+
+def test_weights_are_loaded_and_fast_is_close(weights_file, inferencer, photo):
+    loaded = MeshInferencer('quickstart', weights_file, speed='fast')
+    first, = loaded(photo, bboxes=BOX)
+    second, = inferencer(photo, bboxes=BOX)
+    assert np.allclose(first.people[0].camera, second.people[0].camera, atol=1e-4)
