@@ -2,7 +2,12 @@
 """The calls of docs/inference.md inside mmpose: its own functions take our configs."""
 
 import json
+import runpy
+import sys
+from pathlib import Path
 
+import cv2
+import mmpose
 import numpy as np
 import pytest
 
@@ -87,3 +92,22 @@ def test_inferencer_takes_videos(text_config, tmp_path):
     assert len(results) == 3
     assert len(json.loads((tmp_path / 'out/predictions/clip.json').read_text())) == 3
     assert (tmp_path / 'out/visualizations/clip.mp4').stat().st_size > 0
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_mmposes_demo_scripts(text_config, photo, weights_file, tmp_path, monkeypatch):
+    demos = Path(mmpose.__file__).parent / '.mim' / 'demo'
+    out = tmp_path / 'image.jpg'
+    calls = {
+        'image_demo.py': [photo, config_path('quickstart'), weights_file, '--device', 'cpu',
+                          '--out-file', out],
+        'inferencer_demo.py': [photo, '--pose2d', text_config, '--det-model', 'whole_image',
+                               '--device', 'cpu', '--vis-out-dir', tmp_path / 'out/visualizations',
+                               '--pred-out-dir', tmp_path / 'out/predictions'],
+    }
+    for script, arguments in calls.items():
+        monkeypatch.setattr(sys, 'argv', [script, *map(str, arguments)])
+        runpy.run_path(str(demos / script), run_name='__main__')
+    assert cv2.imread(str(out)) is not None
+    assert (tmp_path / 'out/predictions/000000000785.json').is_file()
+    assert (tmp_path / 'out/visualizations/000000000785.jpg').is_file()
