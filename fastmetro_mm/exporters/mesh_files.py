@@ -48,9 +48,8 @@ def write_obj(
     for name, mesh in zip(names, meshes, strict=True):
         rows = np.hstack([mesh.vertices @ turn.T, mesh.vertex_colors])
         lines.append(f'o {"_".join(name.split())}')
-        lines += [
-            f'v {x:.6f} {y:.6f} {z:.6f} {r:.4f} {g:.4f} {b:.4f}' for x, y, z, r, g, b in rows.tolist()
-        ]
+        for x, y, z, red, green, blue in rows.tolist():
+            lines.append(f'v {x:.6f} {y:.6f} {z:.6f} {red:.4f} {green:.4f} {blue:.4f}')
         lines += [f'f {a} {b} {c}' for a, b, c in (mesh.faces + first).tolist()]
         first += len(mesh.vertices)
     text = '\n'.join(lines) + '\n'

@@ -74,12 +74,12 @@ def image():
     return cv2.GaussianBlur(noise, (0, 0), 5) * 3
 
 
-def predict(model, config, image) -> dict[str, np.ndarray]:
+def predict(model, config, image, boxes=BOXES) -> dict[str, np.ndarray]:
     """Predictions of the PyTorch path, from the picture on."""
     pipeline = Compose(config.test_dataloader.dataset.pipeline)
     samples = [
         pipeline(dict(img=image[..., ::-1].copy(), bbox=np.array([box], np.float32)))
-        for box in BOXES
+        for box in boxes
     ]
     with torch.no_grad():
         found = model.test_step(pseudo_collate(samples))
@@ -151,6 +151,48 @@ def test_without_torch(exported, model, config, image, tmp_path):
     with np.load(out) as people:
         assert np.abs(people['vertices'] - expected['vertices']).max() < 1e-4
         assert np.abs(people['joints_3d'] - expected['joints_3d']).max() < 1e-4
+
+
+def test_ten_photos(session, exported, model, config, shared_dir):
+    paths = sorted((shared_dir / 'data' / 'images').glob('*.jpg'))[:10]
+    assert len(paths) == 10
+    contract = numpy_runtime.read_contract(exported.with_suffix('.npz'))
+    runtime = numpy_runtime.MeshRuntime(session, contract)
+    for path in paths:
+        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        height, width = image.shape[:2]
+        boxes = [[0.2 * width, 0.1 * height, 0.7 * width, 1.05 * height]]
+        people, expected = runtime(image, boxes), predict(model, config, image, boxes)
+        for name in ('vertices', 'joints_3d'):
+            assert np.abs(people[name] - expected[name]).max() < 1e-4, (path.name, name)
+
+
+def test_hands(tmp_path):
+    pytest.importorskip('onnxscript', reason='the export extra is not installed')
+    runtime = pytest.importorskip('onnxruntime', reason='the export extra is not installed')
+    cfg = Config.fromfile(fastmetro_mm.config_path('quickstart'))
+    cfg.model.update(body=dict(name='open_hand'))
+    cfg.model.neck.update(num_joints=21, embed_dims=(64, 32))
+    cfg.model.head.update(in_channels=32, criterion=None)
+    torch.manual_seed(1)
+    model = MODELS.build(cfg.model).train()
+    path = export_onnx(model, tmp_path / 'hand.onnx', 112)
+    assert model.training
+    model.eval()
+    contract = numpy_runtime.read_contract(
+        export_contract(model, cfg, path.with_suffix('.npz')))  # fmt: skip
+    session = runtime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    names = [output.name for output in session.get_outputs()]
+    assert names == ['camera', 'joints', 'vertices_coarse', 'vertices']
+    crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3), np.uint8)
+    people = numpy_runtime.MeshRuntime(session, contract).run_crops(crops)
+    with torch.no_grad():
+        image = torch.from_numpy(numpy_runtime.normalise(crops, contract))
+        vertices, joints = model.head.centre(model._forward(image))
+    assert people['vertices'].shape == (2, 778, 3) and people['joints_3d'].shape == (2, 21, 3)
+    assert np.abs(people['vertices'] - vertices.numpy()).max() < 1e-5
+    assert np.abs(people['joints_3d'] - joints.numpy()).max() < 1e-5
+    assert not people['joints_3d'][:, 0].any()  # the wrist is the origin
 
 
 def test_joints_may_come_from_the_tokens(model, exported):
