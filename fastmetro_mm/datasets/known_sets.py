@@ -165,7 +165,9 @@ class EMDBMeshDataset(_KnownSet, MeshTSVDataset):
     """EMDB."""
 
     METAINFO = _named(BODY14_METAINFO, 'emdb')
-    SPLITS: ClassVar = {'test': 'emdb/emdb1.yaml', 'emdb1': 'emdb/emdb1.yaml', 'emdb2': 'emdb/emdb2.yaml'}
+    SPLITS: ClassVar = {
+        'test': 'emdb/emdb1.yaml', 'emdb1': 'emdb/emdb1.yaml', 'emdb2': 'emdb/emdb2.yaml',
+    }
     PROTOCOL = ('EMDB 1: 17 sequences, frames marked good. 3D joints are those of the subject\'s '
                 'gendered SMPL; set gendered=True in MeshVertexMetric for meshes of the same '
                 f'model. {_OFFICIAL}; the official script uses 24 SMPL joints, pelvis-aligned.')

@@ -204,6 +204,11 @@ class MeshTSVDataset(Dataset):
         self.full_init()
         return np.array(self._lines)
 
+    def where(self, idx: int) -> str:
+        """File and row of a sample's image as text."""
+        self.full_init()
+        return self._img.where(int(self._lines[idx]))
+
     def get_data_info(self, idx: int) -> dict:
         """Sample before the pipeline.
 

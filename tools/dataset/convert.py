@@ -8,16 +8,21 @@ A conversion that was interrupted goes on when started again with the same argum
 `convert.py NAME --help` shows what a converter needs; docs/data.md has a recipe for every set.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
 import time
+import warnings
+from pathlib import Path
 
-from fastmetro_mm.datasets.converters.command_line import CONVERTERS, add_converter
-from fastmetro_mm.datasets.converters.mixed import write_mixed_set
-from fastmetro_mm.datasets.converters.run import run_conversion
+# `python tools/dataset/convert.py` puts tools/dataset on the path, not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+# mmengine 0.10 imports pkg_resources; its users can do nothing about that.
+warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
+
+from fastmetro_mm.datasets.converters.command_line import CONVERTERS, add_converter  # noqa: E402
+from fastmetro_mm.datasets.converters.mixed import write_mixed_set  # noqa: E402
+from fastmetro_mm.datasets.converters.run import run_conversion  # noqa: E402
 
 
 def _build_parser() -> argparse.ArgumentParser:
