@@ -129,7 +129,7 @@ def test_skeleton_is_drawn_on_the_labelled_points():
 
 
 def test_browse_real_h36m_images(shared_dir, open_body, tmp_path):
-    """Joints lie on the person: clothes and skin, not the bright walls or the red floor."""
+    """The sheet whose recipe is in docs/data.md comes out the same every time."""
     folder = shared_dir / 'data' / 'h36m_mini'
     if not folder.is_dir():
         pytest.skip('the Human3.6M sample images are not there')
