@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from fastmetro_mm.body_models.build import build_body_model
 from fastmetro_mm.exporters.errors import ExportError
 from fastmetro_mm.exporters.scene import AXES
 from fastmetro_mm.exporters.smpl_params import smpl_parameters, write_smpl_params
@@ -30,6 +31,17 @@ def test_posing_the_file_gives_the_mesh_in_every_frame(axes, make_frame, open_bo
     for index, frame in enumerate(frames):
         expected = frame.people[0].camera_vertices @ AXES[axes].T
         assert np.abs(out.vertices[index].numpy() - expected).max() < 1e-5
+
+
+def test_smplx_poses_the_file_alike(make_frame, tmp_path):
+    pytest.importorskip('smplx')
+    frame = make_frame(people=1)
+    path = write_smpl_params(tmp_path / 'a.npz', smpl_tracks([frame])[0])
+    with np.load(path, allow_pickle=False) as file:
+        poses, betas, trans = (torch.from_numpy(file[k]) for k in ('poses', 'betas', 'trans'))
+    out = build_body_model('open_body', backend='smplx')(poses, betas[None], trans)
+    expected = frame.people[0].camera_vertices
+    assert np.abs(out.vertices[0].detach().numpy() - expected).max() < 1e-5
 
 
 def test_a_single_picture_needs_no_track_ids(make_frame):
