@@ -63,6 +63,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     group.add_argument('--detector', help='none, rtmdet, or the path of an mmdet config (default: '
                        'rtmdet if --detector-weights is given)')
     group.add_argument('--detector-weights', help='weights of the detector')
+    group.add_argument('--box-padding', type=float, metavar='FACTOR',
+                       help="side of the crop / longer side of the box (default: the config's, "
+                       '1.2)')
     group.add_argument('--left-hand', action='store_true',
                        help='networks for hands: boxes that do not say are left hands')
     group = parser.add_argument_group('camera (default: EXIF data, else the diagonal in pixels)')
@@ -119,7 +122,8 @@ class Demo:
         self.renderer = build_renderer(args.renderer)
         detector = args.detector or ('rtmdet' if args.detector_weights else 'none')
         self.inferencer = MeshInferencer(
-            args.model, args.weights, args.device, detector, args.detector_weights, args.speed)
+            args.model, args.weights, args.device, detector, args.detector_weights, args.speed,
+            args.box_padding)
         self.names: set[str] = set()
 
     def report(self, error: Exception) -> None:

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 
 from fastmetro_mm.apis.boxes import PersonBox, box_of_keypoints, boxes_for, check_box
 from fastmetro_mm.apis.detector import PersonDetector
 from fastmetro_mm.apis.errors import InputError
-from fastmetro_mm.apis.hands import mirror_picture, mirror_prediction
+from fastmetro_mm.apis.crops import crop_data, person_of, picture_pipeline
+from fastmetro_mm.apis.hands import mirror_picture
 from fastmetro_mm.apis.model_loading import load_network
 from fastmetro_mm.apis.picture_camera import CameraHint, translation_in_picture
 from fastmetro_mm.apis.progress import show_progress
@@ -29,11 +30,8 @@ from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.sources import ErrorHandler, Picture, Source, open_source
 from fastmetro_mm.apis.tracking import BoxTracker
 from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.datasets.transforms import LoadMeshImage, MeshCrop
 
 BoxFinder = Callable[[np.ndarray], Sequence[PersonBox]]
-
-_SMPL_FIELDS = ('global_orient', 'body_pose', 'betas', 'smpl_vertices')
 
 
 @dataclass
@@ -68,6 +66,8 @@ class MeshInferencer:
         speed: ``'exact'`` cuts crops as the config says, for released configs pixel for pixel as
             the official code does; ``'fast'`` cuts them in one warp and computes in half
             precision on a GPU.
+        box_padding: Factor from the longer side of a box to the side of its crop; that of the
+            config (1.2) if not given. See docs/inference.md for what fits which boxes.
 
     Raises:
         FileNotFoundError: If config or weights are missing.
@@ -83,15 +83,18 @@ class MeshInferencer:
         detector: str | Path | BoxFinder | None = None,
         detector_weights: str | Path | None = None,
         speed: str = 'exact',
+        box_padding: float | None = None,
     ) -> None:
         if speed not in ('exact', 'fast'):
             raise InputError(f"speed must be 'exact' or 'fast', got {speed!r}")
+        if box_padding is not None and not 0.5 <= box_padding <= 5:
+            raise InputError(f'box_padding must lie between 0.5 and 5, got {box_padding}')
         self.detector = _build_detector(detector, detector_weights, device)
         self.network = load_network(model, weights, device)
         self.speed = speed
         self.device = torch.device(device)
         self.assets = load_body_assets(**self.network.head.body)
-        self._pipeline = _picture_pipeline(self.network.cfg, speed)
+        self._pipeline = picture_pipeline(self.network.cfg, speed, box_padding)
 
     @property
     def is_hand(self) -> bool:
@@ -232,15 +235,7 @@ class MeshInferencer:
             if self.is_hand and box.is_right is False:
                 mirror = mirror_picture(image) if mirror is None else mirror
                 image, cut = mirror, box.mirrored(picture.size[0])
-            height, width = image.shape[:2]
-            # what LoadMeshImage writes; the picture is decoded already
-            data = dict(
-                self.network.dataset_meta,
-                img=image, img_path=picture.path, img_reduction=1,
-                ori_shape=(height, width), img_shape=(height, width),
-                bbox=np.asarray(cut.bbox, np.float32)[None],
-                bbox_score=np.array([cut.score], np.float32),
-            )
+            data = crop_data(image, picture.path, cut, self.network.dataset_meta)
             yield box, self._pipeline(data)
 
     def _run(self, queue: Sequence[tuple[_Pending, PersonBox, dict]]) -> None:
@@ -250,7 +245,7 @@ class MeshInferencer:
         with torch.no_grad(), torch.autocast('cuda', torch.float16) if half else nullcontext():
             samples = self.network.test_step(batch)
         for (pending, box, _), sample in zip(queue, samples, strict=True):
-            pending.people.append(_person(sample, box, pending.picture.size[0]))
+            pending.people.append(person_of(sample, box, pending.picture.size[0]))
 
     def _result(self, pending: _Pending, hint: CameraHint) -> FrameResult:
         picture = pending.picture
@@ -279,38 +274,6 @@ def _finish(
         if not keep_images:
             result.image = None
         yield result
-
-
-def _person(sample: Any, box: PersonBox, image_width: int) -> PersonMesh:
-    """One person out of the network's answer; left hands mirrored back."""
-    found = sample.pred_instances
-    person = PersonMesh(
-        vertices=found.vertices[0],
-        joints_3d=found.joints_3d[0],
-        keypoints=found.keypoints[0],
-        camera=found.camera[0],
-        translation=np.full(3, np.nan),
-        bbox=np.asarray(box.bbox, np.float32),
-        bbox_score=float(box.score),
-        crop_to_image=np.asarray(sample.crop_to_image, np.float32),
-        crop_size=float(np.ravel(sample.input_size)[0]),
-        track_id=box.track_id,
-        is_right=box.is_right,
-        **{name: found[name][0] for name in _SMPL_FIELDS if name in found},
-    )
-    return mirror_prediction(person, image_width) if box.is_right is False else person
-
-
-def _picture_pipeline(config: Config, speed: str) -> Compose:
-    """The config's test pipeline without loading, since pictures are decoded once for all."""
-    pipeline = Compose(config.test_dataloader.dataset.pipeline)
-    pipeline.transforms = [
-        step for step in pipeline.transforms if not isinstance(step, LoadMeshImage)]
-    if speed == 'fast':
-        for step in pipeline.transforms:
-            if isinstance(step, MeshCrop):
-                step.mode = 'fast'
-    return pipeline
 
 
 def _build_detector(

@@ -195,6 +195,13 @@ def test_mistakes_in_the_set_up(tmp_path, weights_file):
         MeshInferencer('quickstart', tmp_path / 'text.pth')
 
 
+def test_box_padding(weights_file, photo):
+    frame, = MeshInferencer('quickstart', weights_file, box_padding=1.0)(photo, bboxes=BOX)
+    assert frame.people[0].crop_to_image[0, 0] * 112 == pytest.approx(347, abs=1)
+    with pytest.raises(InputError, match='between 0.5 and 5'):
+        MeshInferencer('quickstart', box_padding=120)
+
+
 def test_weights_are_loaded_and_fast_is_close(weights_file, inferencer, photo):
     loaded = MeshInferencer('quickstart', weights_file, speed='fast')
     first, = loaded(photo, bboxes=BOX)
