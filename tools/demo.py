@@ -102,7 +102,10 @@ class Demo:
         from fastmetro_mm.apis import CameraHint, MeshInferencer
         from fastmetro_mm.apis.boxes import read_boxes
         from fastmetro_mm.apis.saving import check_kinds, make_folder
-        from fastmetro_mm.visualization.mesh_renderer import build_renderer
+        from fastmetro_mm.visualization.mesh_renderer import (
+            RendererUnavailableError,
+            build_renderer,
+        )
         from fastmetro_mm.visualization.mesh_views import VIEWS
 
         self.args = args
@@ -119,7 +122,10 @@ class Demo:
             intrinsics = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
         self.camera = CameraHint(intrinsics, args.focal_length, args.fov)
         self.folder = make_folder(args.out)
-        self.renderer = build_renderer(args.renderer)
+        try:
+            self.renderer = build_renderer(args.renderer)
+        except RendererUnavailableError as error:
+            raise ValueError(f'{error}: use --renderer software') from None
         detector = args.detector or ('rtmdet' if args.detector_weights else 'none')
         self.inferencer = MeshInferencer(
             args.model, args.weights, args.device, detector, args.detector_weights, args.speed,

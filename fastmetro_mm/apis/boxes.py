@@ -88,7 +88,7 @@ def parse_boxes(value: Any, where: str) -> list[PersonBox]:
     """
     if not isinstance(value, (PersonBox, Mapping, Sequence, np.ndarray)) or isinstance(value, str):
         raise InputError(f'{where}: expected boxes x1 y1 x2 y2, got {value!r}')
-    if isinstance(value, (PersonBox, Mapping)) or len(value) and _is_number(value[0]):
+    if isinstance(value, (PersonBox, Mapping)) or (len(value) and _is_number(value[0])):
         value = [value]
     return [_parse_box(item, f'{where}, box {number}') for number, item in enumerate(value)]
 
@@ -149,35 +149,31 @@ def read_boxes(path: str | Path) -> dict[str, list[PersonBox]] | list[PersonBox]
     raise InputError(f'{path}: expected a list of boxes or an object from picture name to boxes')
 
 
-def boxes_for(
-    given: Any, index: int, name: str | None, in_list: bool
-) -> list[PersonBox]:
-    """The boxes that were given for one picture or frame.
+def given_for(given: Any, index: int, name: str | None, in_list: bool) -> Any:
+    """What was given for one picture or frame, of boxes or keypoints.
 
     Args:
-        given: Boxes of one picture; or a dict by picture name, stem or frame number; or, where
-            many pictures were given as a list, a list with the boxes of each.
+        given: For one picture, or for every one alike; or a dict by picture name, stem or frame
+            number; or, where many pictures were given as a list, a list with an entry for each.
         index: Number of the picture in the list, or of the frame.
         name: File name of the picture, if it has one.
         in_list: Whether the pictures came as a list, so that ``given`` has an entry for each.
 
     Returns:
-        The boxes; none if a dict has no entry.
+        The entry; an empty one if a dict has none.
 
     Raises:
-        InputError: If there is no entry in a list or the form is wrong.
+        InputError: If there is no entry in a list.
     """
-    where = name or f'picture {index}'
     if isinstance(given, Mapping) and 'bbox' not in given:
         keys = [name, Path(name).stem if name else None, str(index), index]
-        found = next((given[key] for key in keys if key is not None and key in given), ())
-        return parse_boxes(found, where)
-    if in_list:
-        if index >= len(given):
-            raise InputError(f'{where}: boxes were given for {len(given)} pictures only: give one '
-                             'entry for each picture')
-        given = given[index]
-    return parse_boxes(given, where)
+        return next((given[key] for key in keys if key is not None and key in given), ())
+    if not in_list:
+        return given
+    if index >= len(given):
+        raise InputError(f'{name or f"picture {index}"}: boxes or keypoints were given for '
+                         f'{len(given)} pictures only: give one entry for each picture')
+    return given[index]
 
 
 def _parse_box(item: Any, where: str) -> PersonBox:

@@ -3,7 +3,7 @@
 
 
 class InputError(ValueError):
-    """A picture, video, box or camera that cannot be used."""
+    """A picture, video, box, camera or output that cannot be used."""
 
 
 class DetectorError(ValueError):

@@ -17,10 +17,10 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 
-from fastmetro_mm.apis.boxes import PersonBox, box_of_keypoints, boxes_for, check_box
+from fastmetro_mm.apis.boxes import PersonBox, box_of_keypoints, check_box, given_for, parse_boxes
+from fastmetro_mm.apis.crops import crop_data, person_of, picture_pipeline
 from fastmetro_mm.apis.detector import PersonDetector
 from fastmetro_mm.apis.errors import InputError
-from fastmetro_mm.apis.crops import crop_data, person_of, picture_pipeline
 from fastmetro_mm.apis.hands import mirror_picture
 from fastmetro_mm.apis.model_loading import load_network
 from fastmetro_mm.apis.picture_camera import CameraHint, translation_in_picture
@@ -121,9 +121,9 @@ class MeshInferencer:
             inputs: Picture file, web address, folder, glob pattern, video file, webcam number,
                 array (H, W, 3) uint8 BGR, or a list of files and arrays.
             bboxes: Boxes x1 y1 x2 y2 (and a score), in image pixels: of one picture (or of every
-                frame of a video); a list with an entry per picture when ``inputs`` is a list; or
-                a dict by file name or frame number. Box forms: see ``boxes.parse_boxes``; hands
-                may say ``dict(bbox=..., is_right=False)``.
+                picture of a folder or video); a list with an entry per picture when ``inputs`` is
+                a list; or a dict by file name or frame number. Box forms: see
+                ``boxes.parse_boxes``; hands may say ``dict(bbox=..., is_right=False)``.
             keypoints: 2D keypoints (K, 2) or (K, 3) of each person instead of boxes, in the same
                 forms.
             is_right: Hands: handedness of boxes that do not say.
@@ -177,9 +177,10 @@ class MeshInferencer:
         name = None if source.is_video or picture.path is None else Path(picture.path).name
         try:
             if bboxes is not None:
-                boxes = boxes_for(bboxes, picture.index, name, source.in_list)
+                given = given_for(bboxes, picture.index, name, source.in_list)
+                boxes = parse_boxes(given, picture.where)
             elif keypoints is not None:
-                given = keypoints[picture.index] if source.in_list else keypoints
+                given = given_for(keypoints, picture.index, name, source.in_list)
                 boxes = [box_of_keypoints(points, picture.where) for points in given]
             elif self.detector is not None:
                 boxes = list(self.detector(picture.image))

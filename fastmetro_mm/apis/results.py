@@ -72,7 +72,7 @@ class PersonMesh:
 
     @property
     def is_placed(self) -> bool:
-        """Whether the person has a place in the scene and a finite mesh, so that it can be drawn."""
+        """Whether the person has a place in the scene and a finite mesh: it can be drawn."""
         return bool(np.isfinite(self.translation).all() and np.isfinite(self.vertices).all())
 
     @property

@@ -173,14 +173,14 @@ class ResultSaver:
             self._video.write(drawn)
         if 'json' in self.kinds:
             if self._lines is None:
-                self._lines = open(  # noqa: SIM115 (closed in __exit__)
+                self._lines = open(
                     self.folder / f'.{name}.{os.getpid()}.jsonl', 'w', encoding='utf-8')
             self._lines.write(json.dumps(frame.to_dict(False), allow_nan=False) + '\n')
         has_pose = bool(frame.people) and all(p.body_pose is not None for p in frame.people)
         if has_pose and {'glb', 'smpl'} & set(self.kinds):
             self._poses.append(_without_meshes(frame))
         for kind in self.kinds:
-            if kind in ('npz', 'obj', 'ply') or kind == 'glb' and not has_pose:
+            if kind in ('npz', 'obj', 'ply') or (kind == 'glb' and not has_pose):
                 if kind == 'npz' or any(person.is_placed for person in frame.people):
                     self._write(frame, kind, self.folder / f'{name}_{kind}' /
                                 f'{frame.frame_index:06d}.{kind}')

@@ -75,9 +75,9 @@ def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
     """Find out what the input is.
 
     Args:
-        inputs: A source, which is returned as it is; or a picture file, web address, folder, glob pattern, video file, webcam number or
-            ``'webcam:N'``, array (H, W, 3) uint8 **BGR** as OpenCV reads it, or a list of
-            picture files and arrays.
+        inputs: A source, which is returned as it is; or a picture file, web address, folder, glob
+            pattern, video file, webcam number or ``'webcam:N'``, array (H, W, 3) uint8 **BGR** as
+            OpenCV reads it, or a list of picture files and arrays.
         on_error: Called with the error of a picture that cannot be read; the others go on.
 
     Returns:
@@ -94,8 +94,8 @@ def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
     if isinstance(inputs, (int, np.integer)) or (
             isinstance(inputs, str) and inputs.startswith('webcam')):
         return _open_webcam(inputs)
-    if isinstance(inputs, Sequence) and not isinstance(inputs, str) or isinstance(
-            inputs, np.ndarray) and inputs.ndim == 4:
+    if (isinstance(inputs, Sequence) and not isinstance(inputs, str)) or (isinstance(
+            inputs, np.ndarray) and inputs.ndim == 4):
         if len(inputs) == 0:
             raise InputError('the list of pictures is empty: give at least one')
         return Source(_read_each(inputs, on_error), in_list=True, length=len(inputs))

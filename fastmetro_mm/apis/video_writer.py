@@ -12,6 +12,8 @@ from types import TracebackType
 import cv2
 import numpy as np
 
+from fastmetro_mm.apis.errors import InputError
+
 
 class VideoWriter:
     """Video file that grows with every frame and appears under its name when it is complete.
@@ -24,14 +26,14 @@ class VideoWriter:
         fps: Frames a second.
 
     Raises:
-        ValueError: If the ending is another one.
+        InputError: If the ending is another one.
         OSError: If the folder cannot be written.
     """
 
     def __init__(self, path: str | Path, fps: float) -> None:
         self.path = Path(path)
         if self.path.suffix.lower() != '.mp4':
-            raise ValueError(f'{path}: videos are written as .mp4: change the ending')
+            raise InputError(f'{path}: videos are written as .mp4: change the ending')
         self.fps = fps
         self.frames = 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,25 +51,32 @@ class VideoWriter:
                 encoders cannot take. (H, W, 3) uint8
 
         Raises:
-            ValueError: If the size differs from that of the first frame.
-            OSError: If the encoder stops.
+            InputError: If the size differs from that of the first frame, or the encoder stops.
         """
         height, width = (side - side % 2 for side in image.shape[:2])
         if self._size is None:
             self._size = (width, height)
             self._open(width, height)
         if self._size != (width, height):
-            raise ValueError(f'{self.path}: frame {self.frames} is {width}x{height}, the first '
+            raise InputError(f'{self.path}: frame {self.frames} is {width}x{height}, the first '
                              f'was {self._size[0]}x{self._size[1]}')
         bgr = np.ascontiguousarray(image[:height, :width, ::-1])
         if self._ffmpeg is not None:
-            self._ffmpeg.stdin.write(bgr.tobytes())
+            try:
+                self._ffmpeg.stdin.write(bgr.tobytes())
+            except BrokenPipeError:
+                raise InputError(f'{self.path}: ffmpeg stopped at frame {self.frames}: check free '
+                                 'space') from None
         else:
             self._opencv.write(bgr)
         self.frames += 1
 
     def close(self) -> None:
-        """Complete the file; without a single frame there is none."""
+        """Complete the file; without a single frame there is none.
+
+        Raises:
+            InputError: If the encoder fails.
+        """
         failed = False
         if self._ffmpeg is not None:
             self._ffmpeg.stdin.close()
@@ -80,7 +89,7 @@ class VideoWriter:
             os.replace(self._temporary, self.path)
         self._temporary.unlink(missing_ok=True)
         if failed:
-            raise OSError(f'{self.path}: ffmpeg could not complete the video: check free space')
+            raise InputError(f'{self.path}: ffmpeg could not complete the video: check free space')
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -110,7 +119,7 @@ class VideoWriter:
         self._opencv = cv2.VideoWriter(
             str(self._temporary), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, (width, height))
         if not self._opencv.isOpened():
-            raise OSError(f'{self.path}: OpenCV cannot write .mp4 here: install ffmpeg')
+            raise InputError(f'{self.path}: OpenCV cannot write .mp4 here: install ffmpeg')
 
 
 def _has_h264(program: str) -> bool:

@@ -9,8 +9,8 @@ import pytest
 from fastmetro_mm.apis.boxes import (
     PersonBox,
     box_of_keypoints,
-    boxes_for,
     check_box,
+    given_for,
     parse_boxes,
     read_boxes,
 )
@@ -50,12 +50,12 @@ def test_boxes_by_name_list_and_frame(tmp_path):
     path = tmp_path / 'boxes.json'
     path.write_text(json.dumps({'a.jpg': [[1, 2, 3, 4]], '7': [{'bbox': [5, 6, 7, 8]}]}))
     boxes = read_boxes(path)
-    assert boxes_for(boxes, 0, 'a.jpg', False)[0].bbox[0] == 1
-    assert boxes_for(boxes, 7, None, False)[0].bbox[0] == 5
-    assert boxes_for(boxes, 8, None, False) == []
-    assert boxes_for([[[1, 2, 3, 4]], []], 1, 'b.jpg', True) == []
-    with pytest.raises(InputError, match='boxes were given for 1 pictures only'):
-        boxes_for([[1, 2, 3, 4]], 1, 'b.jpg', True)
+    assert given_for(boxes, 0, 'a.jpg', False)[0].bbox[0] == 1
+    assert given_for(boxes, 7, None, False)[0].bbox[0] == 5
+    assert list(given_for(boxes, 8, None, False)) == []
+    assert given_for([[[1, 2, 3, 4]], []], 1, 'b.jpg', True) == []
+    with pytest.raises(InputError, match='given for 1 pictures only'):
+        given_for([[1, 2, 3, 4]], 1, 'b.jpg', True)
     path.write_text('{')
     with pytest.raises(InputError, match='not JSON'):
         read_boxes(path)

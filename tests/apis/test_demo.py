@@ -100,6 +100,19 @@ def test_nothing_can_be_started(run, photo, arguments, message):
     assert code == 2 and len(errors) == 1 and message in errors[0]
 
 
+def test_no_opengl(demo, photo, tmp_path, capsys, monkeypatch):
+    from fastmetro_mm.visualization import mesh_renderer
+
+    def unavailable(backend):
+        raise mesh_renderer.RendererUnavailableError('no OpenGL here')
+
+    monkeypatch.setattr(mesh_renderer, 'build_renderer', unavailable)
+    with pytest.raises(SystemExit) as stop:
+        demo.main([str(photo), '--renderer', 'pyrender', '--out', str(tmp_path / 'out')])
+    assert stop.value.code == 2
+    assert 'error: no OpenGL here: use --renderer software' in capsys.readouterr().err
+
+
 def test_output_that_cannot_be_written(demo, photo, tmp_path, capsys):
     (tmp_path / 'file').touch()
     with pytest.raises(SystemExit) as stop:

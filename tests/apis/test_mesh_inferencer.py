@@ -62,7 +62,7 @@ def test_projection_agrees_with_the_crop(inferencer, photo):
         assert np.abs(exact - expected).max() < 1e-2
         seen = frame.camera.project(points + person.translation)
         assert np.abs(seen - expected).max() < 0.5
-    assert person.keypoints == pytest.approx(expected, abs=0.01)
+    assert person.keypoints == pytest.approx(expected, abs=0.01)  # those of the joints
 
 
 def test_same_as_mmposes_inference_topdown(inferencer, photo):
@@ -198,7 +198,7 @@ def test_mistakes_in_the_set_up(tmp_path, weights_file):
 def test_box_padding(weights_file, photo):
     frame, = MeshInferencer('quickstart', weights_file, box_padding=1.0)(photo, bboxes=BOX)
     assert frame.people[0].crop_to_image[0, 0] * 112 == pytest.approx(347, abs=1)
-    with pytest.raises(InputError, match='between 0.5 and 5'):
+    with pytest.raises(InputError, match=r'between 0\.5 and 5'):
         MeshInferencer('quickstart', box_padding=120)
 
 
@@ -207,3 +207,21 @@ def test_weights_are_loaded_and_fast_is_close(weights_file, inferencer, photo):
     first, = loaded(photo, bboxes=BOX)
     second, = inferencer(photo, bboxes=BOX)
     assert np.allclose(first.people[0].camera, second.people[0].camera, atol=1e-4)
+
+
+def test_body_and_hands_share_a_scene(inferencer, hand_config, photo, tmp_path):
+    from fastmetro_mm.exporters.gltf import write_glb
+    from fastmetro_mm.exporters.scene import frame_meshes
+
+    hands = MeshInferencer(hand_config)
+    with torch.no_grad():
+        hands.network.head.cam_predictor.bias.copy_(torch.tensor([1.2, 0.05, -0.1]))
+    camera = CameraHint(focal_length=900)
+    body, = inferencer(photo, bboxes=BOX, camera=camera)
+    boxes = [dict(bbox=[280, 190, 310, 220], is_right=True),
+             dict(bbox=[430, 180, 465, 210], is_right=False)]
+    found, = hands(photo, bboxes=boxes, camera=camera)
+    assert np.array_equal(body.intrinsics, found.intrinsics)
+    meshes = frame_meshes(body) + frame_meshes(found)
+    assert [len(mesh.vertices) for mesh in meshes] == [6890, 778, 778]
+    assert write_glb(tmp_path / 'scene.glb', meshes, body.camera).stat().st_size > 300_000

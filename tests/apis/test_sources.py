@@ -108,5 +108,5 @@ def test_mistakes(folder):
             open_source(given, fail)
     with pytest.raises(FileNotFoundError, match='no such picture, video or folder'):
         open_source(folder / 'missing.jpg', fail)
-    with pytest.raises(InputError, match='notes.txt: unreadable picture'):
+    with pytest.raises(InputError, match=r'notes\.txt: unreadable picture'):
         list(open_source(folder / 'notes.txt', fail).pictures)
