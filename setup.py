@@ -88,6 +88,7 @@ setup(
     extras_require={
         'render': ['pyrender>=0.1.45', 'trimesh'],
         'smpl': ['smplx>=0.1.28'],
+        'export': ['onnx', 'onnxscript', 'onnxruntime'],
         'dev': ['pytest>=8', 'pytest-xdist', 'ruff'],
     },
     classifiers=[

@@ -22,6 +22,9 @@ from fastmetro_mm.visualization.mesh_visualizer import MeshVisualizer
 
 # Classes are named by import, so no registry scope has to be searched.
 default_scope = None
+# What mmpose's MMPoseInferencer reads to tell the kind of a config.
+data_mode = 'topdown'
+dataset_type = 'MeshTSVDataset'
 
 default_hooks = dict(
     timer=dict(type=IterTimerHook),

@@ -12,6 +12,7 @@ from fastmetro_mm.evaluation import FreiHANDMetric
 with read_base():
     from .h36m_mixed import *
 
+dataset_type = 'HandMeshTSVDataset'
 # no flip: a mirrored right hand is a left one; rotations up to 180 degrees
 train_pipeline = [
     dict(type=LoadMeshImage),

@@ -82,7 +82,7 @@ def explain(error: BaseException) -> str | None:
             return None
         return (f'{name.group(1)} is not registered in {name.group(2)}: check the spelling in the '
                 "config, or import it there with custom_imports=dict(imports=['your.module'])")
-    if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError,
+    if isinstance(error, (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError,
                           NotADirectoryError)):
         if error.filename is None or _raised_in_package(error):
             return text

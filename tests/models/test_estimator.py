@@ -140,7 +140,7 @@ def test_wrong_backbone_width_is_one_clear_error():
     cfg = config()
     cfg['neck']['in_channels'] = 2048
     model = MODELS.build(cfg)
-    with pytest.raises(ValueError, match='set neck.in_channels'):
+    with pytest.raises(ValueError, match=r'set neck\.in_channels'):
         model(crops(), None, mode='tensor')
 
 
@@ -173,9 +173,7 @@ def test_prediction_is_centred_and_projected_into_the_image():
     assert predicted.keypoints.shape == (1, 14, 2)
     regressor = load_body_assets('open_body').J_regressor_h36m
     pelvis = regressor[0] @ raw.vertices[0].numpy()
-    np.testing.assert_allclose(
-        predicted.vertices[0], raw.vertices[0].numpy() - pelvis, atol=1e-5
-    )
+    np.testing.assert_allclose(predicted.vertices[0], raw.vertices[0].numpy() - pelvis, atol=1e-5)
     # xy = s (XY + t) on the crop in [-1, 1]; then pixels; then x' = 2 x + 10, y' = 2 y + 20
     s, tx, ty = predicted.camera[0]
     on_crop = s * (predicted.joints_3d[0, :, :2] + [tx, ty])
@@ -313,7 +311,7 @@ def test_imagenet_weights_of_both_naming_schemes_fill_the_fused_hrnet():
 
 
 def test_pretrained_resnet_keeps_its_last_norms(tmp_path):
-    """mmpose zeroes bn3 after loading when init_cfg.type is a class instead of the string."""
+    """When init_cfg.type is a class, mmpose zeroes bn3 after loading; the string works."""
     resnet = MODELS.build(dict(type='ResNet', depth=50))
     state = resnet.state_dict()
     for key in state:
@@ -329,3 +327,17 @@ def test_pretrained_resnet_keeps_its_last_norms(tmp_path):
     )
     loaded.init_weights()
     assert loaded.state_dict()['layer1.0.bn3.weight'].eq(0.7).all()
+
+
+def test_informed_start_upsamples_like_the_fixed_matrix_and_is_off_by_default():
+    cfg = config()
+    cfg['head']['informed_start'] = True
+    head = MODELS.build(cfg).head
+    assets = load_body_assets('open_body')
+    coarse = torch.randn(1, 431, 3)
+    mid = head.coarse2intermediate_upsample(coarse.transpose(1, 2)).transpose(1, 2)
+    wanted = assets.up[1] @ coarse[0].numpy()
+    np.testing.assert_allclose(mid[0].detach().numpy(), wanted, atol=1e-5)
+    assert head.cam_predictor.bias.tolist() == [1, 0, 0]
+    plain = MODELS.build(config()).head
+    assert not torch.equal(plain.coarse2intermediate_upsample.bias, torch.zeros(1723))
