@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Three tiny synthetic sets mixed into one, trained end to end in about a minute.
+"""Three tiny synthetic sets mixed into one, trained end to end in minutes.
 
 It shows every step that a real mixed training needs, with nothing to download::
 

@@ -129,6 +129,8 @@ class MeshTSVDataset(Dataset):
             raise DataSetError(f'{self.ann_file} is not a yaml file: correct it') from None
         if not isinstance(config, dict) or not config.get('img'):
             raise DataSetError(f'{self.ann_file} has no "img" entry: name the img.tsv there')
+        if not isinstance(config.get('linelist') or '', str):
+            raise DataSetError(f'{self.ann_file}: "linelist" must be one path')
         return config
 
     def _resolve(self, name: str) -> Path:
@@ -149,6 +151,8 @@ class MeshTSVDataset(Dataset):
             if not list_file.is_file():
                 raise FileNotFoundError(f'{self.ann_file}: list {list_file} of "{part}" not found')
             names = self._read_name_list(list_file)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DataSetError(f'{self.ann_file}: "{part}" must be a list of paths')
         linelist = self._linelist_path(config)
         if linelist is None:
             raise DataSetError(f'{self.ann_file}: a composite set needs a "linelist" of '
