@@ -200,5 +200,5 @@ class MixedMeshDataset(_KnownSet, MeshTSVDataset):
 
     METAINFO = _named(BODY14_METAINFO, 'mixed')
     SPLITS: ClassVar = {'train': 'Tax-H36m-coco40k-Muco-UP-Mpii/train.yaml'}
-    PROTOCOL = ('Human3.6M, COCO (40k), MuCo-3DHP, UP-3D and MPII in the proportions of the '
-                'linelist; training only.')
+    PROTOCOL = ('sets in the proportions of the linelist; the official one mixes Human3.6M, COCO '
+                '(40k), MuCo-3DHP, UP-3D and MPII.')

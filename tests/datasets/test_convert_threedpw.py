@@ -132,6 +132,7 @@ def test_bad_releases(pw3d, tmp_path):
     for change, message in (
         (dict(poses=[np.zeros((3, 72))] * 2), r'poses has shape \(3, 72\)'),
         (dict(cam_poses=None), 'lacks cam_poses'),
+        (dict(genders=['m']), r'tracks for \[1, 2\] people'),
     ):
         path.write_bytes(pickle.dumps({**content, **change}))
         with pytest.raises(DataSetError, match=message):

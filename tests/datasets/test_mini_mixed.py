@@ -32,8 +32,9 @@ def test_config_reads_all_three_sets(repo_dir, mini_root):
         loader.dataset.data_root = str(mini_root / 'mixed')
         [batch] = Runner.build_dataloader(loader, seed=0)
         assert len(batch['inputs']) == size
-        assert all(image.shape == (3, 112, 112) and image.dtype == torch.uint8
-                   for image in batch['inputs'])
+        for image in batch['inputs']:
+            assert image.shape == (3, config.crop_size, config.crop_size)
+            assert image.dtype == torch.uint8
         # the three sets have pictures of different height
         heights = [sample.ori_shape[0] for sample in batch['data_samples']]
         counts = np.unique(heights, return_counts=True)[1].tolist()

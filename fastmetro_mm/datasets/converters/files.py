@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +70,16 @@ def read_pickle(path: str | Path, mend: str) -> Any:
         with open(path, 'rb') as stream:
             return deep_plain(load_allow_listed(stream, str(path)))
     except BodyDataError as error:
-        raise DataSetError(str(error)) from None
+        raise DataSetError(' '.join(str(error).split())) from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise DataSetError(f'{path}: damaged pickle ({type(error).__name__}): download it again'
                            ) from None
+
+
+# What Python's zip and numpy readers raise on damaged files.
+DAMAGED_NPZ = (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, zlib.error,
+               struct.error, ValueError, TypeError, KeyError, AttributeError, IndexError,
+               MemoryError, SyntaxError)
 
 
 class RestrictedNpz:
@@ -92,7 +100,7 @@ class RestrictedNpz:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 self.names = [n[:-4] for n in archive.namelist() if n.endswith('.npy')]
-        except (zipfile.BadZipFile, OSError):
+        except DAMAGED_NPZ:
             raise DataSetError(f'{path} is not an npz file: download it again') from None
 
     def __contains__(self, name: str) -> bool:
@@ -110,9 +118,8 @@ class RestrictedNpz:
                 payload = archive.read(f'{name}.npy')
             return deep_plain(load_object_member(payload, source))
         except BodyDataError as error:
-            raise DataSetError(str(error)) from None
-        except (zipfile.BadZipFile, OSError, EOFError, ValueError, TypeError, KeyError,
-                AttributeError, IndexError) as error:
+            raise DataSetError(' '.join(str(error).split())) from None
+        except DAMAGED_NPZ as error:
             raise DataSetError(f'{source} is damaged ({type(error).__name__}): download it again'
                                ) from None
 

@@ -8,7 +8,6 @@ camera axes, ``pose`` (N, 72), ``shape`` (N, 10), ``has_smpl`` (N,), ``gender`` 
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from ..errors import DataSetError
 from ..labels import make_label
 from ..tsv_writer import TSVRow
+from .files import DAMAGED_NPZ
 from .run import SkipRow
 
 _SHAPES = {'center': (2,), 'scale': (), 'part': (24, 3), 'S': (24, 4), 'pose': (72,),
@@ -28,10 +28,10 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ('imgname', *_SHAPES) if name in file.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise DataSetError(f'{path} is not an npz of plain arrays '
-                           f'({str(error).splitlines()[0]}): save it without pickled objects'
-                           ) from None
+    except DAMAGED_NPZ as error:
+        reason = ' '.join(str(error).split())[:100]
+        raise DataSetError(f'{path} is not an npz of plain arrays ({reason}): save it without '
+                           'pickled objects') from None
     missing = {'imgname', 'center', 'scale'} - set(arrays)
     if missing:
         raise DataSetError(f'{path} lacks {sorted(missing)}: not a SPIN-style file')

@@ -159,13 +159,18 @@ def _read_sequence(path: Path) -> dict:
     if missing:
         raise DataSetError(f'{path} lacks {", ".join(missing)}: not a 3DPW sequence file')
     try:
-        sequence = {name: content[name] for name in ('sequence', 'genders')}
+        sequence = dict(sequence=str(content['sequence']),
+                        genders=[str(gender) for gender in content['genders']])
         for name in ('cam_poses', 'cam_intrinsics'):
             sequence[name] = np.asarray(content[name], np.float64)
         # 48 of 87 tracks carry 300 betas of which only the first ten are used.
         sequence['betas'] = [np.asarray(b, np.float64).ravel()[:10] for b in content['betas']]
         for name in ('poses', 'trans', 'jointPositions', 'poses2d', 'campose_valid'):
             sequence[name] = [np.asarray(track, np.float64) for track in content[name]]
+        people = {len(value) for name, value in sequence.items()
+                  if isinstance(value, list)}
+        if len(people) != 1:
+            raise ValueError(f'tracks for {sorted(people)} people')
         frames = len(sequence['cam_poses'])
         shapes = dict(poses=(72,), trans=(3,), jointPositions=(72,), poses2d=(3, 18),
                       campose_valid=())
