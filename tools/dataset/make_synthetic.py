@@ -8,10 +8,14 @@ Example:
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
+# `python tools/dataset/make_synthetic.py` does not put the repository on the path.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from fastmetro_mm.synthetic.generate import make_synthetic_set
-from fastmetro_mm.synthetic.options import SyntheticSetOptions
+from fastmetro_mm.synthetic.options import SCENES, SyntheticSetOptions
 from fastmetro_mm.synthetic.sample_sheet import write_sample_sheet
 
 
@@ -47,6 +51,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='width and height of the images, pixels',
     )  # fmt: skip
     parser.add_argument(
+        '--scene', choices=SCENES, default='street',
+        help='street: clutter, occluders, any view; studio: plain, facing the camera',
+    )  # fmt: skip
+    parser.add_argument(
         '--workers', type=int, default=_cores(), help='drawing processes; 0 = no extra process'
     )
     parser.add_argument(
@@ -65,7 +73,12 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         options = SyntheticSetOptions(
-            args.kind, args.train, args.test, args.seed, (args.size[0], args.size[1])
+            args.kind,
+            args.train,
+            args.test,
+            args.seed,
+            (args.size[0], args.size[1]),
+            args.scene,
         )
         summary = make_synthetic_set(args.out, options, args.workers, args.resume, not args.quiet)
         if args.sheet:
