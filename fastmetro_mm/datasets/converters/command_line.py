@@ -17,6 +17,7 @@ from .humandata import HumanDataSource
 from .image_folder import ImageFolderSource
 from .mesh_joints import BODIES, MeshJoints
 from .run import RowSource
+from .shrink import ShrunkSource
 from .spin_npz import SpinNpzSource
 from .threedpw import BOXES, ThreeDPWSource
 from .up3d import UP3DSource
@@ -75,6 +76,13 @@ def _required_fits_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--smpl', required=True, help='..._SMPL_NeuralAnnot.json')
 
 
+def _shrink_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--body', default='smpl', choices=['smpl', 'hand'])
+    parser.add_argument('--margin', type=float, default=1.8, help='kept side / side of the box')
+    parser.add_argument('--max-box', type=int, default=448, help='largest box kept as it is, px')
+    parser.add_argument('--quality', type=int, default=95, help='of the new JPEGs')
+
+
 def _every_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--every', type=int, default=5, help='take every N-th frame')
 
@@ -124,6 +132,10 @@ CONVERTERS: dict[str, Converter] = {
         'UP-3D: folder of its files',
         lambda a: UP3DSource(a.source, a.split, _mesh(a), a.padding), split='trainval',
         mesh=True, padding=1.2),
+    'shrink': Converter(
+        'a TSV set, with its pictures cut to what training sees (yaml)',
+        lambda a: ShrunkSource(a.source, a.body, a.margin, a.max_box, a.quality),
+        options=_shrink_options),
 }
 
 
