@@ -145,6 +145,7 @@ def test_packed_sample(make_set):
     packed = MeshTSVDataset(make_set(), TRAIN)[2]
     sample = packed['data_samples']
     assert packed['inputs'].shape == (3, 224, 224) and packed['inputs'].dtype == torch.uint8
+    assert sample.sample_idx == 2
     labels = sample.gt_instance_labels
     assert {name: tuple(labels[name].shape) for name in labels.keys()} == dict(
         joints_2d=(1, 24, 3), joints_3d=(1, 24, 4), pose=(1, 72), betas=(1, 10), has_smpl=(1,),
