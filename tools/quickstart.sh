@@ -38,7 +38,7 @@ if grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo; then amp=(--amp); fi
 step 'Evaluating and drawing'
 best=$(ls -t "$work"/best_PA-MPJPE_*.pth | head -n 1)
 rm -rf "$work/pictures"
-"$python" tools/test.py configs/quickstart.py "$best" --work-dir "$work/test" \
+"$python" tools/test.py configs/quickstart.py "$best" --work-dir "${work}_test" \
     --out "$work/scores.json" --show-dir "$work/pictures"
 
 "$python" tools/quickstart_report.py configs/quickstart.py "$work"

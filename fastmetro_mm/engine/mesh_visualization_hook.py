@@ -117,7 +117,8 @@ class MeshVisualizationHook(Hook):
     ) -> None:
         """Draw predictions of a validation batch."""
         if self._is_due(batch_idx):
-            folder = f'val_epoch_{runner.epoch}' if runner.epoch else f'val_iter_{runner.iter}'
+            epoch, iteration = _training_progress(runner)
+            folder = f'val_epoch_{epoch}' if epoch else f'val_iter_{iteration}'
             meta = runner.val_evaluator.dataset_meta
             self._draw(runner, folder, batch_idx, data_batch, outputs, meta)
 
@@ -194,7 +195,7 @@ class MeshVisualizationHook(Hook):
                 wait_time=self.wait_time,
                 kpt_thr=self.kpt_thr,
                 out_file=str(out_dir / name),
-                step=runner.iter,
+                step=_training_progress(runner)[1],
             )
 
     def _full_image(self, sample: PoseDataSample) -> np.ndarray | None:
@@ -271,6 +272,16 @@ def on_the_crop(sample: PoseDataSample, crop_size: int) -> PoseDataSample:
         predicted.bboxes = np.array([[0, 0, crop_size, crop_size]], dtype=np.float32)
     sample.set_metainfo(dict(crop_to_image=np.eye(2, 3)))
     return sample
+
+
+def _training_progress(runner: Runner) -> tuple[int, int]:
+    """Epoch and iteration; zeros where nothing is trained.
+
+    ``runner.iter`` would build the training data set, which a test need not have: until somebody
+    trains, the loop is its config.
+    """
+    loop = runner._train_loop
+    return (0, 0) if loop is None or isinstance(loop, dict) else (loop.epoch, loop.iter)
 
 
 def _unwrap(model: torch.nn.Module) -> torch.nn.Module:

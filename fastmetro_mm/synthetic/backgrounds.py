@@ -165,6 +165,22 @@ def _clutter(rng: np.random.Generator, image: np.ndarray) -> None:
 _KINDS = (_gradient, _cloth, _room, _outdoors)
 
 
+def draw_backdrop(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Draws the plain backdrop of a studio, lighter or darker towards the floor.
+
+    Args:
+        rng: Source of randomness.
+        size: Width and height, pixels.
+
+    Returns:
+        (H, W, 3) float32 RGB, 0..1.
+    """
+    color = rng.uniform(0.25, 0.95) + rng.uniform(-0.08, 0.08, 3)
+    fall = 1.0 + rng.uniform(-0.25, 0.25) * np.linspace(-0.5, 0.5, size[1])
+    image = np.broadcast_to(fall[:, None, None] * color, (size[1], size[0], 3))
+    return np.clip(image, 0.0, 1.0).astype(np.float32)
+
+
 def draw_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """Draws one background.
 

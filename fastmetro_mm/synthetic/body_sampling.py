@@ -31,13 +31,13 @@ def sample_betas(rng: np.random.Generator) -> np.ndarray:
     return np.clip(rng.standard_normal(10), -2.2, 2.2).round(4)
 
 
-def plan_body(rng: np.random.Generator) -> Plan:
-    """Draws posture, view and shape of one person.
+def plan_body(rng: np.random.Generator, facing: bool = False) -> Plan:
+    """Draws posture, view and shape of one person, who may have to face the camera.
 
     The numbers are rounded here, before the mesh is made, so that the label gives the very same
     mesh again.
     """
     family, posture = sample_posture(rng)
     pose = posture_to_pose(posture)
-    pose[0] = matrices_to_vectors(sample_view(rng) @ vectors_to_matrices(pose[0]))
+    pose[0] = matrices_to_vectors(sample_view(rng, facing) @ vectors_to_matrices(pose[0]))
     return Plan(family, pose.reshape(-1).round(6), sample_betas(rng))

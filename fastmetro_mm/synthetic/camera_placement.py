@@ -30,16 +30,23 @@ class PlacedCamera:
         return moved[:, :2] / moved[:, 2:] * self.focal + self.principal
 
 
-def sample_view(rng: np.random.Generator) -> np.ndarray:
+def sample_view(rng: np.random.Generator, facing: bool = False) -> np.ndarray:
     """Orientation of an upright body as the camera sees it.
 
     Body axes (y up, z forward) become camera axes (y down, z away from the camera). The person
     turns by any angle, more often towards the camera; the camera is held nearly upright, a little
     above the middle of the body, rarely looking steeply down or up or rolled.
 
+    Args:
+        rng: Source of randomness.
+        facing: Turn by less than about 45 degrees before an upright camera.
+
     Returns:
         (3, 3) rotation from body axes to camera axes.
     """
+    if facing:
+        yaw, pitch = rng.uniform(-0.8, 0.8), rng.normal(0.08, 0.06)
+        return rotate_about(_X, pitch + np.pi) @ rotate_about(_Y, yaw)
     yaw = rng.normal(0.0, 0.75) if rng.random() < 0.55 else rng.uniform(-np.pi, np.pi)
     pitch = rng.normal(0.08, 0.14) if rng.random() < 0.88 else rng.uniform(-0.45, 0.75)
     roll = rng.normal(0.0, 0.05) if rng.random() < 0.88 else rng.normal(0.0, 0.30)

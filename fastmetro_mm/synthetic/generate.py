@@ -192,7 +192,7 @@ def make_synthetic_set(
                 _draw_in_processes(options, folder, missing, workers, finished)
             else:
                 with one_thread():
-                    studio = Studio(options.kind, options.size)
+                    studio = Studio(options.kind, options.size, options.scene)
                     for split, number in missing:
                         finished(draw_shard(studio, options, folder, split, number)[2])
         finally:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.synthetic.appearance import BodyPainter, Paint, weave
-from fastmetro_mm.synthetic.backgrounds import draw_background
+from fastmetro_mm.synthetic.backgrounds import draw_backdrop, draw_background
 from fastmetro_mm.synthetic.body_sampling import Plan, plan_body
 from fastmetro_mm.synthetic.camera_placement import PlacedCamera, bounding_box, place_camera
 from fastmetro_mm.synthetic.figures import Figure, PosedFigure
@@ -43,9 +43,11 @@ class Studio:
     Args:
         kind: ``'body'`` or ``'hand'``.
         size: Width and height of the pictures, pixels.
+        scene: ``'street'`` or ``'studio'``, see ``SyntheticSetOptions``.
     """
 
-    def __init__(self, kind: str, size: tuple[int, int]) -> None:
+    def __init__(self, kind: str, size: tuple[int, int], scene: str = 'street') -> None:
+        self.plain = scene == 'studio'
         self.figure = Figure(kind)
         self.size = size
         figure = self.figure
@@ -60,20 +62,21 @@ class Studio:
     def plan(self, rng: np.random.Generator) -> Plan:
         """Draws pose, view and shape of one sample."""
         if self.figure.kind == 'body':
-            return plan_body(rng)
+            return plan_body(rng, facing=self.plain)
         return plan_hand(rng, self.figure)
 
     def draw(self, rng: np.random.Generator, plan: Plan, posed: PosedFigure) -> DrawnSample:
         """Draws the picture of a posed figure and makes its label."""
-        camera = place_camera(rng, posed.vertices, self.size, rng.random() < TRUNCATED)
-        image = draw_background(rng, self.size)
+        truncated = not self.plain and rng.random() < TRUNCATED
+        camera = place_camera(rng, posed.vertices, self.size, truncated)
+        image = draw_backdrop(rng, self.size) if self.plain else draw_background(rng, self.size)
         paint = self.painter.paint(rng)
         box = bounding_box(camera.project(posed.vertices))
         if self.figure.kind == 'body' and rng.random() < 0.6:
             _contact_shadow(rng, image, box)
         mask = self._draw_figure(rng, image, posed, camera, paint)
         hidden = 0.0
-        if rng.random() < OCCLUDED:
+        if not self.plain and rng.random() < OCCLUDED:
             hidden = draw_occluders(rng, image, box, mask)
         photo = finish_photo(rng, image)
         quality = int(rng.integers(70, 94))

@@ -45,7 +45,7 @@ def start_worker(options: SyntheticSetOptions) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    _studio = Studio(options.kind, options.size)
+    _studio = Studio(options.kind, options.size, options.scene)
 
 
 def _leave_with_parent() -> None:

@@ -98,3 +98,18 @@ def test_same_seed_same_sample(studio):
     first, again, other = draw(studio, 2), draw(studio, 2), draw(studio, 3)
     assert first.image == again.image and first.label == again.label
     assert first.image != other.image
+
+
+def test_studio_people_are_whole_and_face_the_camera():
+    studio = Studio('body', (96, 96), scene='studio')
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        plan = studio.plan(rng)
+        (posed,) = studio.figure.pose(plan.pose[None], plan.betas[None])
+        sample = studio.draw(rng, plan, posed)
+        assert sample.hidden == 0
+        points = np.array(sample.label['2d_joints'])
+        # every joint visible, and the right hip left of the left hip in the picture
+        assert points[:, 2].all()
+        if plan.family not in ('turning', 'sitting', 'lunging', 'kicking'):
+            assert points[2, 0] < points[3, 0], plan.family

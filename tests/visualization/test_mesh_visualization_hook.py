@@ -64,7 +64,7 @@ def runner(sphere, tmp_path, monkeypatch):
         model=SphereModel(sphere[0]),
         work_dir=str(tmp_path),
         iter=9,
-        epoch=2,
+        _train_loop=SimpleNamespace(iter=9, epoch=2),
         val_evaluator=evaluator,
         test_evaluator=evaluator,
         train_dataloader=SimpleNamespace(dataset=None),
