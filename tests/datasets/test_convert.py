@@ -169,3 +169,13 @@ def test_command_line(repo_dir, tmp_path, monkeypatch, capsys):
     assert _run_tool(repo_dir, monkeypatch, 'spin-npz', '--in', 'gone.npz', *args) == 1
     error = capsys.readouterr().err
     assert error == 'error: gone.npz not found: give the npz file with --in\n'
+
+
+def test_every_converter_explains_itself(repo_dir, monkeypatch, capsys):
+    for name in ('images', 'spin-npz', '3dpw', 'freihand', 'h36m', 'humandata', 'pose2mesh',
+                 'neuralannot', 'eft', 'emdb', 'bedlam', 'up3d', 'shrink', 'mixed'):
+        with pytest.raises(SystemExit, match='0'):
+            _run_tool(repo_dir, monkeypatch, name, '--help')
+        out = capsys.readouterr().out
+        assert '--in' in out and '--out' in out and '--split' in out
+        assert name == 'mixed' or ('--limit' in out and '--workers' in out)
