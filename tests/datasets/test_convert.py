@@ -108,7 +108,7 @@ def test_bad_npz_is_refused(tmp_path):
     with pytest.raises(DataSetError, match='plain arrays'):
         SpinNpzSource(tmp_path / 'c.npz', tmp_path)
     np.savez(tmp_path / 'd.npz', imgname=np.array(['x']))
-    with pytest.raises(DataSetError, match="lacks .*'center', 'scale'"):
+    with pytest.raises(DataSetError, match=r"lacks .*'center', 'scale'"):
         SpinNpzSource(tmp_path / 'd.npz', tmp_path)
 
 

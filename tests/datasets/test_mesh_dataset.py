@@ -235,7 +235,7 @@ def test_programming_errors_are_not_skipped(make_set):
 
 
 def test_whole_set_errors(make_set, tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere.yaml not found: set ann_file'):
+    with pytest.raises(FileNotFoundError, match=r'nowhere.yaml not found: set ann_file'):
         MeshTSVDataset('nowhere.yaml', data_root=str(tmp_path))
     yaml_path = make_set(3)
     good = yaml_path.read_text()
@@ -267,7 +267,7 @@ def test_empty_tsv_and_row_count_mismatch(make_set):
     yaml_path = make_set(3)
     label = yaml_path.with_name('train.label.tsv')
     label.write_bytes(b'\n'.join(label.read_bytes().split(b'\n')[:2]) + b'\n')
-    with pytest.raises(DataSetError, match='label.tsv has 2 rows but .*img.tsv has 3'):
+    with pytest.raises(DataSetError, match=r'label.tsv has 2 rows but .*img.tsv has 3'):
         MeshTSVDataset(yaml_path)
     for part in ('img', 'hw', 'label'):
         yaml_path.with_name(f'train.{part}.tsv').write_bytes(b'')

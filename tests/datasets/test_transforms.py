@@ -90,14 +90,14 @@ def test_noise_clips_at_both_ends():
 
 def test_draws_follow_the_official_order_and_bounds():
     augment = MeshAugment(train=True)
-    np.random.seed(5)
+    np.random.seed(5)  # noqa: NPY002
     drawn = [augment.draw() for _ in range(2000)]
-    np.random.seed(5)
-    flip = np.random.uniform() <= 0.5
-    noise = np.random.uniform(0.6, 1.4, 3)
-    rot = min(60, max(-60, np.random.randn() * 30))
-    scale = min(1.25, max(0.75, np.random.randn() * 0.25 + 1))
-    rot = 0 if np.random.uniform() <= 0.6 else rot
+    np.random.seed(5)  # noqa: NPY002
+    flip = np.random.uniform() <= 0.5  # noqa: NPY002
+    noise = np.random.uniform(0.6, 1.4, 3)  # noqa: NPY002
+    rot = min(60, max(-60, np.random.randn() * 30))  # noqa: NPY002
+    scale = min(1.25, max(0.75, np.random.randn() * 0.25 + 1))  # noqa: NPY002
+    rot = 0 if np.random.uniform() <= 0.6 else rot  # noqa: NPY002
     assert drawn[0]['flip'] == flip and drawn[0]['rot'] == rot and drawn[0]['scale'] == scale
     np.testing.assert_array_equal(drawn[0]['noise'], noise)
     rots = np.array([d['rot'] for d in drawn])
@@ -145,7 +145,7 @@ def test_load_from_array_path_and_bytes(tmp_path):
         results = LoadMeshImage()(results)
         assert results['img'][0, 0].tolist() == [0, 0, 255]
         assert results['ori_shape'] == (40, 60) and 'img_bytes' not in results
-    with pytest.raises(FileNotFoundError, match='b.png'):
+    with pytest.raises(FileNotFoundError, match=r'b.png'):
         LoadMeshImage()(dict(img_path=str(tmp_path / 'b.png')))
     with pytest.raises(ValueError, match='uint8'):
         LoadMeshImage()(dict(img=bgr.astype(float)))

@@ -73,7 +73,7 @@ def test_change_behind_an_open_file_is_found(tmp_path):
     path = _write(tmp_path / 'x.tsv', ['aaaa\t1', 'b\t2', 'c\t3'])
     file = TSVFile(path)
     _write(path, ['a\t1', 'bbbb\t2', 'c\t3'])
-    with pytest.raises(StaleIndexError, match='x.lineidx'):
+    with pytest.raises(StaleIndexError, match=r'x.lineidx'):
         file.row(1)
 
 
@@ -93,7 +93,7 @@ def test_linelist_forms(tmp_path):
     assert read_int_table(path, 1)[:, 0].tolist() == [3, 0, 2]
     assert read_int_table(_write(path, ['0\t3', '', '1\t0']), 2).tolist() == [[0, 3], [1, 0]]
     assert len(read_int_table(_write(path, [''], end=''), 1)) == 0
-    with pytest.raises(DataSetError, match='line 2.*composite'):
+    with pytest.raises(DataSetError, match=r'line 2.*composite'):
         read_int_table(_write(path, ['1', '0\t3']), 1)
 
 
