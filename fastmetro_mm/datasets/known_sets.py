@@ -155,7 +155,7 @@ class MPIINF3DHPMeshDataset(_KnownSet, MeshTSVDataset):
 
     METAINFO = _named(BODY14_METAINFO, 'mpi_inf_3dhp')
     SPLITS: ClassVar = {'train': 'mpi_inf_3dhp/train.yaml', 'test': 'mpi_inf_3dhp/test.yaml'}
-    PROTOCOL = ('test: 2,929 annotated frames of TS1 to TS6. Labels as the source gives them '
+    PROTOCOL = ('test: the annotated frames of TS1 to TS6. Labels as the source gives them '
                 '(SPIN npz: 24 joints, measured; NeuralAnnot: neutral SMPL fits). MPJPE here is '
                 f'over these: {_OFFICIAL}; published numbers are mostly 17-joint PCK and AUC.')
 

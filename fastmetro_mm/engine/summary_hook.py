@@ -54,6 +54,11 @@ class TrainingSummaryHook(Hook):
         runner.logger.info(
             f'Epoch {runner.epoch + 1}/{runner.max_epochs} trained in {format_duration(seconds)}  '
             f'mean: {terms}')
+        summary = getattr(
+            getattr(runner.train_dataloader, 'dataset', None), 'skipped_summary', None)
+        line = summary() if summary is not None else None
+        if line is not None:
+            runner.logger.warning(line)
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Remember the scores of this epoch (all ranks, so that their checkpoints agree)."""
