@@ -14,7 +14,7 @@ from fastmetro_mm.engine import TrainingSummaryHook
 def runner(caplog):
     caplog.set_level(logging.INFO)
     hub = MessageHub('summary_hook_test')
-    hub.log_scalars['train/loss'] = HistoryBuffer([9.0, 2.0, 4.0])
+    hub.log_scalars['train/loss'] = HistoryBuffer([9.0, 2.0, 4.0], [1, 1, 1])
     return SimpleNamespace(
         epoch=0,
         max_epochs=2,
@@ -26,6 +26,8 @@ def runner(caplog):
 
 
 class Loader(list):
+    """Two batches over a data set that says this."""
+
     def __init__(self, summary):
         super().__init__([0, 1])
         self.dataset = SimpleNamespace(skipped_summary=lambda: summary)
