@@ -61,7 +61,7 @@ def make_pictures(work_dir: Path, count: int) -> list[Path]:
     if pictures:
         tiles = [('', cv2.imread(str(path))[:, :, ::-1]) for path in pictures]
         sheet = work_dir / 'predictions.png'
-        write_contact_sheet(tiles, sheet, columns=2)
+        write_contact_sheet(sheet, tiles, columns=2)
         written.append(sheet)
     return written
 
