@@ -17,13 +17,13 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from mmengine.structures import InstanceData
 from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
 from fastmetro_mm.geometry.camera import crop_to_image
 from fastmetro_mm.visualization.mesh_visualizer import MeshVisualizer
+from fastmetro_mm.visualization.true_meshes import add_true_meshes
 
 
 @HOOKS.register_module()
@@ -209,28 +209,14 @@ class MeshVisualizationHook(Hook):
 
     def _add_true_meshes(self, model: torch.nn.Module, samples: list[PoseDataSample]) -> None:
         """Pose the body model with the labels, so that the true mesh can be drawn."""
-        labelled = [
-            sample
-            for sample in samples
-            if 'gt_instance_labels' in sample
-            and float(sample.gt_instance_labels.get('has_smpl', torch.zeros(1))[0]) > 0
-            and 'vertices' not in sample.get('gt_instances', {})
-        ]
-        if not (labelled and self._truth_works and hasattr(model, 'target_builder')):
+        if not self._truth_works:
             return
-        device = next(model.parameters()).device
         try:
-            targets = model.target_builder(labelled, device)
+            add_true_meshes(model, samples)
         except FileNotFoundError as error:
             # The skeleton of the labels is drawn instead; it needs no licensed body file.
             print_log(f'True meshes are not drawn: {error}', logger='current')
             self._truth_works = False
-            return
-        vertices, _ = model.head.centre_mesh(targets.vertices)
-        for sample, mesh in zip(labelled, vertices.cpu().numpy(), strict=True):
-            if 'gt_instances' not in sample:
-                sample.gt_instances = InstanceData()
-            sample.gt_instances.vertices = mesh[None]
 
 
 def crop_picture(inputs: torch.Tensor, model: torch.nn.Module) -> np.ndarray:
