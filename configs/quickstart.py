@@ -86,4 +86,5 @@ param_scheduler = [
     ),
 ]
 default_hooks.logger.update(interval=20)
+default_hooks.visualization.update(interval=1, max_samples=2)
 auto_scale_lr.update(base_batch_size=16)

@@ -61,7 +61,7 @@ def make_pictures(work_dir: Path, count: int) -> list[Path]:
     if pictures:
         tiles = [('', cv2.imread(str(path))[:, :, ::-1]) for path in pictures]
         sheet = work_dir / 'predictions.png'
-        write_contact_sheet(sheet, tiles, columns=2)
+        write_contact_sheet(sheet, tiles, columns=3)
         written.append(sheet)
     return written
 
@@ -72,7 +72,7 @@ def main() -> None:
         parser = OneLineParser(description=__doc__.splitlines()[0])
         parser.add_argument('config', help='config of the run')
         parser.add_argument('work_dir', type=Path, help='its work directory')
-        parser.add_argument('--pictures', type=int, default=8, help='pictures on the sheet')
+        parser.add_argument('--pictures', type=int, default=12, help='pictures on the sheet')
         parser.add_argument(
             '--cfg-options', nargs='+', action=ConfigOptionAction, metavar='KEY=VALUE'
         )

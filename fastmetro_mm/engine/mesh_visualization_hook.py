@@ -25,6 +25,9 @@ from fastmetro_mm.geometry.camera import crop_to_image
 from fastmetro_mm.visualization.mesh_visualizer import MeshVisualizer
 from fastmetro_mm.visualization.true_meshes import add_true_meshes
 
+LEAST_PICTURE = 224
+"""Crops about this size or larger are drawn as they are, smaller ones enlarged, pixels."""
+
 
 @HOOKS.register_module()
 class MeshVisualizationHook(Hook):
@@ -182,7 +185,9 @@ class MeshVisualizationHook(Hook):
             image = self._full_image(sample)
             if image is None:
                 image = crop_picture(data_batch['inputs'][index], model)
-                sample = on_the_crop(sample, image.shape[0])
+                enlarge = max(1, round(LEAST_PICTURE / image.shape[0]))
+                sample = on_the_crop(sample, image.shape[0], enlarge)
+                image = image.repeat(enlarge, axis=0).repeat(enlarge, axis=1)
             key = re.sub(r'[^\w-]+', '_', str(sample.get('img_key', '')))[-60:]
             name = f'{number:06d}_{index}{"_" if key else ""}{key}.jpg'
             visualizer.add_datasample(
@@ -239,24 +244,28 @@ def crop_picture(inputs: torch.Tensor, model: torch.nn.Module) -> np.ndarray:
     return np.ascontiguousarray(crop.permute(1, 2, 0).numpy())
 
 
-def on_the_crop(sample: PoseDataSample, crop_size: int) -> PoseDataSample:
+def on_the_crop(sample: PoseDataSample, crop_size: int, enlarge: int = 1) -> PoseDataSample:
     """A sample whose image pixels are the pixels of its crop.
 
     Args:
         sample: Sample with ``crop_to_image`` in its metainfo.
         crop_size: Side of the crop, pixels.
+        enlarge: Pixels of the picture for one of the crop.
 
     Returns:
-        The same sample, changed: identity ``crop_to_image``, keypoints and boxes on the crop.
+        The same sample, changed: ``crop_to_image`` only enlarges, keypoints and boxes lie on the
+        enlarged crop.
     """
     matrix = np.asarray(sample.crop_to_image, dtype=np.float64)
     inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
     if 'pred_instances' in sample and 'keypoints' in sample.pred_instances:
         predicted = sample.pred_instances
         keypoints = np.asarray(torch.as_tensor(predicted.keypoints).cpu(), dtype=np.float64)
-        predicted.keypoints = crop_to_image(keypoints, inverse).astype(np.float32)
-        predicted.bboxes = np.array([[0, 0, crop_size, crop_size]], dtype=np.float32)
-    sample.set_metainfo(dict(crop_to_image=np.eye(2, 3)))
+        on_crop = enlarge * crop_to_image(keypoints, inverse)
+        predicted.keypoints = on_crop.astype(np.float32)
+        side = enlarge * crop_size
+        predicted.bboxes = np.array([[0, 0, side, side]], dtype=np.float32)
+    sample.set_metainfo(dict(crop_to_image=enlarge * np.eye(2, 3)))
     return sample
 
 

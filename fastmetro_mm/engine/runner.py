@@ -16,7 +16,6 @@ from torch import nn
 from fastmetro_mm.engine.checkpoint_loading import find_resume_checkpoint
 from fastmetro_mm.engine.distributed import MeshDistributedDataParallel, init_cpu_process_group
 
-
 # Remarks of mmengine about itself that a user can do nothing about.
 _REMARKS = ('Exp name: ', 'Distributed training is not used', '"FileClient" will be deprecated',
             '"HardDiskBackend" is the alias', 'The prefix is not set in metric class')

@@ -115,10 +115,10 @@ def test_without_a_path_the_crop_is_drawn(hook, runner):
     batch = make_batch()
     hook.after_test_iter(runner, 0, batch, runner.model.test_step(make_batch()))
     image = cv2.imread(str(pictures(runner)[1]))
-    assert image.shape == (64, 64, 3)
+    assert image.shape == (256, 256, 3)  # a crop of 64 pixels, enlarged to be seen
     assert np.abs(image[:8, :8].astype(int) - 50).max() < 6  # the second crop is grey 50
-    # The sphere of 0.5 m has radius 0.5 * 0.8 * 32 px about the crop's centre.
-    assert abs(image[32, 32].astype(int) - 50).max() > 40 and image[32, 5].max() < 60
+    # The sphere of 0.5 m has radius 0.5 * 0.8 * 128 px about the crop's centre.
+    assert abs(image[128, 128].astype(int) - 50).max() > 40 and image[128, 20].max() < 60
 
 
 def test_with_a_path_the_full_picture_is_drawn(hook, runner, tmp_path):
@@ -208,3 +208,16 @@ def test_normalised_crops_become_pictures_again():
 def test_bad_intervals_are_refused():
     with pytest.raises(ValueError, match='interval >= 1'):
         HOOKS.build(dict(type='MeshVisualizationHook', interval=0))
+
+
+def test_a_sample_on_the_enlarged_crop_keeps_its_places():
+    sample = make_batch(count=1)['data_samples'][0]
+    # image = 2 crop + (10, 20); a point at crop (30, 40) lies at (70, 100) in the image
+    sample.set_metainfo(dict(crop_to_image=np.array([[2.0, 0, 10], [0, 2, 20]])))
+    sample.pred_instances = InstanceData(
+        keypoints=np.array([[[70.0, 100.0]]]), bboxes=np.array([[10.0, 20, 202, 212]])
+    )
+    placed = mesh_visualization_hook.on_the_crop(sample, 96, enlarge=2)
+    np.testing.assert_allclose(placed.pred_instances.keypoints, [[[60, 80]]])
+    np.testing.assert_allclose(placed.pred_instances.bboxes, [[0, 0, 192, 192]])
+    np.testing.assert_allclose(placed.crop_to_image, [[2, 0, 0], [0, 2, 0]])
