@@ -92,6 +92,8 @@ def explain(error: BaseException) -> str | None:
         return f'{error.filename}: {error.strerror}: choose another place with --work-dir'
     if isinstance(error, (ValueError, ImportError)) and _raised_in_package(error):
         return text
+    if isinstance(error, ImportError) and 'pip install' in text:
+        return text  # mmengine's logging backends name the package that they need
     return None
 
 
