@@ -10,10 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 import fastmetro_mm  # noqa: F401 - stands in for mmcv.ops before any test imports mmpose
 
 REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _own_scope():
+    """Forget the default scope that detectors and inferencers of other tests leave behind."""
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')

@@ -85,7 +85,11 @@ class MeshTSVDataset(Dataset):
             metainfo = self.METAINFO if body is None else METAINFO[body]
         self._metainfo = parse_pose_metainfo(deepcopy(metainfo))
         self._indices = indices
-        self.pipeline = [TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline]
+        # The scope is named because a detector that ran before leaves its own as the default.
+        self.pipeline = [
+            TRANSFORMS.build({'_scope_': 'mmpose', **t}) if isinstance(t, dict) else t
+            for t in pipeline
+        ]
         self._ready = False
         if not lazy_init:
             self.full_init()

@@ -16,6 +16,7 @@ from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.engine.checkpoint_errors import CheckpointError
 
 BOX = [280, 44, 499, 391]
+SIDE = 96  # crop of the quickstart network, pixels
 
 
 @pytest.fixture(scope='module')
@@ -43,11 +44,11 @@ def test_result_of_a_photo(inferencer, photo):
     assert frame.image_size == (640, 425) and frame.image.shape == (425, 640, 3)
     assert frame.body == 'open_body' and frame.faces.shape == (13776, 3)
     assert person.vertices.shape == (6890, 3) and person.joints_3d.shape == (14, 3)
-    assert person.keypoints.shape == (14, 2) and person.crop_size == 112
+    assert person.keypoints.shape == (14, 2) and person.crop_size == SIDE
     assert person.is_placed and person.is_right is None and person.track_id is None
     assert person.bbox.tolist() == BOX
     # 1.2 times the longer side, around the middle of the box, in whole pixels
-    corners = person.crop_to_image @ np.array([[0, 0, 1], [112, 112, 1.0]]).T
+    corners = person.crop_to_image @ np.array([[0, 0, 1], [SIDE, SIDE, 1.0]]).T
     assert corners[:, 0] == pytest.approx([389.5 - 208.2, 217.5 - 208.2], abs=1)
     assert corners[:, 1] == pytest.approx([389.5 + 208.2, 217.5 + 208.2], abs=1)
 
@@ -56,7 +57,7 @@ def test_projection_agrees_with_the_crop(inferencer, photo):
     frame, = inferencer(photo, bboxes=BOX, camera=CameraHint(focal_length=1e6))
     person = frame.people[0]
     for points in (person.vertices, person.joints_3d):
-        crop = (person.camera[0] * (points[:, :2] + person.camera[1:]) + 1) * 0.5 * 112
+        crop = (person.camera[0] * (points[:, :2] + person.camera[1:]) + 1) * 0.5 * SIDE
         expected = crop @ person.crop_to_image[:, :2].T + person.crop_to_image[:, 2]
         exact = person.image_camera(frame.image_size).project(points)
         assert np.abs(exact - expected).max() < 1e-2
@@ -197,7 +198,7 @@ def test_mistakes_in_the_set_up(tmp_path, weights_file):
 
 def test_box_padding(weights_file, photo):
     frame, = MeshInferencer('quickstart', weights_file, box_padding=1.0)(photo, bboxes=BOX)
-    assert frame.people[0].crop_to_image[0, 0] * 112 == pytest.approx(347, abs=1)
+    assert frame.people[0].crop_to_image[0, 0] * SIDE == pytest.approx(347, abs=1)
     with pytest.raises(InputError, match=r'between 0\.5 and 5'):
         MeshInferencer('quickstart', box_padding=120)
 

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 
 import fastmetro_mm
+from fastmetro_mm.exporters.onnx_export import crop_size_of
 
 
 @pytest.fixture(scope='module')
@@ -59,9 +60,10 @@ def test_a_checkpoint_becomes_a_graph_that_runs(tool, tmp_path):
     tool(['quickstart', str(tmp_path / 'weights.pth'), '--onnx', str(tmp_path / 'm.onnx'),
           '--static-batch'])  # fmt: skip
     session = runtime.InferenceSession(str(tmp_path / 'm.onnx'))
-    assert session.get_inputs()[0].shape == [1, 3, 112, 112]
+    side = crop_size_of(config)
+    assert session.get_inputs()[0].shape == [1, 3, side, side]
     with np.load(tmp_path / 'm.npz') as file:
-        assert file['crop_size'] == 112 and file['J_regressor'].shape == (14, 6890)
+        assert file['crop_size'] == side and file['J_regressor'].shape == (14, 6890)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,9 @@ RUNTIME = Path(numpy_runtime.__file__)
 BOXES = [[60, 40, 210, 300], [-30, 100, 120, 420], [200.5, 10.25, 380, 210]]
 
 
+SIDE = crop_size_of(Config.fromfile(fastmetro_mm.config_path('quickstart')))
+
+
 @pytest.fixture(scope='module')
 def config():
     """The quickstart config with one small transformer and the SMPL head."""
@@ -96,7 +99,7 @@ def predict(model, config, image, boxes=BOXES) -> dict[str, np.ndarray]:
 def test_random_inputs_give_the_same_outputs(batch, session, model):
     network = ExportedNetwork(model)
     assert tuple(output.name for output in session.get_outputs()) == network.output_names
-    crops = torch.randn(batch, 3, 112, 112, generator=torch.Generator().manual_seed(batch))
+    crops = torch.randn(batch, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(batch))
     with torch.no_grad():
         expected = network(crops)
     found = session.run(None, {'image': crops.numpy()})
@@ -109,7 +112,7 @@ def test_the_model_is_left_as_it_was(exported, model):
     assert not model.training and model.head.sampling.method == 'auto'
     # Tracing runs on tensors without values; none may stay behind in what the neck keeps.
     with torch.no_grad():
-        vertices = model._forward(torch.zeros(1, 3, 112, 112)).vertices
+        vertices = model._forward(torch.zeros(1, 3, SIDE, SIDE)).vertices
     assert type(vertices) is torch.Tensor and torch.isfinite(vertices).all()
 
 
@@ -176,7 +179,7 @@ def test_hands(tmp_path):
     cfg.model.head.update(in_channels=32, criterion=None)
     torch.manual_seed(1)
     model = MODELS.build(cfg.model).train()
-    path = export_onnx(model, tmp_path / 'hand.onnx', 112)
+    path = export_onnx(model, tmp_path / 'hand.onnx', SIDE)
     assert model.training
     model.eval()
     contract = numpy_runtime.read_contract(
@@ -184,7 +187,7 @@ def test_hands(tmp_path):
     session = runtime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     names = [output.name for output in session.get_outputs()]
     assert names == ['camera', 'joints', 'vertices_coarse', 'vertices']
-    crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3), np.uint8)
+    crops = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), np.uint8)
     people = numpy_runtime.MeshRuntime(session, contract).run_crops(crops)
     with torch.no_grad():
         image = torch.from_numpy(numpy_runtime.normalise(crops, contract))
@@ -203,7 +206,7 @@ def test_joints_may_come_from_the_tokens(model, exported):
         def get_outputs(self):
             return []
 
-    crops = torch.randn(2, 3, 112, 112, generator=torch.Generator().manual_seed(5))
+    crops = torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         prediction = model._forward(crops)
         model.head.joints_from = 'tokens'
@@ -239,7 +242,7 @@ def test_runtime_names_bad_input(tmp_path):
     np.savez(tmp_path / 'a.npz', vertices=np.zeros(3))
     with pytest.raises(ValueError, match='format is None, expected fastmetro_mm'):
         numpy_runtime.read_contract(tmp_path / 'a.npz')
-    contract = dict(crop_size=np.array(112), box_padding=np.array(1.2))
+    contract = dict(crop_size=np.array(SIDE), box_padding=np.array(1.2))
     image = np.zeros((9, 9, 3), np.uint8)
     with pytest.raises(ValueError, match='is not a box'):
         numpy_runtime.crop_from_box(image, [5, 5, 5, 9], contract)
