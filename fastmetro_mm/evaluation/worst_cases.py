@@ -90,7 +90,11 @@ def draw_worst_cases(
     Raises:
         ValueError: If a row is not a sample of the test set.
     """
-    from fastmetro_mm.engine.mesh_visualization_hook import crop_picture, on_the_crop
+    from fastmetro_mm.engine.mesh_visualization_hook import (
+        LEAST_PICTURE,
+        crop_picture,
+        on_the_crop,
+    )
     from fastmetro_mm.visualization.true_meshes import add_true_meshes
 
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
@@ -109,8 +113,10 @@ def draw_worst_cases(
             print_log(f'True meshes are not drawn: {error}', logger='current')
         for number, (row, sample) in enumerate(zip(part, samples, strict=True), start + 1):
             crop = crop_picture(batch['inputs'][number - 1 - start], model)
-            drawn = visualizer.add_datasample(
-                'worst_cases', crop, on_the_crop(sample, crop.shape[0]), views=tuple(views))
+            enlarge = max(1, round(LEAST_PICTURE / crop.shape[0]))
+            sample = on_the_crop(sample, crop.shape[0], enlarge)
+            crop = crop.repeat(enlarge, axis=0).repeat(enlarge, axis=1)
+            drawn = visualizer.add_datasample('worst_cases', crop, sample, views=tuple(views))
             tiles.append((describe(number, row), drawn))
     return tiles
 

@@ -69,8 +69,8 @@ def test_sheet_of_an_evaluation(run_tool, body_run, people, errors, tmp_path, ca
              '--n', 4, **options)
     assert '4 samples' in capsys.readouterr().out
     image = cv2.imread(str(sheet))
-    # two by two tiles, each the truth beside the prediction on a crop of 96 pixels
-    assert image.shape[0] >= 2 * 96 and image.shape[1] >= 4 * 96
+    # two by two tiles, each the truth beside the prediction on a crop of 96 pixels, enlarged
+    assert image.shape[0] >= 2 * 192 and image.shape[1] >= 4 * 192
     quarters = [half for row in np.array_split(image, 2) for half in np.array_split(row, 2, 1)]
     for quarter in quarters:
         assert quarter.std() > 10
