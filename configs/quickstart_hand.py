@@ -17,9 +17,7 @@ from fastmetro_mm.models.losses import HandMeshLoss
 with read_base():
     from .quickstart import *
 
-    # after the quickstart, so that this body is the one below
-    from ._base_.open_hand import *
-
+body = dict(name='open_hand', body_data_root=body_data_root)
 visualizer.update(body=body)
 dataset_type = 'HandMeshTSVDataset'
 data_root = 'data/quickstart_hand/'

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw the samples with the largest errors: which pictures does a network fail on?
+r"""Draw the samples with the largest errors: which pictures does a network fail on?
 
-    python tools/test.py CONFIG CHECKPOINT --cfg-options test_evaluator.0.per_sample_file=errors.json
+Example:
+    python tools/test.py CONFIG CHECKPOINT \
+        --cfg-options test_evaluator.0.per_sample_file=errors.json
     python tools/worst_cases.py CONFIG CHECKPOINT errors.json --out sheet.png --n 12
 """
 

@@ -155,7 +155,7 @@ def freihand_release(hands, tmp_path_factory):
         cv2.imwrite(str(root / f'evaluation/rgb/{number:08d}.jpg'), image)
         posed = model(*(torch.tensor(info[key], dtype=torch.float32)[None]
                         for key in ('pose', 'betas')))
-        in_camera = posed.vertices[0].numpy() + [0.02, -0.01, 0.7]
+        in_camera = posed.vertices[0].numpy() + np.array((0.02, -0.01, 0.7))
         joints = np.asarray(info['joints_3d'])[:, :3]
         # labels are about the wrist: the tip of the thumb says where that is
         xyz.append((joints + in_camera[tips[0]] - joints[4]).tolist())

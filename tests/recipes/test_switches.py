@@ -19,7 +19,7 @@ def test_accumulated_batches_make_fewer_steps(train, people, tmp_path):
 
 
 def test_flexible_runner_trains_in_one_process(train, people, tmp_path):
-    """mmengine's runner of strategies, with our hooks."""
+    """The runner of strategies of mmengine, with our hooks."""
     work_dir = train('quickstart', tmp_path, people, runner_type='FlexibleRunner')
     state = torch.load(work_dir / 'epoch_1.pth', weights_only=True)['state_dict']
     assert 'head.xyz_regressor.weight' in state
