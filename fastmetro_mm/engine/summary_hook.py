@@ -27,7 +27,9 @@ class TrainingSummaryHook(Hook):
 
     priority = 'LOW'
 
-    def __init__(self, greater_keys: tuple[str, ...] = ('PCK', 'AUC', 'F@')) -> None:
+    def __init__(
+        self, greater_keys: tuple[str, ...] = ('PCK', 'AUC', 'auc3d', 'f_score', 'f_al_score')
+    ) -> None:
         self.greater_keys = tuple(greater_keys)
         self._start = self._epoch_start = time.time()
         self._first_epoch = 0

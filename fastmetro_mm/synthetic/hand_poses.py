@@ -27,6 +27,8 @@ BEND_LIMITS = {
 the straight hand of the rest pose."""
 SPREAD_LIMIT = 0.30
 """Largest sideways turn of a finger at its first joint, radians."""
+FACING_TURNS = (0.4, 0.6, 0.6)
+"""Largest turns of a hand that faces the camera about the camera's axes, radians."""
 
 # Gesture -> how far each finger is bent (0 straight, 1 in the fist), and share.
 _GESTURES: dict[str, tuple[tuple[float, float, float, float, float], float]] = {
@@ -102,12 +104,32 @@ def _sample_view(rng: np.random.Generator, forearm: np.ndarray) -> np.ndarray:
             return axis * angle
 
 
-def plan_hand(rng: np.random.Generator, figure: 'Figure') -> Plan:
+def _sample_facing_view(rng: np.random.Generator, keypoints: np.ndarray) -> np.ndarray:
+    """An orientation (3,) with the fingers more or less up and the palm towards the camera.
+
+    Args:
+        rng: Source of randomness.
+        keypoints: (21, 3) joints of the right hand at rest.
+    """
+    wrist, index, middle, pinky = keypoints[[0, 5, 9, 17]]
+    fingers = _unit(middle - wrist)
+    palm = np.cross(index - wrist, pinky - wrist)
+    palm = _unit(palm - (palm @ fingers) * fingers)
+    at_rest = np.stack([fingers, palm, np.cross(fingers, palm)])
+    seen = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
+    view = seen.T @ at_rest
+    for axis, angle in zip(np.eye(3), rng.uniform(-1.0, 1.0, 3) * FACING_TURNS, strict=True):
+        view = rotate_about(axis, angle) @ view
+    return matrices_to_vectors(view)
+
+
+def plan_hand(rng: np.random.Generator, figure: 'Figure', facing: bool = False) -> Plan:
     """Draws gesture, view and shape of one right hand.
 
     Args:
         rng: Source of randomness.
         figure: The hand; its rest joints give the axes, its mean pose is taken off the label.
+        facing: Fingers more or less up, palm towards the camera; otherwise from everywhere.
 
     Returns:
         The plan; the pose is relative to the hand's mean pose.
@@ -134,5 +156,8 @@ def plan_hand(rng: np.random.Generator, figure: 'Figure') -> Plan:
         absolute[joint : joint + 3] = matrices_to_vectors(turns)
     pose = absolute.reshape(-1)
     pose[3:] -= figure.hands_mean
-    pose[:3] = _sample_view(rng, _unit(figure.rest_keypoints[0] - figure.rest_keypoints[9]))
+    if facing:
+        pose[:3] = _sample_facing_view(rng, figure.rest_keypoints)
+    else:
+        pose[:3] = _sample_view(rng, _unit(figure.rest_keypoints[0] - figure.rest_keypoints[9]))
     return Plan(gesture, pose.round(6), sample_betas(rng))

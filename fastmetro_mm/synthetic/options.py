@@ -25,8 +25,8 @@ class SyntheticSetOptions:
         seed: Start of all randomness.
         size: Width and height of the pictures, pixels.
         scene: ``'street'``: cluttered backgrounds, occluders, truncation, people seen from
-            everywhere. ``'studio'``: plain backgrounds, nothing in front, whole people who more
-            or less face the camera; a small network learns from it in minutes.
+            everywhere. ``'studio'``: plain backgrounds, nothing in front, whole people (palms)
+            who more or less face the camera; a small network learns from it in minutes.
 
     Raises:
         ValueError: A value is out of range; the message names it.

@@ -63,7 +63,7 @@ class Studio:
         """Draws pose, view and shape of one sample."""
         if self.figure.kind == 'body':
             return plan_body(rng, facing=self.plain)
-        return plan_hand(rng, self.figure)
+        return plan_hand(rng, self.figure, facing=self.plain)
 
     def draw(self, rng: np.random.Generator, plan: Plan, posed: PosedFigure) -> DrawnSample:
         """Draws the picture of a posed figure and makes its label."""

@@ -55,8 +55,9 @@ def test_last_line_names_the_best_epochs(runner, caplog):
     hook.before_train(runner)
     for epoch, score, share in ((1, 90.0, 0.5), (2, 70.0, 0.4)):
         runner.epoch = epoch
-        hook.after_val_epoch(runner, {'PA-MPJPE': score, 'PCK@50mm': share})
+        hook.after_val_epoch(runner, {'PA-MPJPE': score, 'PCK@50mm': share, 'xyz_al_auc3d': share})
     hook.after_train(runner)
     last = caplog.records[-1].getMessage()
     assert 'Best PA-MPJPE 70.0000 at epoch 2' in last
     assert 'Best PCK@50mm 0.5000 at epoch 1' in last
+    assert 'Best xyz_al_auc3d 0.5000 at epoch 1' in last

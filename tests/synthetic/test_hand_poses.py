@@ -60,3 +60,15 @@ def test_forearm_never_covers_the_hand(hand_studio):
     for seed in range(100):
         pose = plan_hand(np.random.default_rng(seed), figure).pose
         assert Rotation.from_rotvec(pose[:3]).apply(forearm)[2] > -0.46
+
+
+def test_studio_hands_show_the_palm_with_the_fingers_up(hand_studio):
+    figure = hand_studio.figure
+    for seed in range(50):
+        pose = plan_hand(np.random.default_rng(seed), figure, facing=True).pose
+        wrist, index, middle, pinky = Rotation.from_rotvec(pose[:3]).apply(
+            figure.rest_keypoints[[0, 5, 9, 17]])
+        assert middle[1] < wrist[1]  # y points down
+        # seen from the palm, the index finger of a right hand with fingers up is on the right
+        assert index[0] > pinky[0]
+        assert np.cross(index - wrist, pinky - wrist)[2] < 0
