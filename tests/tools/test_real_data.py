@@ -85,7 +85,7 @@ def test_real_pictures_are_evaluated_and_drawn(
     run_tool(
         'test', config_path('quickstart'), quickstart_weights, '--work-dir', tmp_path / 'work',
         '--out', tmp_path / 'scores.json', '--show-dir', tmp_path / 'pictures',
-        '--cfg-options', f'data_root={data}/',
+        '--cfg-options', f'data_root={data}/', 'default_hooks.visualization.max_samples=4',
     )  # fmt: skip
     scores = json.loads((tmp_path / 'scores.json').read_text())
     # an untrained network is wrong by decimetres, and aligning can only help
