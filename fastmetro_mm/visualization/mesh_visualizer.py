@@ -13,9 +13,15 @@ from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
-from fastmetro_mm.body_models.assets import load_body_assets
+from fastmetro_mm.body_models.assets import BodyAssets, load_body_assets
 from fastmetro_mm.body_models.skeletons import keypoint_metainfo
 from fastmetro_mm.visualization.contact_sheet import contact_sheet
+from fastmetro_mm.visualization.error_colors import (
+    LARGEST_MM,
+    error_colors,
+    error_legend,
+    vertex_errors,
+)
 from fastmetro_mm.visualization.mesh_renderer import Renderer, build_renderer
 from fastmetro_mm.visualization.mesh_views import (
     VIEWS,
@@ -28,9 +34,13 @@ from fastmetro_mm.visualization.picture_files import write_picture
 from fastmetro_mm.visualization.sample_people import (
     predicted_keypoints,
     predicted_people,
+    to_numpy,
     true_keypoints,
     true_people,
 )
+
+
+_ERROR = 'error'
 
 
 @VISUALIZERS.register_module()
@@ -52,10 +62,14 @@ class MeshVisualizer(PoseLocalVisualizer):
         draw_skeleton: Whether to draw keypoints and links over the overlays.
         labels: Whether to write a line above each panel. Nothing is written, and the picture
             keeps its size, if the overlay of the prediction is the only panel.
+        error_map: Whether to add a row with the prediction coloured by each vertex's distance
+            from the true mesh, both centred on the pelvis (hands: as they are, on the wrist),
+            where ``gt_instances.vertices`` is given. Colours: ``error_colors.COLOR_TABLE``.
+        error_largest_mm: Distance of the last colour, millimetres.
         **kwargs: Arguments of mmpose's ``PoseLocalVisualizer``.
 
     Raises:
-        ValueError: If a view is unknown.
+        ValueError: If a view is unknown or ``error_largest_mm`` is not positive.
     """
 
     def __init__(
@@ -67,6 +81,8 @@ class MeshVisualizer(PoseLocalVisualizer):
         opacity: float = 0.9,
         draw_skeleton: bool = True,
         labels: bool = True,
+        error_map: bool = False,
+        error_largest_mm: float = LARGEST_MM,
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
@@ -76,11 +92,19 @@ class MeshVisualizer(PoseLocalVisualizer):
         self.opacity = opacity
         self.draw_skeleton = draw_skeleton
         self.labels = labels
+        self.error_map = error_map
+        self.error_largest_mm = error_largest_mm
+        if not error_largest_mm > 0:
+            raise ValueError(f'error_largest_mm must be positive, got {error_largest_mm}')
 
     @cached_property
     def faces(self) -> np.ndarray:
         """Faces of the full mesh (F, 3)."""
-        return load_body_assets(**(self.body or dict(name='open_body'))).faces[0]
+        return self._assets.faces[0]
+
+    @cached_property
+    def _assets(self) -> BodyAssets:
+        return load_body_assets(**(self.body or dict(name='open_body')))
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -154,6 +178,9 @@ class MeshVisualizer(PoseLocalVisualizer):
                     )
                 if draw_bbox:
                     panel = self._draw_instances_bbox(panel, keypoints)
+            if label == _ERROR:
+                legend = error_legend(panel.shape[1], self.error_largest_mm)
+                panel = np.concatenate([panel, legend])
             tiles.append((label, panel))
             for view in views:
                 side = image.shape[0]
@@ -193,7 +220,25 @@ class MeshVisualizer(PoseLocalVisualizer):
             people = predicted_people(sample, size, 'smpl_vertices')
             if people:
                 rows.append(('SMPL head', people, None))
+            people = self._error_people(sample, size) if self.error_map and draw_gt else []
+            if people:
+                rows.append((_ERROR, people, None))
         return rows or [('no labels', [], None)]
+
+    def _error_people(
+        self, sample: PoseDataSample, image_size: tuple[int, int]
+    ) -> list[PlacedPerson]:
+        """Predicted meshes coloured by error; none if not every one has a true mesh."""
+        truth = sample.get('gt_instances', {}).get('vertices')
+        predicted = sample.pred_instances.get('vertices')
+        if truth is None or predicted is None or len(truth) != len(predicted):
+            return []
+        root = None if self._assets.is_hand else self._assets.J_regressor_h36m[0]
+        colors = [
+            error_colors(vertex_errors(mesh, true, root), self.error_largest_mm)
+            for mesh, true in zip(to_numpy(predicted), to_numpy(truth), strict=True)
+        ]
+        return predicted_people(sample, image_size, colors=colors)
 
     def _ensure_skeleton(self, sample: PoseDataSample) -> None:
         """Use our own skeleton if the caller has set none for this number of keypoints."""

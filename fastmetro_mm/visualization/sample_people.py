@@ -32,7 +32,10 @@ def to_numpy(value: np.ndarray | torch.Tensor | Sequence) -> np.ndarray:
 
 
 def predicted_people(
-    sample: PoseDataSample, image_size: tuple[int, int], field: str = 'vertices'
+    sample: PoseDataSample,
+    image_size: tuple[int, int],
+    field: str = 'vertices',
+    colors: Sequence[np.ndarray] | None = None,
 ) -> list[PlacedPerson]:
     """Predicted meshes of a sample, with the network's own cameras.
 
@@ -40,6 +43,7 @@ def predicted_people(
         sample: Sample with ``pred_instances``; one person, or several merged by mmpose.
         image_size: Width and height of the picture, pixels.
         field: ``vertices``, or ``smpl_vertices`` of the SMPL head.
+        colors: RGB in 0..1 of every instance, (3,) or (V, 3) each; a palette if not given.
 
     Returns:
         One entry a person; none if the field is missing. People whose predicted camera or mesh
@@ -48,7 +52,8 @@ def predicted_people(
     instances = sample.get('pred_instances')
     if instances is None or field not in instances or 'camera' not in instances:
         return []
-    color = (SMPL_COLOR,) if field == 'smpl_vertices' else PREDICTION_COLORS
+    if colors is None:
+        colors = (SMPL_COLOR,) if field == 'smpl_vertices' else PREDICTION_COLORS
     people = []
     for number in range(len(instances)):
         person = instances[number]
@@ -56,7 +61,7 @@ def predicted_people(
         if not (np.isfinite(vertices).all() and np.isfinite(weak).all() and weak[0] > 0):
             continue
         camera = _prediction_camera(sample, person, weak, len(instances), image_size)
-        people.append(PlacedPerson(vertices, camera, color[number % len(color)]))
+        people.append(PlacedPerson(vertices, camera, colors[number % len(colors)]))
     return people
 
 

@@ -181,3 +181,39 @@ def test_mesh_of_another_body_is_named(visualizer, sphere):
 def test_unknown_view_is_named():
     with pytest.raises(ValueError, match="got \\['below'\\]"):
         VISUALIZERS.build(dict(type='MeshVisualizer', name='test_views', views=['below']))
+
+
+def test_error_map_colours_the_prediction_by_its_error(sphere, monkeypatch):
+    root = np.full((1, len(sphere[0])), 1 / len(sphere[0]))
+    body = SimpleNamespace(faces=[sphere[1]], is_hand=False, J_regressor_h36m=root)
+    monkeypatch.setattr(mesh_visualizer, 'load_body_assets', lambda name: body)
+
+    def draw(sample, **options):
+        visualizer = VISUALIZERS.build(
+            dict(type='MeshVisualizer', name=f'test_{next(NUMBERS)}', renderer='software',
+                 views=(), draw_skeleton=False, error_map=True, **options)
+        )  # fmt: skip
+        return visualizer.add_datasample('x', IMAGE, sample)
+
+    sample = make_sample(sphere[0])
+    assert draw(sample).shape == IMAGE.shape  # no truth, no map
+    # The truth stands elsewhere, which centring takes away: no error at all.
+    sample.gt_instances.vertices = 0.5 * sphere[0][None] + [1.0, 2.0, 3.0]
+    # Three panels in a row: truth, prediction, error. The middle of the mesh in the last one:
+    x, y = np.round(center_in_image((60, 30), 0.5, (0.8, 0.1, -0.2))).astype(int)
+    right = draw(sample)
+    left_edge = right.shape[1] - IMAGE.shape[1] - 6
+    top_edge = 6 + 18  # gap and label of the sheet
+    pale = right[top_edge + y, left_edge + x].astype(int)
+    assert pale.min() > 150 and np.ptp(pale) < 40
+    # A truth twice as large is 500 mm off everywhere: the last colour, dark red.
+    sample.gt_instances.vertices = sphere[0][None]
+    dark = draw(sample)[top_edge + y, left_edge + x].astype(int)
+    assert dark[0] < 150 and dark[0] > 2 * dark[1]
+    # ... which is half of a range of one metre
+    orange = draw(sample, error_largest_mm=1000.0)[top_edge + y, left_edge + x].astype(int)
+    assert orange[0] > dark[0] + 40 and orange[0] > orange[2] + 60
+    # the legend hangs below the panel of the error
+    below = right[top_edge + IMAGE.shape[0] :]
+    assert (below[:, left_edge : left_edge + 200] != 255).any()
+    assert (below[:, : left_edge - 6] == 255).all()
