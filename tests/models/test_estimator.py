@@ -339,5 +339,9 @@ def test_informed_start_upsamples_like_the_fixed_matrix_and_is_off_by_default():
     wanted = assets.up[1] @ coarse[0].numpy()
     np.testing.assert_allclose(mid[0].detach().numpy(), wanted, atol=1e-5)
     assert head.cam_predictor.bias.tolist() == [1, 0, 0]
+    hand = MODELS.build(
+        dict(type='FastMETROHead', body=dict(name='open_hand'), in_channels=16, informed_start=True)
+    )
+    assert hand.cam_predictor.bias.tolist() == [8, 0, 0]
     plain = MODELS.build(config()).head
     assert not torch.equal(plain.coarse2intermediate_upsample.bias, torch.zeros(1723))

@@ -76,8 +76,9 @@ class FastMETROHead(BaseModule):
 
     @torch.no_grad()
     def _start_informed(self, assets: BodyAssets) -> None:
-        # A person fills most of the crop: 2 m of crop height for 1.7 m of person.
-        self.cam_predictor.bias.copy_(torch.tensor([1.0, 0.0, 0.0]))
+        # A person fills most of the crop: 2 m of crop height for 1.7 m of person; a hand: 25 cm.
+        scale = 8.0 if self.is_hand else 1.0
+        self.cam_predictor.bias.copy_(torch.tensor([scale, 0.0, 0.0]))
         if not self.is_hand:
             fixed = torch.from_numpy(assets.up[1].toarray()).float()
             self.coarse2intermediate_upsample.weight.copy_(fixed)
