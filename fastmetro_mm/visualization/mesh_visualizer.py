@@ -39,7 +39,6 @@ from fastmetro_mm.visualization.sample_people import (
     true_people,
 )
 
-
 _ERROR = 'error'
 
 
