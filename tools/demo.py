@@ -83,7 +83,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                        '(default: overlay,npz,json,glb,html)')
     group.add_argument('--views', default='side,top',
                        help='views beside the overlay of a picture: front, side, back, top; or '
-                       'none (default: side,top)')
+                       'none (default: side,top); networks with an SMPL head get a second '
+                       'overlay with its mesh')
     group.add_argument('--renderer', choices=['auto', 'pyrender', 'software'], default='auto',
                        help='what draws; software needs no OpenGL (default: auto)')
     group.add_argument('--quiet', action='store_true', help='no progress bar')
@@ -154,6 +155,7 @@ class Demo:
         with ResultSaver(
             self.folder, self.kinds, self.renderer, source.fps if source.is_video else None,
             self.views, 'scene' if self.args.intrinsics else 'network',
+            self.inferencer.has_smpl_head,
         ) as saver:
             try:
                 for frame in results:

@@ -31,11 +31,17 @@ def person_color(person: PersonMesh, number: int) -> tuple[float, float, float]:
     return PREDICTION_COLORS[index % len(PREDICTION_COLORS)]
 
 
+def has_smpl_mesh(person: PersonMesh) -> bool:
+    """Whether the SMPL head gave this person a finite mesh."""
+    return person.smpl_vertices is not None and bool(np.isfinite(person.smpl_vertices).all())
+
+
 def render_frame(
     frame: FrameResult,
     renderer: Renderer,
     image: np.ndarray | None = None,
     camera: str = 'network',
+    mesh: str = 'network',
 ) -> RenderResult:
     """Draw people over their picture, nearer ones before farther ones.
 
@@ -46,17 +52,22 @@ def render_frame(
         camera: ``'network'`` draws everybody where the network's own (weak-perspective) camera
             sees them, which fits the picture best; ``'scene'`` uses the frame's intrinsics and
             translations, which is right when the camera is known.
+        mesh: ``'network'``, or ``'smpl'``: that of the SMPL head, of those who have one.
 
     Returns:
         The picture, and which person each pixel shows (``index``: place in ``frame.people``, -1
         for none).
 
     Raises:
-        InputError: If the camera's name is unknown.
+        InputError: If the camera's or the mesh's name is unknown.
     """
+    if mesh not in ('network', 'smpl'):
+        raise InputError(f"mesh must be 'network' or 'smpl', got {mesh!r}")
     if camera not in ('network', 'scene'):
         raise InputError(f"camera must be 'network' or 'scene', got {camera!r}")
-    placed = [number for number, person in enumerate(frame.people) if person.is_placed]
+    placed = [
+        number for number, person in enumerate(frame.people)
+        if person.is_placed and (mesh == 'network' or has_smpl_mesh(person))]
     view = frame.camera
     if camera == 'network':
         view = PerspectiveCamera.from_focal_length(
@@ -65,11 +76,12 @@ def render_frame(
     for number in placed:
         person = frame.people[number]
         color, faces = person_color(person, number), frame.faces_of(person)
+        vertices = person.vertices if mesh == 'network' else person.smpl_vertices
         if camera == 'scene':
-            meshes.append(RenderMesh(person.camera_vertices, faces, color))
+            meshes.append(RenderMesh(vertices + person.translation, faces, color))
         else:
             found, _ = scene_of(
-                [PlacedPerson(person.vertices, person.image_camera(frame.image_size), color)],
+                [PlacedPerson(vertices, person.image_camera(frame.image_size), color)],
                 faces, view.intrinsics[0, 0])
             meshes.extend(found)
     result = renderer.render(meshes, view, frame.image if image is None else image)
@@ -87,8 +99,9 @@ def draw_frame(
     camera: str = 'network',
     opacity: float = 0.9,
     draw_boxes: bool = False,
+    smpl_panel: bool | None = None,
 ) -> np.ndarray:
-    """Overlay on the full picture, and views from other sides beside it.
+    """Overlay on the full picture; beside it that of the SMPL head and views from other sides.
 
     Args:
         frame: The result.
@@ -98,22 +111,31 @@ def draw_frame(
         camera: See :func:`render_frame`.
         opacity: 1 hides the picture behind the meshes.
         draw_boxes: Whether to draw boxes and track numbers.
+        smpl_panel: Whether a second overlay shows the meshes of the SMPL head; if anybody has one
+            if not given. Frames of one video need the same answer to be of the same size.
 
     Returns:
-        RGB. (H, W', 3) uint8
+        RGB; panels have a line of text above if there are several. (H', W', 3) uint8
     """
     image = frame.image if image is None else image
-    overlay = render_frame(frame, renderer, image, camera).image
-    if opacity < 1 and image is not None:
-        overlay = cv2.addWeighted(image, 1 - opacity, overlay, opacity, 0)
-    if draw_boxes:
-        overlay = overlay.copy()
-        for number, person in enumerate(frame.people):
-            _draw_box(overlay, person, person_color(person, number))
-    if not views:
-        return overlay
-    return np.concatenate(
-        [label_picture(overlay, 'overlay'), draw_views(frame, renderer, views)], axis=1)
+    if smpl_panel is None:
+        smpl_panel = any(person.is_placed and has_smpl_mesh(person) for person in frame.people)
+    panels = []
+    for label, mesh in (('overlay', 'network'), ('SMPL head', 'smpl'))[:2 if smpl_panel else 1]:
+        overlay = render_frame(frame, renderer, image, camera, mesh).image
+        if opacity < 1 and image is not None:
+            overlay = cv2.addWeighted(image, 1 - opacity, overlay, opacity, 0)
+        if draw_boxes:
+            overlay = overlay.copy()
+            for number, person in enumerate(frame.people):
+                _draw_box(overlay, person, person_color(person, number))
+        panels.append((label, overlay))
+    if len(panels) == 1 and not views:
+        return panels[0][1]
+    sheet = [label_picture(panel, label) for label, panel in panels]
+    if views:
+        sheet.append(draw_views(frame, renderer, views))
+    return np.concatenate(sheet, axis=1)
 
 
 def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> np.ndarray:

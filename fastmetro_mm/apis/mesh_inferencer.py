@@ -101,6 +101,11 @@ class MeshInferencer:
         """Whether the network is one for hands."""
         return self.assets.is_hand
 
+    @property
+    def has_smpl_head(self) -> bool:
+        """Whether results have SMPL parameters and the mesh posed with them."""
+        return getattr(self.network, 'smpl_head', None) is not None
+
     def __call__(
         self,
         inputs: Any,

@@ -86,6 +86,8 @@ class ResultSaver:
         fps: Frames a second of a video; None for pictures.
         views: Views beside overlays of pictures: any of ``front side back top``.
         camera: ``'network'`` or ``'scene'``, see ``drawing.render_frame``.
+        smpl_panel: Whether overlays have a second panel with the mesh of the SMPL head; for
+            pictures, where the result has one, if not given, and never for videos.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class ResultSaver:
         fps: float | None = None,
         views: Sequence[str] = ('side', 'top'),
         camera: str = 'network',
+        smpl_panel: bool | None = None,
     ) -> None:
         self.folder = folder
         self.kinds = check_kinds(kinds)
@@ -103,6 +106,8 @@ class ResultSaver:
         self.fps = fps
         self.views = views
         self.camera = camera
+        # A frame of a video may be empty, so that its people do not tell.
+        self.smpl_panel = bool(smpl_panel) if fps is not None else smpl_panel
         self.written: list[Path] = []
         self._video: VideoWriter | None = None
         self._lines = None
@@ -155,7 +160,8 @@ class ResultSaver:
         if 'overlay' in self.kinds:
             self.written.append(write_picture(
                 self.folder / f'{name}_overlay.jpg',
-                draw_frame(frame, self.renderer, views=self.views, camera=self.camera)))
+                draw_frame(frame, self.renderer, views=self.views, camera=self.camera,
+                           smpl_panel=self.smpl_panel)))
         for kind in self.kinds:
             if kind in ('npz', 'json', 'obj', 'ply', 'glb'):
                 self._write(frame, kind, self.folder / f'{name}.{kind}')
@@ -167,7 +173,8 @@ class ResultSaver:
     def _add_frame(self, frame: FrameResult, name: str) -> None:
         drawn = None
         if 'overlay' in self.kinds:
-            drawn = draw_frame(frame, self.renderer, camera=self.camera, draw_boxes=True)
+            drawn = draw_frame(frame, self.renderer, camera=self.camera, draw_boxes=True,
+                               smpl_panel=self.smpl_panel)
             if self._video is None:
                 self._video = VideoWriter(self.folder / f'{name}_overlay.mp4', self.fps)
             self._video.write(drawn)
@@ -234,7 +241,8 @@ class ResultSaver:
 
         entries = []
         for frame in frames:
-            pictures = [('Overlay', draw_frame(frame, self.renderer, camera=self.camera))]
+            pictures = [('Overlay', draw_frame(frame, self.renderer, camera=self.camera,
+                                               smpl_panel=self.smpl_panel))]
             if self.views:
                 pictures.append(('Other sides', draw_views(frame, self.renderer, self.views)))
             pictures.append(('Input', frame.image))

@@ -119,3 +119,42 @@ def test_output_that_cannot_be_written(demo, photo, tmp_path, capsys):
         demo.main([str(photo), '--out', str(tmp_path / 'file' / 'out')])
     assert stop.value.code == 2
     assert 'cannot write results there' in capsys.readouterr().err
+
+
+def test_smpl_head_gets_its_own_panel(demo, photo, tmp_path, monkeypatch):
+    import torch
+
+    from fastmetro_mm.apis import MeshInferencer, load_npz
+
+    def untrained(*arguments):
+        torch.manual_seed(0)
+        inferencer = MeshInferencer(*arguments)
+        with torch.no_grad():
+            layer = inferencer.network.head.cam_predictor
+            layer.weight.mul_(0.05)
+            layer.bias.copy_(torch.tensor([0.9, 0.0, 0.0]))
+        return inferencer
+
+    monkeypatch.setattr('fastmetro_mm.apis.MeshInferencer', untrained)
+    with VideoWriter(tmp_path / 'clip.mp4', 10) as writer:
+        for _ in range(3):
+            writer.write(np.full((64, 96, 3), 90, np.uint8))
+    boxes = tmp_path / 'boxes.json'
+    boxes.write_text(json.dumps({'1': [[5, 5, 45, 60]], photo.name: [[280, 44, 499, 391]]}))
+    out = tmp_path / 'out'
+    given = [photo, tmp_path / 'clip.mp4', '--model', 'quickstart_smpl', '--boxes', boxes,
+             '--save', 'overlay,npz', '--views', 'side', '--renderer', 'software', '--quiet',
+             '--out', out]
+    assert demo.main([str(argument) for argument in given]) == 0
+    person, = load_npz(out / f'{photo.stem}.npz').people
+    assert person.smpl_vertices.shape == (6890, 3)
+    picture = cv2.imread(str(out / f'{photo.stem}_overlay.jpg')).astype(int)
+    assert picture.shape[1] == 2 * 640 + 425
+    image = cv2.imread(str(photo)).astype(int)
+    drawn = np.abs(picture[-425:, 640:1280] - image).max(axis=-1) > 40
+    assert drawn.sum() > 1000  # a mesh lies on the second copy of the photo
+    video = cv2.VideoCapture(str(out / 'clip_overlay.mp4'))
+    sizes = []
+    while (frame := video.read())[0]:
+        sizes.append(frame[1].shape[1])
+    assert sizes == [192, 192, 192]  # also where nobody is

@@ -65,3 +65,34 @@ def test_views_stand_beside_the_overlay(three_people, renderer):
     for left in (width, width + height):
         panel = picture[-height:, left:left + height]
         assert 0.02 < (panel != 255).any(axis=-1).mean() < 0.6
+
+
+def test_smpl_mesh_gets_a_second_overlay(three_people, renderer):
+    frame, _, truth = three_people
+    height, width = frame.image.shape[:2]
+    assert draw_frame(frame, renderer).shape == frame.image.shape
+    empty = draw_frame(frame, renderer, smpl_panel=True)[:, width:]
+    assert np.array_equal(empty[-height:], frame.image)
+    # The SMPL head sees two of them, the first half a metre to the right.
+    first, second, third = frame.people
+    moved = first.vertices + np.array([0.5, 0, 0], np.float32)
+    people = [replace(first, smpl_vertices=moved), replace(second, smpl_vertices=second.vertices),
+              third]
+    frame = replace(frame, people=people)
+    picture = draw_frame(frame, renderer, opacity=1)
+    assert picture.shape[1] == 2 * width and height < picture.shape[0] < 1.2 * height
+    left, right = picture[-height:, :width], picture[-height:, width:]
+    assert np.array_equal(left, draw_frame(replace(frame, people=three_people[0].people),
+                                           renderer, opacity=1))
+    shift = round(0.5 * 900 / 4.6)  # focal length over distance
+    alone = truth == 0
+    alone[:, -shift:] = False
+    seen = np.roll((right != frame.image).any(-1), -shift, axis=1)
+    assert seen[alone].mean() > 0.9
+    found = render_frame(frame, renderer, camera='scene', mesh='smpl').index
+    assert set(np.unique(found)) == {-1, 0, 1}
+    views = draw_frame(frame, renderer, views=('side',))
+    assert views.shape[1] == 2 * width + height
+    assert draw_frame(frame, renderer, smpl_panel=False).shape == frame.image.shape
+    with pytest.raises(InputError, match="'network' or 'smpl'"):
+        render_frame(frame, renderer, mesh='other')
