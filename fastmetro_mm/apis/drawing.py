@@ -152,7 +152,7 @@ def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> 
     """
     people = [
         PlacedPerson(person.vertices, person.image_camera(frame.image_size),
-                     person_color(person, number))
+                     person_color(person, number), frame.faces_of(person))
         for number, person in enumerate(frame.people) if person.is_placed
     ]
     size = frame.image_size[1]

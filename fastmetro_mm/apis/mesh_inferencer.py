@@ -153,7 +153,7 @@ class MeshInferencer:
             raise InputError('give bboxes or keypoints, not both')
         if batch_size < 1:
             raise InputError(f'batch_size must be at least 1, got {batch_size}')
-        on_error = _error_handler(on_error)
+        on_error = error_handler(on_error)
         source = open_source(inputs, on_error)
         if smooth and not (source.is_video and track):
             raise InputError('smoothing needs a video and track=True')
@@ -292,7 +292,18 @@ def _build_detector(
     return PersonDetector(weights, None if detector == 'rtmdet' else detector, device)
 
 
-def _error_handler(on_error: str | ErrorHandler) -> ErrorHandler:
+def error_handler(on_error: str | ErrorHandler) -> ErrorHandler:
+    """What is called with the error of an input or box.
+
+    Args:
+        on_error: ``'raise'``, ``'skip'`` (log and go on), or the function itself.
+
+    Returns:
+        The function.
+
+    Raises:
+        InputError: If it is none of these.
+    """
     if callable(on_error):
         return on_error
     if on_error == 'skip':

@@ -8,7 +8,7 @@ origin at the pelvis (hands: wrist); ``camera = root + translation``; pixels are
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ FORMAT = 'fastmetro_mm.frame.1'
 """Name and version of the npz and JSON layout, stored in every file."""
 
 _OPTIONAL_ARRAYS = ('global_orient', 'body_pose', 'betas', 'smpl_vertices')
+_HAND = 'hand_'  # before the arrays of hands that go with bodies
 _UNKNOWN = -1  # stands for None where a file holds whole numbers
 
 
@@ -110,6 +111,8 @@ class FrameResult:
         faces: Triangles, counter-clockwise seen from outside; of right hands for hands, see
             :meth:`faces_of`. (F, 3)
         image: The picture, RGB (H, W, 3) uint8; None once it is released. Never written to files.
+        hand_body: Name of the mesh of hands where the frame has bodies as well, else None.
+        hand_faces: Triangles of right hands where the frame has bodies as well, else None. (F, 3)
     """
 
     image_path: str | None
@@ -120,6 +123,18 @@ class FrameResult:
     body: str
     faces: np.ndarray
     image: np.ndarray | None = field(default=None, repr=False)
+    hand_body: str | None = None
+    hand_faces: np.ndarray | None = None
+
+    @property
+    def bodies(self) -> list[PersonMesh]:
+        """Those of ``people`` whose mesh is ``body``: all but hands that go with bodies."""
+        return [person for person in self.people if not self._is_other_hand(person)]
+
+    @property
+    def hands(self) -> list[PersonMesh]:
+        """Those of ``people`` that are hands."""
+        return [person for person in self.people if person.is_right is not None]
 
     @property
     def camera(self) -> PerspectiveCamera:
@@ -135,7 +150,11 @@ class FrameResult:
         Returns:
             Vertex numbers, counter-clockwise seen from outside. (F, 3)
         """
-        return self.faces[:, ::-1] if person.is_right is False else self.faces
+        faces = self.hand_faces if self._is_other_hand(person) else self.faces
+        return faces[:, ::-1] if person.is_right is False else faces
+
+    def _is_other_hand(self, person: PersonMesh) -> bool:
+        return self.hand_faces is not None and person.is_right is not None
 
     def to_dict(self, with_meshes: bool = True) -> dict[str, Any]:
         """The frame in lists, numbers and strings, ready for JSON. Not-a-number becomes None.
@@ -161,8 +180,12 @@ class FrameResult:
             body=self.body,
             people=people,
         )
+        if self.hand_body is not None:
+            content['hand_body'] = self.hand_body
         if with_meshes:
             content['faces'] = _plain(self.faces)
+            if self.hand_faces is not None:
+                content['hand_faces'] = _plain(self.hand_faces)
         return content
 
     def save_json(self, path: str | Path, with_meshes: bool = False) -> Path:
@@ -182,7 +205,8 @@ class FrameResult:
         """Write everything but the picture as plain arrays; people are the first axis.
 
         Unknown ``track_id`` and ``is_right`` are -1; the fields of the SMPL head are there only
-        if every person has them.
+        if every person has them. Hands that go with bodies (``hand_faces``) have other numbers of
+        vertices and joints: all their arrays are there once more under ``hand_<name>``.
 
         Args:
             path: File to write, ending in ``.npz``; its folder is made if missing.
@@ -199,16 +223,13 @@ class FrameResult:
             body=np.array(self.body),
             faces=self.faces,
         )
-        for item in fields(PersonMesh):
-            values = [getattr(person, item.name) for person in self.people]
-            if item.name in _OPTIONAL_ARRAYS:
-                if values and all(value is not None for value in values):
-                    arrays[item.name] = np.stack(values)
-            elif item.name in ('track_id', 'is_right'):
-                arrays[item.name] = np.array(
-                    [_UNKNOWN if value is None else int(value) for value in values], np.int64)
-            else:
-                arrays[item.name] = np.array(values, np.float32 if not values else None)
+        arrays.update(_stacked(self.bodies))
+        if self.hand_faces is not None:
+            others = [person for person in self.people if self._is_other_hand(person)]
+            arrays.update(
+                {f'{_HAND}{name}': value for name, value in _stacked(others).items()})
+            arrays[f'{_HAND}body'] = np.array(self.hand_body)
+            arrays[f'{_HAND}faces'] = self.hand_faces
         return write_atomically(path, lambda name: np.savez_compressed(name, **arrays))
 
 
@@ -219,7 +240,7 @@ def load_npz(path: str | Path) -> FrameResult:
         path: The file.
 
     Returns:
-        The frame, without its picture.
+        The frame, without its picture; hands that go with bodies come after them.
 
     Raises:
         ValueError: If the file is not of this layout.
@@ -234,6 +255,10 @@ def load_npz(path: str | Path) -> FrameResult:
         raise ValueError(f'{path}: format is {arrays.get("format")}, expected {FORMAT}; write it '
                          'with FrameResult.save_npz')
     people = [_person(arrays, number) for number in range(len(arrays['bbox_score']))]
+    hands = {name.removeprefix(_HAND): value for name, value in arrays.items()
+             if name.startswith(_HAND)}
+    if hands:
+        people += [_person(hands, number) for number in range(len(hands['bbox_score']))]
     return FrameResult(
         image_path=str(arrays['image_path']) or None,
         frame_index=int(arrays['frame_index']),
@@ -242,7 +267,25 @@ def load_npz(path: str | Path) -> FrameResult:
         people=people,
         body=str(arrays['body']),
         faces=arrays['faces'],
+        hand_body=str(hands['body']) if hands else None,
+        hand_faces=hands.get('faces'),
     )
+
+
+def _stacked(people: Sequence[PersonMesh]) -> dict[str, np.ndarray]:
+    """Arrays of people of one mesh; people are the first axis."""
+    arrays = {}
+    for item in fields(PersonMesh):
+        values = [getattr(person, item.name) for person in people]
+        if item.name in _OPTIONAL_ARRAYS:
+            if values and all(value is not None for value in values):
+                arrays[item.name] = np.stack(values)
+        elif item.name in ('track_id', 'is_right'):
+            arrays[item.name] = np.array(
+                [_UNKNOWN if value is None else int(value) for value in values], np.int64)
+        else:
+            arrays[item.name] = np.array(values, np.float32 if not values else None)
+    return arrays
 
 
 def _person(arrays: Mapping[str, np.ndarray], number: int) -> PersonMesh:

@@ -183,7 +183,7 @@ class ResultSaver:
                 self._lines = open(
                     self.folder / f'.{name}.{os.getpid()}.jsonl', 'w', encoding='utf-8')
             self._lines.write(json.dumps(frame.to_dict(False), allow_nan=False) + '\n')
-        has_pose = bool(frame.people) and all(p.body_pose is not None for p in frame.people)
+        has_pose = bool(frame.bodies) and all(p.body_pose is not None for p in frame.bodies)
         if has_pose and {'glb', 'smpl'} & set(self.kinds):
             self._poses.append(_without_meshes(frame))
         for kind in self.kinds:
@@ -254,5 +254,5 @@ class ResultSaver:
 def _without_meshes(frame: FrameResult) -> FrameResult:
     """The frame with SMPL parameters and places only."""
     nothing = np.empty((0, 3), np.float32)
-    people = [replace(person, vertices=nothing, smpl_vertices=None) for person in frame.people]
+    people = [replace(person, vertices=nothing, smpl_vertices=None) for person in frame.bodies]
     return replace(frame, image=None, people=people)

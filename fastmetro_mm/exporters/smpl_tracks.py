@@ -121,7 +121,7 @@ def rotation_matrices(axis_angle: np.ndarray) -> np.ndarray:
 def _sightings(frames: Sequence[FrameResult]) -> dict[int, list[tuple[int, PersonMesh]]]:
     found: dict[int, list[tuple[int, PersonMesh]]] = {}
     for frame in frames:
-        for place, person in enumerate(frame.people):
+        for place, person in enumerate(frame.bodies):
             if not person.is_placed:
                 continue
             if person.is_right is not None:

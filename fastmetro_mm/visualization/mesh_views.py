@@ -31,11 +31,13 @@ class PlacedPerson:
         vertices: Root frame, metres. (V, 3)
         camera: Projects root-frame points to image pixels.
         color: RGB in 0..1, one or one per vertex. (3,) or (V, 3)
+        faces: Faces of this mesh, where they are not those of the others. (F, 3)
     """
 
     vertices: np.ndarray
     camera: OrthographicCamera
     color: np.ndarray | tuple[float, float, float]
+    faces: np.ndarray | None = None
 
 
 def scene_of(
@@ -48,7 +50,7 @@ def scene_of(
 
     Args:
         people: People of one picture, possibly none.
-        faces: Faces of their meshes. (F, 3)
+        faces: Faces of the meshes of those who bring none. (F, 3)
         focal_length: Focal length, pixels; the image's diagonal if not given.
 
     Returns:
@@ -63,7 +65,8 @@ def scene_of(
         focal = np.sqrt(abs(np.linalg.det(own.intrinsics[:2, :2])))
         vertices = np.asarray(person.vertices, dtype=np.float64) + transl
         vertices[:, :2] = vertices[:, :2] @ (own.intrinsics[:2, :2] / focal).T
-        meshes.append(RenderMesh(vertices, faces, person.color))
+        own_faces = faces if person.faces is None else person.faces
+        meshes.append(RenderMesh(vertices, own_faces, person.color))
         shared = PerspectiveCamera.from_focal_length(focal, (own.width, own.height))
     return meshes, shared
 
