@@ -32,7 +32,10 @@ def deform_conv2d(input: Tensor,
         input (Tensor): (B, C, H, W).
         offset (Tensor): (B, 2 * deform_groups * kH * kW, H_out, W_out) in pixels.
         weight (Tensor): (C_out, C / groups, kH, kW).
-        stride, padding, dilation, groups: as in an ordinary convolution.
+        stride: as in an ordinary convolution.
+        padding: as in an ordinary convolution.
+        dilation: as in an ordinary convolution.
+        groups: as in an ordinary convolution.
         deform_groups (int): taken from the shape of ``offset``; here for mmcv's call order.
         bias (bool): must be False, as in mmcv.
         im2col_step (int): only paces mmcv's CUDA kernel; ignored.

@@ -21,7 +21,7 @@ def one_line(error: BaseException) -> str:
 def check_python() -> Finding:
     """Version of the interpreter."""
     detail = f'{platform.python_version()} ({sys.executable})'
-    if sys.version_info >= (3, 10):
+    if sys.version_info >= (3, 10):  # noqa: UP036 - run by whatever Python the user has
         return Finding('python', 'ok', detail)
     return Finding('python', 'problem', f'{detail}; >= 3.10 is needed',
                    'bash tools/setup.sh --python python3.11')

@@ -22,6 +22,7 @@ from fastmetro_mm.engine.summary_hook import TrainingSummaryHook
 __all__ = [
     'AtomicLocalBackend', 'CheckpointError', 'CheckpointNotFoundError', 'EpochSeedHook',
     'MeshCheckpointHook', 'MeshDistributedDataParallel', 'MeshLogProcessor', 'MeshRunner',
-    'MeshVisualizationHook', 'MixedPrecisionOptimWrapper', 'PlainCheckpointHook', 'TrainingSummaryHook',
-    'UntrustedCheckpointError', 'check_state_dict', 'find_resume_checkpoint', 'read_checkpoint'
+    'MeshVisualizationHook', 'MixedPrecisionOptimWrapper', 'PlainCheckpointHook',
+    'TrainingSummaryHook', 'UntrustedCheckpointError', 'check_state_dict',
+    'find_resume_checkpoint', 'read_checkpoint',
 ]

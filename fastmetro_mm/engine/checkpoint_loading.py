@@ -99,12 +99,12 @@ def read_checkpoint(path: str | os.PathLike,
 
 
 def load_from_local_file(filename: str, map_location=None) -> dict:
-    """mmengine loader of local files: :func:`read_checkpoint`."""
+    """Loader of local files for mmengine: :func:`read_checkpoint`."""
     return read_checkpoint(filename, map_location)
 
 
 def load_from_web_address(filename: str, map_location=None) -> dict:
-    """mmengine loader of http(s) addresses: download once per machine, then read restricted.
+    """Loader of http(s) addresses for mmengine: download once per machine, then read restricted.
 
     The file lies where ``torch.hub`` puts it; a hash in its name (``-0123abcd.pth``) is checked.
     """

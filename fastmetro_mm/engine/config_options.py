@@ -106,7 +106,8 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
             raise CliError(f'--cfg-options {name}: the config has no {first!r}: {mend}')
     before = {
         name: cfg[name] for name in options
-        if name in cfg and isinstance(cfg[name], str) and name.endswith(('_root', '_dir', '_prefix'))
+        if name in cfg and isinstance(cfg[name], str)
+        and name.endswith(('_root', '_dir', '_prefix'))
     }
     for name, value in options.items():
         try:

@@ -19,7 +19,7 @@ def seed_data_worker(worker_id: int) -> None:
     would repeat their augmentations.
     """
     seed = torch.initial_seed() % 2**32
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - the generator that transforms draw from
     random.seed(seed)
 
 
@@ -55,5 +55,5 @@ class EpochSeedHook(Hook):
         sequence = np.random.SeedSequence([int(runner.seed), int(runner.epoch), get_rank()])
         seed = int(sequence.generate_state(1)[0])
         random.seed(seed)
-        np.random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - the generator that transforms draw from
         torch.manual_seed(seed)

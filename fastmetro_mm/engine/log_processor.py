@@ -54,7 +54,8 @@ class MeshLogProcessor(LogProcessor):
         if self.by_epoch:
             total = runner.max_epochs
             step = str(batch_idx + 1).rjust(len(str(length)))
-            where = f'Epoch {str(runner.epoch + 1).rjust(len(str(total)))}/{total} [{step}/{length}]'
+            epoch = str(runner.epoch + 1).rjust(len(str(total)))
+            where = f'Epoch {epoch}/{total} [{step}/{length}]'
         else:
             where = f'Iter {str(runner.iter + 1).rjust(len(str(runner.max_iters)))}' \
                     f'/{runner.max_iters}'

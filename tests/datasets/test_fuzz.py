@@ -74,7 +74,7 @@ def test_mutated_rows_never_pass_silently(make_set):
     """One set of 10,000 rows, each with one damaged part."""
     count = 10_000
     rng = np.random.default_rng(0)
-    np.random.seed(0)  # noqa: NPY002 - the augmentation draws from it
+    np.random.seed(0)
     yaml_path = make_set(3)
     paths = {part: yaml_path.with_name(f'train.{part}.tsv') for part in ('img', 'hw', 'label')}
     good = {part: path.read_bytes().splitlines() for part, path in paths.items()}
@@ -106,7 +106,7 @@ def test_mutated_rows_never_pass_silently(make_set):
 def test_damaged_files_are_refused_or_read_right(make_set, part):
     """Cut, overwritten or extended files: a known error, or a sample that is right."""
     rng = np.random.default_rng(len(part))
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     yaml_path = make_set(3)
     path = yaml_path.with_name(f'train.{part}')
     files = {p: p.read_bytes() for p in yaml_path.parent.iterdir()}

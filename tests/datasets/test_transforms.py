@@ -90,14 +90,14 @@ def test_noise_clips_at_both_ends():
 
 def test_draws_follow_the_official_order_and_bounds():
     augment = MeshAugment(train=True)
-    np.random.seed(5)  # noqa: NPY002
+    np.random.seed(5)
     drawn = [augment.draw() for _ in range(2000)]
-    np.random.seed(5)  # noqa: NPY002
-    flip = np.random.uniform() <= 0.5  # noqa: NPY002
-    noise = np.random.uniform(0.6, 1.4, 3)  # noqa: NPY002
-    rot = min(60, max(-60, np.random.randn() * 30))  # noqa: NPY002
-    scale = min(1.25, max(0.75, np.random.randn() * 0.25 + 1))  # noqa: NPY002
-    rot = 0 if np.random.uniform() <= 0.6 else rot  # noqa: NPY002
+    np.random.seed(5)
+    flip = np.random.uniform() <= 0.5
+    noise = np.random.uniform(0.6, 1.4, 3)
+    rot = min(60, max(-60, np.random.randn() * 30))
+    scale = min(1.25, max(0.75, np.random.randn() * 0.25 + 1))
+    rot = 0 if np.random.uniform() <= 0.6 else rot
     assert drawn[0]['flip'] == flip and drawn[0]['rot'] == rot and drawn[0]['scale'] == scale
     np.testing.assert_array_equal(drawn[0]['noise'], noise)
     rots = np.array([d['rot'] for d in drawn])

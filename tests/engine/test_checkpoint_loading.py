@@ -46,7 +46,7 @@ def test_mmengine_reads_through_our_loader(tmp_path):
 
 
 def test_errors_are_one_line_and_name_the_file(tmp_path):
-    with pytest.raises(CheckpointNotFoundError, match='none.pth: no such checkpoint file'):
+    with pytest.raises(CheckpointNotFoundError, match=r'none\.pth: no such checkpoint file'):
         read_checkpoint(tmp_path / 'none.pth')
     (tmp_path / 'empty.pth').touch()
     whole = write(tmp_path, 'whole.pth', 1, 0).read_bytes()

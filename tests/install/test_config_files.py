@@ -21,7 +21,7 @@ def test_path_with_and_without_ending(repo_dir):
 
 
 def test_unknown_name_gets_a_suggestion():
-    with pytest.raises(FileNotFoundError, match='did you mean .*fastmetro_l_h64_h36m'):
+    with pytest.raises(FileNotFoundError, match=r'did you mean .*fastmetro_l_h64_h36m'):
         config_files.config_path('fastmetro_l_h64_h63m')
 
 

@@ -11,8 +11,8 @@ from mmengine.hooks import (
 )
 from mmengine.optim import MultiStepLR, OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop
-from toy_parts import KillHook, ToyDataset, ToyMetric, ToyModel
 from torch.optim import AdamW
+from toy_parts import KillHook, ToyDataset, ToyMetric, ToyModel
 
 from fastmetro_mm.engine import (
     EpochSeedHook,
