@@ -71,6 +71,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         self.smpl_head = None if smpl_head is None else MODELS.build({'body': body, **smpl_head})
         self.target_builder = TargetBuilder(body)
         self.mesh_loss_weight = mesh_loss_weight
+        self._said_no_smpl_file = False
         self.partial_checkpoint = partial_checkpoint
         self.freeze_mesh = freeze_mesh
         if freeze_mesh:
@@ -165,7 +166,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
             model = self.target_builder.require_body_model().to(rotmat.device)
         except FileNotFoundError as error:
             # The parameters are useful without the licensed file; only the posed mesh is left out.
-            if not getattr(self, '_said_no_smpl_file', False):
+            if not self._said_no_smpl_file:
                 print_log(f'SMPL parameters come without a posed mesh: {error}', 'current')
                 self._said_no_smpl_file = True
         else:

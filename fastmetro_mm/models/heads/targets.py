@@ -8,6 +8,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from ...body_models.assets import load_body_assets
 from ...body_models.build import build_body_model, load_model_arrays
 from ...body_models.joint_sets import MANO_FINGERTIPS, MANO_TIPS_TO_HAND21
 from ...structures import MeshDataSample
@@ -67,7 +68,7 @@ class TargetBuilder(BaseModule):
         """
         if self.body_model is None:
             self.body_model = build_body_model(**self.body)
-            if self.body_model.num_joints == len(MANO_TIPS_TO_HAND21) - len(MANO_FINGERTIPS):
+            if load_body_assets(**self.body).is_hand:
                 arrays = load_model_arrays(**self.body)
                 self.fingertips = list(arrays.get('fingertip_ids', MANO_FINGERTIPS))
         return self.body_model

@@ -23,33 +23,28 @@ from .vertex_loss import MeshVertexLoss
 class SMPLParamLoss(nn.Module):
     """Losses on predicted SMPL rotations, betas, and on the mesh they give.
 
-    ``total = weight * (smpl_rotmat + betas_weight * smpl_betas + smpl_j3d + smpl_j2d + smpl_v)
-    + scale_others * others``, where ``others`` is the total of :class:`FastMETROLoss`.
+    ``total = weight * (smpl_rotmat + betas_weight * smpl_betas + smpl_j3d + smpl_j2d + smpl_v)``.
 
     Official training multiplies the rest by 1e-8 in the H36M stage, meaning the network to be
     frozen; AdamW divides that factor out again wherever the gradient is large against its eps of
-    1e-8, and weight decay and running statistics go on. Set ``scale_others=1e-8`` only to repeat
-    that. To train the head alone, freeze the network and leave the rest out (``scale_others=0``);
-    to train both, as in official 3DPW fine-tuning, keep 1.
+    1e-8, and weight decay and running statistics go on. The estimator's ``freeze_mesh`` really
+    freezes it, and its ``mesh_loss_weight=1e-8`` repeats the official factor.
 
     Args:
         body: as in :class:`FastMETROLoss`.
         weight: weight of the SMPL terms together.
         betas_weight: share of ``smpl_betas`` in them.
-        scale_others: factor on the remaining loss, see above.
     """
 
     def __init__(self,
                  body: Any = None,
                  weight: float = 1000.0,
-                 betas_weight: float = 0.1,
-                 scale_others: float = 1.0) -> None:
+                 betas_weight: float = 0.1) -> None:
         super().__init__()
         self.geometry = BodyGeometry(resolve_assets(body, default='smpl'))
         self.joints_3d = MeshJoint3DLoss(root=J14_HIPS)
         self.joints_2d = MeshJoint2DLoss()
         self.vertices = MeshVertexLoss()
-        self.scale_others = scale_others
         self.weights = dict(
             smpl_rotmat=weight,
             smpl_betas=weight * betas_weight,
@@ -69,8 +64,7 @@ class SMPLParamLoss(nn.Module):
                 joints_3d: Tensor,
                 joints_2d: Tensor,
                 has_3d: Tensor,
-                has_smpl: Tensor,
-                others: Tensor | None = None) -> dict[str, Tensor]:
+                has_smpl: Tensor) -> dict[str, Tensor]:
         """Compute every term and the total.
 
         Args:
@@ -85,11 +79,10 @@ class SMPLParamLoss(nn.Module):
             joints_2d: (B, 24, 3) J24 crop units and confidence.
             has_3d: (B,) flags.
             has_smpl: (B,) flags.
-            others: scalar, the remaining loss.
 
         Returns:
             The unweighted terms ``smpl_rotmat smpl_betas smpl_j3d smpl_j2d smpl_v`` and
-            ``total``, which includes ``scale_others * others`` if ``others`` is given.
+            ``total``, their weighted sum.
 
         Raises:
             ValueError: if a shape does not fit.
@@ -125,10 +118,7 @@ class SMPLParamLoss(nn.Module):
                 smpl_j2d=self.joints_2d(
                     weak_perspective_project(joints, pred_cam.detach()), joints_2d),
                 smpl_v=self.vertices(smpl_vertices, gt_vertices, has_smpl))
-            total = sum(weight * terms[name] for name, weight in self.weights.items())
-            if others is not None:
-                total = total + self.scale_others * others
-            terms['total'] = total
+            terms['total'] = sum(weight * terms[name] for name, weight in self.weights.items())
         return terms
 
     @staticmethod
