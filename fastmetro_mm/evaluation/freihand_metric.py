@@ -17,7 +17,7 @@ from .freihand_files import NUM_JOINTS, NUM_VERTICES, read_points, write_predict
 from .functional.freihand import freihand_scores, hand_distances
 from .ground_truth_mesh import GroundTruthMesh
 from .pck_figure import draw_pck_curves
-from .sample_access import has_label, read_array, require_array
+from .sample_access import has_label, read_instance, require_instance, to_array
 from .sample_metric import SampleMetric
 
 
@@ -75,25 +75,34 @@ class FreiHANDMetric(SampleMetric):
         Raises:
             ValueError: if a field is missing.
         """
-        for sample in data_samples:
-            xyz, verts = (None, None) if self.xyz_file else self._sample_truth(sample)
+        truths = [(None, None)] * len(data_samples)
+        if not self.xyz_file:
+            truths = self._sample_truths(data_samples)
+        for sample, (gt_xyz, gt_verts) in zip(data_samples, truths, strict=True):
             # float32 halves what travels between ranks; the network computes no more digits
-            self.add_entry(
-                sample, gt_xyz=xyz, gt_verts=verts,
-                xyz=require_array(sample, 'pred_instances', 'joints_3d').astype(np.float32),
-                verts=require_array(sample, 'pred_instances', 'vertices').astype(np.float32))
+            xyz, verts = (to_array(require_instance(sample, 'pred_instances', name)[0]).astype(
+                np.float32) for name in ('joints_3d', 'vertices'))
+            self.add_entry(sample, gt_xyz=gt_xyz, gt_verts=gt_verts, xyz=xyz, verts=verts)
 
-    def _sample_truth(self, sample: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Wrist-centred truth from the labels of a sample, (None, None) where there is none."""
-        joints = read_array(sample, 'gt_instance_labels', 'joints_3d')
-        if joints is None or not (has_label(sample, 'has_3d') and has_label(sample, 'has_smpl')):
-            return None, None
-        verts = read_array(sample, 'gt_instance_labels', 'vertices')
-        if verts is None and self.ground_truth is not None:
-            verts = self.ground_truth([sample])[0]
-        if verts is None:
-            return None, None
-        return joints[:, :3] - joints[:1, :3], verts
+    def _sample_truths(self, samples: Sequence[Any]) -> list[tuple]:
+        """Wrist-centred truth from the labels, (None, None) for samples that have none."""
+        truths: list[tuple] = [(None, None)] * len(samples)
+        complete = []
+        for number, sample in enumerate(samples):
+            if not (has_label(sample, 'has_3d') and has_label(sample, 'has_smpl')):
+                continue
+            joints, verts = (read_instance(sample, 'gt_instance_labels', name)
+                             for name in ('joints_3d', 'vertices'))
+            if joints is not None and (verts is not None or self.ground_truth is not None):
+                joints = to_array(joints[0, :, :3])
+                truths[number] = joints - joints[:1], None if verts is None else to_array(verts[0])
+                complete.append(number)
+        waiting = [number for number in complete if truths[number][1] is None]
+        if waiting:  # posed in one go
+            posed = to_array(self.ground_truth([samples[number] for number in waiting]))
+            for number, verts in zip(waiting, posed, strict=True):
+                truths[number] = truths[number][0], verts
+        return truths
 
     def summarise(self, entries: list[dict]) -> dict[str, float]:
         """Write the prediction file and compute the scores.

@@ -12,9 +12,9 @@ from mmpose.registry import METRICS
 
 from fastmetro_mm.body_models.joint_sets import HAND21, J14, J24, J24_TO_J14
 
-from .functional.curves import auc, pck
-from .functional.joint_errors import aligned_distances, joint_distances
-from .sample_access import has_label, require_array, sample_key
+from .functional.curves import auc_by_sample
+from .functional.joint_errors import joint_distances, pa_mpjpe
+from .sample_access import has_label, require_instance, sample_key, stack_instances
 from .sample_metric import ErrorMetric
 
 
@@ -62,29 +62,45 @@ class MeshJointMetric(ErrorMetric):
         Raises:
             ValueError: if a field is missing or has the wrong shape.
         """
-        for sample in data_samples:
-            errors = self._errors(sample) if has_label(sample, 'has_3d') else None
-            self.add_entry(sample, errors=errors)
+        errors: list[dict[str, float] | None] = [None] * len(data_samples)
+        # one computation a batch; hands and bodies in one batch make two
+        alike: dict[tuple, list[tuple]] = {}
+        for number, sample in enumerate(data_samples):
+            if has_label(sample, 'has_3d'):
+                pred = require_instance(sample, 'pred_instances', self.field)
+                gt = require_instance(sample, 'gt_instance_labels', 'joints_3d')
+                alike.setdefault((pred.shape, gt.shape), []).append((number, pred, gt))
+        for members in alike.values():
+            numbers, preds, gts = zip(*members, strict=True)
+            pred, gt = self._pair(preds, gts, data_samples[numbers[0]])
+            for number, one in zip(numbers, self._errors(pred, gt), strict=True):
+                errors[number] = one
+        for sample, one in zip(data_samples, errors, strict=True):
+            self.add_entry(sample, errors=one)
 
-    def _errors(self, sample: Any) -> dict[str, float]:
-        """Errors of one labelled sample."""
-        pred = require_array(sample, 'pred_instances', self.field)
-        gt = require_array(sample, 'gt_instance_labels', 'joints_3d')
-        if gt.shape[0] == len(J24) and pred.shape[0] == len(J14):
-            gt = gt[list(J24_TO_J14)]
-        if pred.shape != (len(gt), 3) or gt.shape[1:] not in ((3,), (4,)) or len(gt) not in (
-                len(J14), len(HAND21)):
+    def _pair(self, preds: Sequence[Any], gts: Sequence[Any],
+              first: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Comparable joints (B, 14 or 21, 3), float64, of samples of the same shapes."""
+        pred, gt = (stack_instances(values).cpu().double().numpy() for values in (preds, gts))
+        if gt.shape[1] == len(J24) and pred.shape[1] == len(J14):
+            gt = gt[:, list(J24_TO_J14)]
+        count = gt.shape[1] if gt.ndim == 3 else 0
+        if (count not in (len(J14), len(HAND21)) or gt.shape[2] not in (3, 4)
+                or pred.shape[1:] != (count, 3)):
             raise ValueError(
-                f'{sample_key(sample)}: pred_instances.{self.field} {pred.shape} does not fit '
-                f'gt_instance_labels.joints_3d {gt.shape}; expected (14, 3) and (24, 4) for a '
-                'body, (21, 3) and (21, 4) for a hand')
-        pred, gt = pred[None], gt[None, :, :3]
+                f'{sample_key(first)}: pred_instances.{self.field} {tuple(preds[0].shape[1:])} '
+                f'does not fit gt_instance_labels.joints_3d {tuple(gts[0].shape[1:])}; expected '
+                '(14, 3) and (24, 4) for a body, (21, 3) and (21, 4) for a hand')
+        return pred, gt[..., :3]
+
+    def _errors(self, pred: np.ndarray, gt: np.ndarray) -> list[dict[str, float]]:
+        """Errors of each sample."""
         distances = joint_distances(pred, gt)
-        errors = {'MPJPE': float(distances.mean() * 1000.0),
-                  'PA-MPJPE': float(aligned_distances(pred, gt).mean() * 1000.0)}
+        columns = {'MPJPE': distances.mean(axis=1) * 1000.0,
+                   'PA-MPJPE': pa_mpjpe(pred, gt) * 1000.0}
         for threshold in self.pck_mm:
             limit = threshold / 1000.0
-            errors[f'PCK@{threshold:g}mm'] = pck(distances, limit) * 100.0
-            errors[f'AUC@{threshold:g}mm'] = auc(np.nan_to_num(distances, nan=np.inf),
-                                                 limit) * 100.0
-        return errors
+            columns[f'PCK@{threshold:g}mm'] = (distances <= limit).mean(axis=1) * 100.0
+            columns[f'AUC@{threshold:g}mm'] = auc_by_sample(distances, limit) * 100.0
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in rows]

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading fields of data samples, which metrics get as dicts or as objects."""
+"""Reading fields of data samples, which metrics get as dicts or as objects.
+
+A metric picks the fields of a batch one by one, which costs a look-up each, and then stacks and
+computes once: a conversion, an upload or a NumPy call a sample would cost more than the errors.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 
 def get_field(holder: Any, name: str) -> Any:
@@ -24,15 +31,15 @@ def sample_key(sample: Any) -> str:
     return ''
 
 
-def to_array(value: Any) -> np.ndarray:
+def to_array(value: np.ndarray | Tensor) -> np.ndarray:
     """Array or tensor on any device as a float64 array."""
-    if hasattr(value, 'detach'):
+    if isinstance(value, Tensor):
         value = value.detach().cpu().double().numpy()
     return np.asarray(value, dtype=np.float64)
 
 
-def read_array(sample: Any, group: str, name: str) -> np.ndarray | None:
-    """One instance's field without its leading dimension.
+def read_instance(sample: Any, group: str, name: str) -> np.ndarray | Tensor | None:
+    """One instance's field as it is, with its leading dimension of 1.
 
     Args:
         sample: data sample, dict or object.
@@ -40,7 +47,7 @@ def read_array(sample: Any, group: str, name: str) -> np.ndarray | None:
         name: field.
 
     Returns:
-        float64 array, None where the group or the field is missing.
+        Array or tensor on any device, not copied; None where the group or the field is missing.
 
     Raises:
         ValueError: if the field does not hold exactly one instance.
@@ -48,27 +55,69 @@ def read_array(sample: Any, group: str, name: str) -> np.ndarray | None:
     value = get_field(get_field(sample, group), name)
     if value is None:
         return None
-    array = to_array(value)
-    if array.ndim == 0 or array.shape[0] != 1:
+    if not isinstance(value, (np.ndarray, Tensor)):
+        value = np.asarray(value)
+    if value.ndim == 0 or value.shape[0] != 1:
         raise ValueError(f'{sample_key(sample)}: {group}.{name} must hold one instance with a '
-                         f'leading dimension of 1, got shape {array.shape}')
-    return array[0]
+                         f'leading dimension of 1, got shape {tuple(value.shape)}')
+    return value
 
 
-def require_array(sample: Any, group: str, name: str) -> np.ndarray:
-    """As :func:`read_array`, but a missing field is an error.
+def require_instance(sample: Any, group: str, name: str) -> np.ndarray | Tensor:
+    """As :func:`read_instance`, but a missing field is an error.
 
     Raises:
         ValueError: if the field is missing.
     """
-    array = read_array(sample, group, name)
-    if array is None:
+    value = read_instance(sample, group, name)
+    if value is None:
         raise ValueError(f'{sample_key(sample)}: {group}.{name} is missing; does the model predict '
                          'it and does the pipeline pack it?')
-    return array
+    return value
+
+
+def stack_instances(values: Sequence[np.ndarray | Tensor]) -> Tensor:
+    """Put instances of several samples together.
+
+    Args:
+        values: what :func:`read_instance` gave, all of one shape (1, ...), at least one.
+
+    Returns:
+        (B, ...) new tensor, where the values are.
+    """
+    if all(isinstance(value, Tensor) for value in values):
+        return torch.cat([value.detach() for value in values])
+    arrays = [value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+              for value in values]
+    return torch.from_numpy(np.concatenate(arrays))
+
+
+def stack_field(samples: Sequence[Any], group: str, name: str, shape: tuple[int, ...]) -> Tensor:
+    """A field of several samples.
+
+    Args:
+        samples: at least one.
+        group: ``'pred_instances'`` or ``'gt_instance_labels'``.
+        name: field.
+        shape: what it must be for one instance.
+
+    Returns:
+        (B, *shape).
+
+    Raises:
+        ValueError: if the field of a sample is missing or of another shape; names the sample.
+    """
+    values = []
+    for sample in samples:
+        value = require_instance(sample, group, name)
+        if tuple(value.shape[1:]) != shape:
+            raise ValueError(f'{sample_key(sample)}: {group}.{name} must be (1, '
+                             f'{", ".join(map(str, shape))}), got {tuple(value.shape)}')
+        values.append(value)
+    return stack_instances(values)
 
 
 def has_label(sample: Any, flag: str) -> bool:
     """Whether ``gt_instance_labels.<flag>`` is 1; a missing flag counts as 0."""
-    value = read_array(sample, 'gt_instance_labels', flag)
-    return value is not None and float(np.ravel(value)[0]) == 1.0
+    value = read_instance(sample, 'gt_instance_labels', flag)
+    return value is not None and float(value.ravel()[0]) == 1.0

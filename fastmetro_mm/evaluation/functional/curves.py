@@ -69,3 +69,26 @@ def auc(distances: ArrayLike, maximum: float = 0.05, steps: int = 100) -> float:
     widths = np.diff(thresholds)
     areas = ((curves[:, 1:] + curves[:, :-1]) * 0.5 * widths).sum(axis=1)
     return float((areas / maximum).mean())
+
+
+def auc_by_sample(distances: ArrayLike, maximum: float = 0.05, steps: int = 100) -> np.ndarray:
+    """:func:`auc` of every sample by itself, for many samples at once.
+
+    The curve of a single point is a step, so its area follows from the first threshold that the
+    distance does not exceed.
+
+    Args:
+        distances: (B, K) metres; nan counts as wrong at every threshold.
+        maximum: largest threshold, metres.
+        steps: number of thresholds.
+
+    Returns:
+        (B,) numbers in [0, 1].
+    """
+    thresholds = np.linspace(0.0, maximum, steps)
+    first = np.searchsorted(thresholds, np.nan_to_num(distances, nan=np.inf), side='left')
+    whole = steps - 1
+    # a step at the first threshold fills everything, one after the last nothing; the trapezoid
+    # that holds the step counts half
+    areas = np.concatenate([[whole], np.arange(whole, 0, -1) - 0.5, [0.0]]) / whole
+    return areas[first].mean(axis=-1)
