@@ -170,23 +170,24 @@ class FastMETROHead(BaseModule):
         camera = prediction.camera.float()
         on_crop = weak_perspective_project(joints, camera)  # (B, J, 2) in [-1, 1]
 
-        vertices, joints = vertices.cpu().numpy(), joints.cpu().numpy()
-        camera, on_crop = camera.cpu().numpy(), on_crop.cpu().numpy()
-        instances = []
-        for index, sample in enumerate(data_samples):
-            size = np.asarray(sample.metainfo['input_size'], dtype=np.float32)
-            pixels = (on_crop[index] + 1) * 0.5 * size
-            keypoints = crop_to_image(pixels, np.asarray(sample.metainfo['crop_to_image']))
-            instances.append(
-                InstanceData(
-                    vertices=vertices[index : index + 1],
-                    joints_3d=joints[index : index + 1],
-                    camera=camera[index : index + 1],
-                    keypoints=keypoints[None].astype(np.float32),
-                    keypoint_scores=np.ones((1, joints.shape[1]), dtype=np.float32),
-                )
-            )
-        return instances
+        known = [sample.metainfo for sample in data_samples]
+        sizes, to_image = (
+            np.array([one[name] for one in known], dtype=np.float64)
+            for name in ('input_size', 'crop_to_image')
+        )
+        pixels = (on_crop.cpu().numpy() + 1) * 0.5 * sizes[:, None]
+        batch = dict(
+            vertices=vertices.cpu().numpy(),
+            joints_3d=joints.cpu().numpy(),
+            camera=camera.cpu().numpy(),
+            keypoints=crop_to_image(pixels, to_image).astype(np.float32),
+            keypoint_scores=np.ones(joints.shape[:2], dtype=np.float32),
+        )
+        # Samples get views: nothing is copied one by one.
+        return [
+            InstanceData(**{name: array[index : index + 1] for name, array in batch.items()})
+            for index in range(len(data_samples))
+        ]
 
     def centre(self, prediction: MeshPrediction) -> tuple[Tensor, Tensor]:
         """Put the origin at the pelvis (hands: wrist) and give the joints in that frame.
