@@ -42,6 +42,10 @@ from fastmetro_mm.datasets.labels import make_label  # noqa: E402
 
 _JPEG_QUALITY = 90
 _DRAWS = 20  # augmentations per image when the modes are compared
+_INDEX_CHUNK = 100_000
+
+INDEX_BYTES_PER_ROW = 170
+"""Most that a row of `write_index` takes, below 10^7 rows."""
 
 
 def _write_pictures(folder: Path, count: int, size: int, box: tuple[int, int]) -> Path:
@@ -62,16 +66,29 @@ def _write_pictures(folder: Path, count: int, size: int, box: tuple[int, int]) -
     return write_tsv_set(folder, 'train', rows())
 
 
-def _write_index(folder: Path, rows: int) -> Path:
-    """A set of many rows with hardly any content: only its index is opened."""
+def write_index(folder: Path, rows: int) -> Path:
+    """A set of many rows with hardly any content: only its index is opened.
+
+    Args:
+        folder: New folder.
+        rows: Number of rows, below 10^8; each takes up to ``INDEX_BYTES_PER_ROW``.
+
+    Returns:
+        Path of the yaml.
+    """
     folder.mkdir(parents=True)
-    for part, value in (('img', 'A' * 60), ('hw', '[{"height": 1000, "width": 1000}]'),
+    chunks = [range(at, min(at + _INDEX_CHUNK, rows)) for at in range(0, rows, _INDEX_CHUNK)]
+    for part, value in (('img', 'A' * 20), ('hw', '[{"height": 1000, "width": 1000}]'),
                         ('label', '[{"center": [1, 1], "scale": 1.0}]')):
-        lines = [f'S1_Directions_1.54138969_{i:06d}.jpg\t{value}\n' for i in range(rows)]
-        (folder / f'train.{part}.tsv').write_text(''.join(lines))
-        offsets = np.cumsum([0, *map(len, lines)])[:-1].tolist()
-        (folder / f'train.{part}.lineidx').write_text(''.join(f'{o}\n' for o in offsets))
-    (folder / 'train.linelist.tsv').write_text(''.join(f'{i}\n' for i in range(rows)))
+        width = len(f'{0:08d}.jpg\t{value}\n')
+        with (folder / f'train.{part}.tsv').open('w') as lines, \
+                (folder / f'train.{part}.lineidx').open('w') as offsets:
+            for chunk in chunks:
+                lines.write(''.join([f'{row:08d}.jpg\t{value}\n' for row in chunk]))
+                offsets.write(''.join([f'{width * row}\n' for row in chunk]))
+    with (folder / 'train.linelist.tsv').open('w') as lines:
+        for chunk in chunks:
+            lines.write(''.join([f'{row}\n' for row in chunk]))
     yaml_path = folder / 'train.yaml'
     yaml_path.write_text(''.join(f'{part}: train.{part}.tsv\n'
                                  for part in ('img', 'hw', 'label', 'linelist')))
@@ -226,7 +243,7 @@ def main() -> None:
             first = next(iter(speeds.values()))
             for name, speed in speeds.items():
                 print(f'  {name:20}{speed:8.1f} samples/s a worker  {speed / first:5.2f} x')
-        index = _write_index(Path(folder) / 'index', args.rows)
+        index = write_index(Path(folder) / 'index', args.rows)
         for against in dict.fromkeys([args.against, None]):
             start = _measure_start_apart(index, against)
             name = 'official loader' if against else 'ours'
