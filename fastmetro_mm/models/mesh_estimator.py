@@ -153,9 +153,9 @@ class TopdownMeshEstimator(BasePoseEstimator):
             self._add_smpl(prediction, instances)
         for sample, instance in zip(data_samples, instances, strict=True):
             boxes = sample.gt_instances
-            instance.bboxes = boxes.bboxes
-            instance.bbox_scores = boxes.bbox_scores
-            instance.keypoints_visible = instance.keypoint_scores
+            instance.set_field(boxes.bboxes, 'bboxes')
+            instance.set_field(boxes.bbox_scores, 'bbox_scores')
+            instance.set_field(instance.keypoint_scores, 'keypoints_visible')
             sample.pred_instances = instance
         return list(data_samples)
 

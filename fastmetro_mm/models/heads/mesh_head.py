@@ -183,11 +183,13 @@ class FastMETROHead(BaseModule):
             keypoints=crop_to_image(pixels, to_image).astype(np.float32),
             keypoint_scores=np.ones(joints.shape[:2], dtype=np.float32),
         )
-        # Samples get views: nothing is copied one by one.
-        return [
-            InstanceData(**{name: array[index : index + 1] for name, array in batch.items()})
-            for index in range(len(data_samples))
-        ]
+        # Samples get views: nothing is copied one by one. `set_field` because assignment compares
+        # the lengths of all fields every time, which takes longer than all of the above.
+        instances = [InstanceData() for _ in data_samples]
+        for index, instance in enumerate(instances):
+            for name, array in batch.items():
+                instance.set_field(array[index : index + 1], name)
+        return instances
 
     def centre(self, prediction: MeshPrediction) -> tuple[Tensor, Tensor]:
         """Put the origin at the pelvis (hands: wrist) and give the joints in that frame.
