@@ -111,5 +111,4 @@ class MeshVertexMetric(ErrorMetric):
         if not self.ground_truth.assets.is_hand:
             # the pelvis is linear in the vertices: one of the difference serves both meshes
             difference -= self.ground_truth.pelvis(difference)
-        x, y, z = difference.unbind(dim=2)
-        return (x * x + y * y + z * z).sqrt().mean(dim=1, dtype=torch.float64)
+        return torch.linalg.vector_norm(difference, dim=2).mean(dim=1, dtype=torch.float64)

@@ -86,7 +86,7 @@ def stack_instances(values: Sequence[np.ndarray | Tensor]) -> Tensor:
         (B, ...) new tensor, where the values are.
     """
     if all(isinstance(value, Tensor) for value in values):
-        return torch.cat([value.detach() for value in values])
+        return torch.cat(tuple(values)).detach()
     arrays = [value.detach().cpu().numpy() if isinstance(value, Tensor) else value
               for value in values]
     return torch.from_numpy(np.concatenate(arrays))
