@@ -55,7 +55,7 @@ class GroundTruthMesh:
             vertices: (B, V, 3).
 
         Returns:
-            (B, 1, 3).
+            (B, 1, 3) float64.
         """
         if self._pelvis is None:
             row = np.asarray(self.assets.J_regressor_h36m, dtype=np.float64)[0]
@@ -64,7 +64,7 @@ class GroundTruthMesh:
         used, weights = (part.to(vertices.device) for part in self._pelvis)
         picked = vertices.index_select(1, used).to(weights.dtype)
         # no matrix product: sums of a sample must not depend on what else is in the batch
-        return (picked * weights[:, None]).sum(dim=1, keepdim=True).to(vertices.dtype)
+        return (picked * weights[:, None]).sum(dim=1, keepdim=True)
 
     def _gender(self, sample: Any) -> str:
         """Gender of the model for a sample; anything unknown counts as neutral."""

@@ -100,6 +100,28 @@ def test_single_precision_costs_no_accuracy():
         assert row['MPVPE'] == pytest.approx(1000 * exact[0], abs=1e-4)  # 1e-7 m
 
 
+def test_a_centred_mesh_is_not_centred_again(monkeypatch):
+    """The official regressor's pelvis row does not sum to one."""
+    sample = posed_sample(1)
+    metric = MeshVertexMetric(OPEN_BODY)
+    row = np.zeros(6890)
+    row[[5, 900]] = 0.49995
+    monkeypatch.setattr(type(metric.ground_truth.assets), 'J_regressor_h36m',
+                        property(lambda self: row[None]))
+    raw = torch.as_tensor(sample['pred_instances']['vertices']).double() + 0.5
+    centred = raw - metric.ground_truth.pelvis(raw)
+    assert 1e-5 < metric.ground_truth.pelvis(centred).norm() < 2e-4
+    truth = metric.ground_truth([sample]).double()
+    once = 1000 * mpvpe(centred, truth - metric.ground_truth.pelvis(truth))[0]
+    sample['pred_instances']['vertices'] = centred
+    (found,) = errors_of(metric, [[sample]])
+    assert found['MPVPE'] == pytest.approx(once, abs=1e-6)
+    sample['pred_instances']['vertices'] = raw  # of a head that leaves it to the metric
+    metric.results.clear()
+    (found,) = errors_of(metric, [[sample]])
+    assert found['MPVPE'] == pytest.approx(once, abs=1e-6)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 def test_the_gpu_says_the_same():
     samples = [posed_sample(1), body_sample(2)]
