@@ -89,7 +89,7 @@ def test_a_network_that_is_right_has_no_error():
 def test_single_precision_costs_no_accuracy():
     """Against everything in double, on the posed body."""
     samples = [posed_sample(i) for i in (1, 2, 3, 5, 6, 7)]
-    truths = GroundTruthMesh(OPEN_BODY)
+    truths = GroundTruthMesh(OPEN_BODY, device='cpu')
     rows = errors_of(MeshVertexMetric(OPEN_BODY), [samples])
     model = build_body_model('open_body', dtype=torch.float64)
     for sample, row in zip(samples, rows, strict=True):
@@ -103,7 +103,7 @@ def test_single_precision_costs_no_accuracy():
 def test_a_centred_mesh_is_not_centred_again(monkeypatch):
     """The official regressor's pelvis row does not sum to one."""
     sample = posed_sample(1)
-    metric = MeshVertexMetric(OPEN_BODY)
+    metric = MeshVertexMetric(OPEN_BODY, device='cpu')
     row = np.zeros(6890)
     row[[5, 900]] = 0.49995
     monkeypatch.setattr(type(metric.ground_truth.assets), 'J_regressor_h36m',
@@ -200,7 +200,7 @@ def test_hands_are_posed_together():
         for name in ('gt_xyz', 'gt_verts', 'xyz', 'verts'):
             if first[name] is not None:
                 np.testing.assert_allclose(first[name], second[name], atol=1e-6)
-    wrist = GroundTruthMesh(dict(name='open_hand'))([samples[2]])
+    wrist = GroundTruthMesh(dict(name='open_hand'), device='cpu')([samples[2]])
     np.testing.assert_allclose(results[0][2]['gt_verts'], wrist[0], atol=1e-6)
 
 
