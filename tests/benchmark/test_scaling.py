@@ -84,6 +84,9 @@ def test_efficiency_is_the_share_of_computing(volume):
     with_overlap = volume.efficiency(3.0, payload, 2, 1, link, hop=0)
     assert with_overlap == pytest.approx(3 / (3 + 1 / 39), rel=1e-2)
     assert volume.efficiency(3.0, payload, 1, 1, link) == 1
+    # Two batches of 3 s for one exchange of 1 s.
+    accumulated = volume.efficiency(3.0, payload, 2, 1, link, False, accumulate=2, hop=0)
+    assert accumulated == pytest.approx(6 / 7)
 
 
 def test_state_of_a_rank(volume):

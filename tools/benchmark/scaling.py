@@ -17,6 +17,7 @@ import argparse
 import os
 import sys
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -92,18 +93,25 @@ def run_ranks(args: argparse.Namespace) -> dict[str, Any]:
 
 def run_paper(args: argparse.Namespace) -> dict[str, Any]:
     """Computed numbers."""
-    from scaling_paper import NODES, compute_scaling
+    from scaling_paper import NODES, Assumptions, compute_scaling
 
-    networks = compute_scaling(1e12 * args.peak_tflops, args.utilisation, args.batch_per_gpu)
+    assumed = Assumptions(
+        peak_flops=1e12 * args.peak_tflops,
+        utilisation=args.utilisation,
+        batch=args.batch_per_gpu,
+        number_bytes=args.gradient_bytes,
+        accumulate=args.accumulate,
+    )
+    networks = compute_scaling(assumed)
     print_table(
-        f'computed: a step of {args.batch_per_gpu} images a GPU at {args.utilisation:.0%} of '
+        f'computed: a batch of {args.batch_per_gpu} images a GPU at {args.utilisation:.0%} of '
         f'{args.peak_tflops:g} TFLOP/s',
         [
             dict(
                 network=row['network'], parameters=row['parameters'],
                 gradient_mb=row['gradient_bytes']['float32'] / 1e6,
                 gflop_an_image=row['flops'] / 1e9, activations_mb=row['activation_bytes'] / 1e6,
-                step_ms=1e3 * row['step_seconds'], images_per_second=row['images_per_second'],
+                batch_ms=1e3 * row['batch_seconds'], images_per_second=row['images_per_second'],
                 **{f'{name}_mb': value / 1e6 for name, value in row['state_bytes_8_gpus'].items()},
             )
             for row in networks
@@ -126,12 +134,7 @@ def run_paper(args: argparse.Namespace) -> dict[str, Any]:
     print_table(
         'computed: efficiency with (without) overlap of exchange and backward pass, by machines',
         lines)  # fmt: skip
-    return dict(
-        peak_tflops=args.peak_tflops,
-        utilisation=args.utilisation,
-        batch_per_gpu=args.batch_per_gpu,
-        networks=networks,
-    )
+    return dict(assumed=asdict(assumed), networks=networks)
 
 
 def positive(text: str) -> int:
@@ -180,6 +183,14 @@ def parse_args() -> argparse.Namespace:
         help='paper: nominal bfloat16 rate of a GPU, dense (H100 and H200: 989)',
     )
     parser.add_argument('--utilisation', type=share, default=0.1, help='paper: assumed share of it')
+    parser.add_argument('--accumulate', type=positive, default=1, help='paper: batches of a step')
+    parser.add_argument(
+        '--gradient-bytes',
+        type=int,
+        choices=(2, 4),
+        default=4,
+        help='paper: of a number on the way; 2 if gradients are sent in bfloat16',
+    )
     args = parser.parse_args()
     if args.folder is not None and not args.folder.is_dir():
         parser.error(f'--folder {args.folder}: no such folder')

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from scaling_volume import (
     ETHERNET,
     INFINIBAND,
     NVLINK,
+    Link,
     all_reduce_seconds,
     each_gpu,
     efficiency,
@@ -87,51 +89,66 @@ def _count_activations(model: nn.Module) -> int:
     return sum(kept.values())
 
 
-def compute_scaling(peak_flops: float, utilisation: float, batch: int) -> list[dict[str, Any]]:
-    """Everything that follows from the counts, for each network.
+@dataclass(frozen=True)
+class Assumptions:
+    """What the computed times rest on.
 
-    Args:
+    Attributes:
         peak_flops: Nominal operations per second of a GPU.
-        utilisation: Assumed share of it.
-        batch: Images a GPU and step.
+        utilisation: Share of it that is reached.
+        batch: Images a GPU and batch.
+        number_bytes: Bytes of a number of the gradients on the way.
+        accumulate: Batches of a step.
     """
-    rows = []
-    for name, config in CONFIGS.items():
-        counted = count_network(config)
-        step = batch * counted['flops'] / (peak_flops * utilisation)
-        payloads = dict(float32=4 * counted['parameters'], bfloat16=2 * counted['parameters'])
-        rows.append(
-            dict(
-                network=name,
-                **counted,
-                gradient_bytes=payloads,
-                step_seconds=step,
-                images_per_second=batch / step,
-                state_bytes_8_gpus=state_bytes(counted['parameters'], ranks=8),
-                sharded_bytes_8_gpus=sharded_bytes(payloads['float32'], 8),
-                all_reduce_seconds=[
-                    dict(link=link.name, kind=kind, seconds=seconds)
-                    for kind, payload in payloads.items()
-                    for link, seconds in (
-                        (ETHERNET, all_reduce_seconds(payload, 16, 1, ETHERNET, hop=0)),
-                        (INFINIBAND, all_reduce_seconds(payload, 16, 1, INFINIBAND, hop=0)),
-                        (NVLINK, all_reduce_seconds(payload, 1, 8, ETHERNET, hop=0)),
-                    )
-                ],
-                efficiency=[
-                    dict(
-                        gpus=gpus,
-                        link=link.name,
-                        nodes=nodes,
-                        overlap=efficiency(step, payloads['float32'], nodes, gpus, link),
-                        no_overlap=efficiency(
-                            step, payloads['float32'], nodes, gpus, link, overlap=False
-                        ),
-                    )
-                    for gpus in (4, 8)
-                    for link in (ETHERNET, INFINIBAND, each_gpu(INFINIBAND, gpus))
-                    for nodes in NODES
-                ],
+
+    peak_flops: float
+    utilisation: float
+    batch: int
+    number_bytes: int = 4
+    accumulate: int = 1
+
+
+def compute_scaling(assumed: Assumptions) -> list[dict[str, Any]]:
+    """Everything that follows from the counts, for each network."""
+    return [_compute_network(name, config, assumed) for name, config in CONFIGS.items()]
+
+
+def _compute_network(name: str, config: str, assumed: Assumptions) -> dict[str, Any]:
+    counted = count_network(config)
+    seconds = assumed.batch * counted['flops'] / (assumed.peak_flops * assumed.utilisation)
+    payloads = dict(float32=4 * counted['parameters'], bfloat16=2 * counted['parameters'])
+
+    def share(nodes: int, gpus: int, link: Link, overlap: bool) -> float:
+        sent = assumed.number_bytes * counted['parameters']
+        return efficiency(seconds, sent, nodes, gpus, link, overlap, assumed.accumulate)
+
+    return dict(
+        network=name,
+        **counted,
+        gradient_bytes=payloads,
+        batch_seconds=seconds,
+        images_per_second=assumed.batch / seconds,
+        state_bytes_8_gpus=state_bytes(counted['parameters'], ranks=8),
+        sharded_bytes_8_gpus=sharded_bytes(payloads['float32'], 8),
+        all_reduce_seconds=[
+            dict(link=link.name, kind=kind, seconds=reduce)
+            for kind, payload in payloads.items()
+            for link, reduce in (
+                (ETHERNET, all_reduce_seconds(payload, 16, 1, ETHERNET, hop=0)),
+                (INFINIBAND, all_reduce_seconds(payload, 16, 1, INFINIBAND, hop=0)),
+                (NVLINK, all_reduce_seconds(payload, 1, 8, ETHERNET, hop=0)),
             )
-        )
-    return rows
+        ],
+        efficiency=[
+            dict(
+                gpus=gpus,
+                link=link.name,
+                nodes=nodes,
+                overlap=share(nodes, gpus, link, True),
+                no_overlap=share(nodes, gpus, link, False),
+            )
+            for gpus in (4, 8)
+            for link in (ETHERNET, INFINIBAND, each_gpu(INFINIBAND, gpus))
+            for nodes in NODES
+        ],
+    )

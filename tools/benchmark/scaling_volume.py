@@ -127,22 +127,24 @@ def efficiency(
     gpus: int,
     between: Link,
     overlap: bool = True,
+    accumulate: int = 1,
     hop: float = 1e-5,
 ) -> float:
     """Share of the time of a step that remains for computing.
 
     Args:
-        compute: Seconds of a step on one GPU alone.
+        compute: Seconds of a batch on one GPU alone.
         payload: Bytes of the gradients.
         nodes: Machines.
         gpus: GPUs of a machine.
         between: Connection of the machines.
         overlap: Whether gradients are sent during the backward pass.
+        accumulate: Batches of a step; gradients are sent during the last one.
         hop: See :func:`all_reduce_seconds`.
     """
     reduce = all_reduce_seconds(payload, nodes, gpus, between, hop=hop)
     exposed = exposed_seconds(reduce, BACKWARD_SHARE * compute, buckets(payload), overlap)
-    return compute / (compute + exposed)
+    return accumulate * compute / (accumulate * compute + exposed)
 
 
 def state_bytes(parameters: int, ranks: int = 1) -> dict[str, float]:
