@@ -89,43 +89,65 @@ class GroundTruthMesh:
         """True meshes of samples.
 
         Args:
+            samples: see :meth:`read`; at least one.
+
+        Returns:
+            (B, V, 3) metres in the order of the samples, see :meth:`pose`.
+        """
+        numbers, meshes = [], []
+        for source, (members, labels) in self.read(samples).items():
+            numbers += members
+            meshes.append(self.pose(source, labels))
+        return torch.cat(meshes)[torch.from_numpy(np.argsort(numbers))]
+
+    def read(self, samples: Sequence[Any]) -> dict[str, tuple[list[int], tuple[Tensor, ...]]]:
+        """Labels that meshes come from, by source.
+
+        Args:
             samples: samples whose ``gt_instance_labels`` hold ``vertices`` (1, V, 3), or ``pose``
-                and ``betas``; at least one.
+                and ``betas``.
+
+        Returns:
+            For each source, numbers of its samples and their labels: ``'vertices'`` with
+            (B, V, 3), or the gender of a model with pose (B, 3 * J) and betas (B, 10).
+
+        Raises:
+            ValueError: if labels are missing or do not fit the body; names the sample.
+            FileNotFoundError: if a model file is needed and not there.
+        """
+        sources: dict[str, list[int]] = {}
+        for number, sample in enumerate(samples):
+            given = read_instance(sample, 'gt_instance_labels', 'vertices') is not None
+            source = 'vertices' if given else self._gender(sample)
+            sources.setdefault(source, []).append(number)
+        found = {}
+        for source, numbers in sources.items():
+            if source == 'vertices':
+                shapes = {'vertices': (self.assets.num_vertices[0], 3)}
+            else:
+                model = self._model(source)
+                shapes = {'pose': (3 * model.num_joints,), 'betas': (model.num_betas,)}
+            members = [samples[number] for number in numbers]
+            found[source] = numbers, tuple(
+                stack_field(members, 'gt_instance_labels', name, shape)
+                for name, shape in shapes.items())
+        return found
+
+    @torch.no_grad()
+    def pose(self, source: str, labels: Sequence[Tensor]) -> Tensor:
+        """Meshes of one source.
+
+        Args:
+            source: key of what :meth:`read` gives.
+            labels: its labels.
 
         Returns:
             (B, V, 3) metres. Bodies are where the label or the model puts them, to be centred by
             :meth:`pelvis`; hands on the wrist of the kinematic tree (``vertices`` given as a label
             are taken as centred).
-
-        Raises:
-            ValueError: if labels are missing or do not fit the body; names the sample.
-            FileNotFoundError: if the model file is needed and not there.
         """
-        groups: dict[str, list[int]] = {}
-        for number, sample in enumerate(samples):
-            given = read_instance(sample, 'gt_instance_labels', 'vertices') is not None
-            groups.setdefault('given' if given else self._gender(sample), []).append(number)
-        parts = []
-        for group, numbers in groups.items():
-            members = [samples[number] for number in numbers]
-            parts.append(self._given(members) if group == 'given' else self._pose(members, group))
-        if len(parts) == 1:
-            return parts[0]
-        # back into the order of the samples
-        order = np.argsort([number for numbers in groups.values() for number in numbers])
-        return torch.cat(parts)[torch.from_numpy(order)]
-
-    def _given(self, samples: Sequence[Any]) -> Tensor:
-        """Meshes that are labels."""
-        shape = (self.assets.num_vertices[0], 3)
-        return stack_field(samples, 'gt_instance_labels', 'vertices', shape).to(self.device)
-
-    @torch.no_grad()
-    def _pose(self, samples: Sequence[Any], gender: str) -> Tensor:
-        """Pose the model once for several samples."""
-        model = self._model(gender)
-        pose, betas = (
-            stack_field(samples, 'gt_instance_labels', name, (size,)).to(self.device)
-            for name, size in (('pose', 3 * model.num_joints), ('betas', model.num_betas)))
-        out = model(pose, betas)
+        labels = [label.to(self.device) for label in labels]
+        if source == 'vertices':
+            return labels[0]
+        out = self._model(source)(*labels)
         return out.vertices - out.joints[:, :1] if self.assets.is_hand else out.vertices

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 from mmpose.registry import METRICS
 
 from fastmetro_mm.body_models.joint_sets import HAND21, J14, J24, J24_TO_J14
@@ -48,8 +48,9 @@ class MeshJointMetric(ErrorMetric):
         self.pck_mm = tuple(pck_mm)
         curves = [f'{kind}@{threshold:g}mm' for threshold in self.pck_mm
                   for kind in ('PCK', 'AUC')]
-        super().__init__(curves + names, 'has_3d', per_sample_file=per_sample_file,
-                         collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        super().__init__(curves + names, 'has_3d', at_once=512,
+                         per_sample_file=per_sample_file, collect_device=collect_device,
+                         prefix=prefix, collect_dir=collect_dir)
         self.field = field
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
@@ -62,39 +63,38 @@ class MeshJointMetric(ErrorMetric):
         Raises:
             ValueError: if a field is missing or has the wrong shape.
         """
-        errors: list[dict[str, float] | None] = [None] * len(data_samples)
-        # one computation a batch; hands and bodies in one batch make two
+        # hands and bodies in one batch are computed apart
         alike: dict[tuple, list[tuple]] = {}
-        for number, sample in enumerate(data_samples):
+        for sample in data_samples:
+            entry = self.add_entry(sample, errors=None)
             if has_label(sample, 'has_3d'):
                 pred = require_instance(sample, 'pred_instances', self.field)
                 gt = require_instance(sample, 'gt_instance_labels', 'joints_3d')
-                alike.setdefault((pred.shape, gt.shape), []).append((number, pred, gt))
-        for members in alike.values():
-            numbers, preds, gts = zip(*members, strict=True)
-            pred, gt = self._pair(preds, gts, data_samples[numbers[0]])
-            for number, one in zip(numbers, self._errors(pred, gt), strict=True):
-                errors[number] = one
-        for sample, one in zip(data_samples, errors, strict=True):
-            self.add_entry(sample, errors=one)
+                shapes = pred.shape[1:], gt.shape[1:]
+                if shapes not in alike:
+                    self._check(sample, *map(tuple, shapes))
+                alike.setdefault(shapes, []).append((entry, pred, gt))
+        for shapes, members in alike.items():
+            entries, preds, gts = zip(*members, strict=True)
+            self.wait(shapes, list(entries), (stack_instances(preds), stack_instances(gts)))
 
-    def _pair(self, preds: Sequence[Any], gts: Sequence[Any],
-              first: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Comparable joints (B, 14 or 21, 3), float64, of samples of the same shapes."""
-        pred, gt = (stack_instances(values).cpu().double().numpy() for values in (preds, gts))
-        if gt.shape[1] == len(J24) and pred.shape[1] == len(J14):
-            gt = gt[:, list(J24_TO_J14)]
-        count = gt.shape[1] if gt.ndim == 3 else 0
-        if (count not in (len(J14), len(HAND21)) or gt.shape[2] not in (3, 4)
-                or pred.shape[1:] != (count, 3)):
+    def _check(self, sample: Any, pred: tuple[int, ...], gt: tuple[int, ...]) -> None:
+        """Refuse joints whose shapes do not fit each other."""
+        body, hand = (len(J14), 3), (len(HAND21), 3)
+        truths = {body: (len(J24), len(J14)), hand: (len(HAND21),)}.get(pred, ())
+        if len(gt) != 2 or gt[0] not in truths or gt[1] not in (3, 4):
             raise ValueError(
-                f'{sample_key(first)}: pred_instances.{self.field} {tuple(preds[0].shape[1:])} '
-                f'does not fit gt_instance_labels.joints_3d {tuple(gts[0].shape[1:])}; expected '
-                '(14, 3) and (24, 4) for a body, (21, 3) and (21, 4) for a hand')
-        return pred, gt[..., :3]
+                f'{sample_key(sample)}: pred_instances.{self.field} {pred} does not fit '
+                f'gt_instance_labels.joints_3d {gt}; expected (14, 3) and (24, 4) for a body, '
+                '(21, 3) and (21, 4) for a hand')
 
-    def _errors(self, pred: np.ndarray, gt: np.ndarray) -> list[dict[str, float]]:
-        """Errors of each sample."""
+    def errors_of(self, kind: Any, parts: Sequence[tuple]) -> list[dict[str, float]]:
+        """Errors of every sample; ``parts`` are predicted and true joints of batches."""
+        pred, gt = (torch.cat(joints).cpu().double().numpy()
+                    for joints in zip(*parts, strict=True))
+        if gt.shape[1] == len(J24):
+            gt = gt[:, list(J24_TO_J14)]
+        gt = gt[..., :3]
         distances = joint_distances(pred, gt)
         columns = {'MPJPE': distances.mean(axis=1) * 1000.0,
                    'PA-MPJPE': pa_mpjpe(pred, gt) * 1000.0}

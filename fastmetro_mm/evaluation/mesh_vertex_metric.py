@@ -57,7 +57,7 @@ class MeshVertexMetric(ErrorMetric):
                  collect_dir: str | None = None) -> None:
         self.suffix = '-gendered' if gendered else ''
         names = ['MPVPE', 'PA-MPVPE'] if procrustes else ['MPVPE']
-        super().__init__([name + self.suffix for name in names], 'has_smpl',
+        super().__init__([name + self.suffix for name in names], 'has_smpl', at_once=128,
                          per_sample_file=per_sample_file, collect_device=collect_device,
                          prefix=prefix, collect_dir=collect_dir)
         self.ground_truth = GroundTruthMesh(body, gendered=gendered, device=device)
@@ -75,21 +75,29 @@ class MeshVertexMetric(ErrorMetric):
             ValueError: if a field is missing or has the wrong shape.
             FileNotFoundError: if a body model is needed and its file is not there.
         """
-        labelled = [number for number, sample in enumerate(data_samples)
-                    if has_label(sample, 'has_smpl')]
-        errors: list[dict[str, float] | None] = [None] * len(data_samples)
-        if labelled:
-            rows = self._errors([data_samples[number] for number in labelled])
-            for number, row in zip(labelled, rows, strict=True):
-                errors[number] = row
-        for sample, one in zip(data_samples, errors, strict=True):
-            self.add_entry(sample, errors=one)
+        entries, labelled = [], []
+        for sample in data_samples:
+            entry = self.add_entry(sample, errors=None)
+            if has_label(sample, 'has_smpl'):
+                entries.append(entry)
+                labelled.append(sample)
+        for source, (numbers, labels) in self.ground_truth.read(labelled).items():
+            pred = self._predictions([labelled[number] for number in numbers])
+            self.wait(source, [entries[number] for number in numbers], (pred, labels))
 
     @torch.no_grad()
-    def _errors(self, samples: Sequence[Any]) -> list[dict[str, float]]:
-        """Errors of labelled samples, computed at once."""
-        truth = self.ground_truth(samples)
-        pred = self._predictions(samples, tuple(truth.shape[1:])).to(truth.device)
+    def errors_of(self, kind: str, parts: Sequence[tuple]) -> list[dict[str, float]]:
+        """Errors of every sample; ``parts`` are predicted vertices and labels of batches."""
+        labels = zip(*(labels for _, labels in parts), strict=True)
+        truths = self.ground_truth.pose(kind, [torch.cat(label) for label in labels])
+        rows = []
+        for pred, _ in parts:  # by batch, which fits into the cache
+            truth, truths = truths[:len(pred)], truths[len(pred):]
+            rows += self._errors(pred.to(truth.device), truth)
+        return rows
+
+    def _errors(self, pred: Tensor, truth: Tensor) -> list[dict[str, float]]:
+        """Errors of each sample of a batch."""
         columns = {'MPVPE': self._distances(pred, truth) * 1000.0}
         if self.procrustes:
             aligned = pa_mpvpe(*(points.cpu().double().numpy() for points in (pred, truth)))
@@ -98,8 +106,9 @@ class MeshVertexMetric(ErrorMetric):
         rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def _predictions(self, samples: Sequence[Any], shape: tuple[int, ...]) -> Tensor:
+    def _predictions(self, samples: Sequence[Any]) -> Tensor:
         """Predicted vertices (B, V, 3), checked against the shape of the true ones."""
+        shape = (self.ground_truth.assets.num_vertices[0], 3)
         values = []
         for sample in samples:
             value = require_instance(sample, 'pred_instances', self.field)

@@ -7,7 +7,7 @@ import logging
 import math
 import sys
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,12 @@ class SampleMetric(BaseMetric):
         self.per_sample_file = per_sample_file
         self._dataset_size: int | None = None
 
-    def add_entry(self, sample: Any, **values: Any) -> None:
-        """Keep what was computed for a sample."""
+    def add_entry(self, sample: Any, **values: Any) -> dict:
+        """Keep what was computed for a sample, and give the entry back."""
         index = get_field(sample, 'sample_idx')
-        self.results.append(dict(index=None if index is None else int(index),
-                                 key=sample_key(sample), **values))
+        entry = dict(index=None if index is None else int(index), key=sample_key(sample), **values)
+        self.results.append(entry)
+        return entry
 
     def evaluate(self, size: int) -> dict:
         """Compute the metrics of the whole dataset.
@@ -105,16 +106,60 @@ class ErrorMetric(SampleMetric):
     Entries hold ``errors``: a dict of numbers, or None where the sample has no label. A metric
     nobody has a label for is nan, with a warning: no number is made up for it.
 
+    ``process`` checks samples and copies what is to be compared; the errors are computed when
+    enough samples wait, because test batches are small and every array operation has its price.
+
     Args:
         names: names of the errors, in the order of the output.
         label: flag that says which samples count, for messages.
+        at_once: samples to wait for.
         kwargs: see :class:`SampleMetric`.
     """
 
-    def __init__(self, names: Sequence[str], label: str, **kwargs: Any) -> None:
+    def __init__(self, names: Sequence[str], label: str, at_once: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.names = tuple(names)
         self.label = label
+        self.at_once = at_once
+        self._waiting: dict[Hashable, list[tuple[list[dict], Any]]] = {}
+
+    @abstractmethod
+    def errors_of(self, kind: Hashable, parts: Sequence[Any]) -> list[dict[str, float]]:
+        """Errors of every sample, in millimetres by name.
+
+        Args:
+            kind: as given to :meth:`wait`.
+            parts: the values given to :meth:`wait` with that kind, in order.
+        """
+
+    def wait(self, kind: Hashable, entries: list[dict], values: Any) -> None:
+        """Put samples off until there are enough to compute at once.
+
+        Args:
+            kind: samples of one kind are computed together.
+            entries: their entries, whose ``errors`` are still None.
+            values: what :meth:`errors_of` needs of them; must not be overwritten later.
+        """
+        self._waiting.setdefault(kind, []).append((entries, values))
+        if sum(len(part) for part, _ in self._waiting[kind]) >= self.at_once:
+            self._compute(kind)
+
+    def compute_waiting(self) -> None:
+        """Fill in the errors of all samples that still wait."""
+        for kind in tuple(self._waiting):
+            self._compute(kind)
+
+    def _compute(self, kind: Hashable) -> None:
+        parts = self._waiting.pop(kind)
+        entries = [entry for members, _ in parts for entry in members]
+        errors = self.errors_of(kind, [values for _, values in parts])
+        for entry, one in zip(entries, errors, strict=True):
+            entry['errors'] = one
+
+    def evaluate(self, size: int) -> dict:
+        """See :class:`SampleMetric`; waiting samples come first."""
+        self.compute_waiting()
+        return super().evaluate(size)
 
     def summarise(self, entries: list[dict]) -> dict[str, float]:
         """Average over the labelled samples; write the per-sample file.

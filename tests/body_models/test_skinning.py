@@ -261,6 +261,20 @@ def test_nothing_enters_a_state_dict_and_batches_are_independent(build, model_ar
     close(whole[1], model(pose[1:2], betas[1:2]).vertices[0])
 
 
+@pytest.mark.parametrize('count', [16, 17, 32, 41])
+def test_large_batches_in_pieces_are_the_same(count):
+    model = build_body_model('open_hand')
+    generator = torch.Generator().manual_seed(count)
+    pose = 0.4 * torch.randn(count, 48, generator=generator)
+    betas, transl = torch.randn(count, 10, generator=generator), torch.rand(count, 3)
+    whole = model(pose, betas, transl)
+    with torch.no_grad():
+        pieces = model(pose, betas, transl)
+    torch.testing.assert_close(pieces.vertices, whole.vertices, atol=1e-6, rtol=0)
+    torch.testing.assert_close(pieces.joints, whole.joints, atol=1e-6, rtol=0)
+    assert pieces.vertices.is_contiguous()
+
+
 def test_half_precision_and_autocast_are_computed_in_full(model_arrays):
     model = SkinnedBodyModel(check_model_arrays(model_arrays('mano'), 'test'))
     pose, betas = torch.randn(2, 48).bfloat16(), torch.randn(2, 10).bfloat16()

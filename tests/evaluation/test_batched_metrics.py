@@ -38,6 +38,7 @@ def posed_sample(index: int) -> dict:
 def errors_of(metric, batches):
     for batch in batches:
         metric.process(None, batch)
+        metric.compute_waiting()
     return [entry['errors'] for entry in metric.results]
 
 
@@ -62,6 +63,33 @@ def test_joints_in_a_batch():
     row = errors_of(MeshJointMetric(pck_mm=(150,)), [samples])[2]
     assert np.isnan(row['MPJPE']) and np.isnan(row['PA-MPJPE'])
     assert row['PCK@150mm'] <= 100 * 13 / 14 and np.isfinite(row['AUC@150mm'])
+
+
+@pytest.mark.parametrize('make', [MeshJointMetric, lambda: MeshVertexMetric(OPEN_BODY)])
+def test_samples_that_wait_are_not_lost(make, monkeypatch):
+    """Computed when enough wait, and the rest at the end, each for its own entry."""
+    samples = [posed_sample(i) if i % 2 else body_sample(i) for i in range(11)]
+    expected = make()
+    expected.process(None, samples)
+    seen = []
+    metric = make()
+    monkeypatch.setattr(metric, 'at_once', 3)
+    for start in range(0, 11, 2):
+        metric.process(None, samples[start:start + 2])
+        waiting = sum(len(part) for parts in metric._waiting.values() for part, _ in parts)
+        done = sum(entry['errors'] is not None for entry in metric.results)
+        seen.append((waiting, done))
+    assert any(done for _, done in seen) and seen[-1][0] > 0
+    assert sum(seen[-1]) == sum(i % (3 if make is MeshJointMetric else 4) != 0 for i in range(11))
+    expected.compute_waiting()
+    metric.compute_waiting()
+    for first, second in zip(metric.results, expected.results, strict=True):
+        assert first['key'] == second['key']
+        if first['errors'] is None:
+            assert second['errors'] is None
+        else:
+            assert first['errors'] == pytest.approx(second['errors'], abs=1e-4)
+    assert metric.evaluate(11) == pytest.approx(expected.evaluate(11), abs=1e-4)
 
 
 def test_vertices_in_a_batch():
