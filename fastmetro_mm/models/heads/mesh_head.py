@@ -16,6 +16,7 @@ from ...body_models.joint_regression import JointRegressor
 from ...body_models.joint_sets import H36M17_TO_J14, J14_HIPS
 from ...body_models.mesh_sampling import MeshSampling
 from ...geometry.camera import crop_to_image, weak_perspective_project
+from ...geometry.precision import full_precision
 from ...structures import MeshDataSample, MeshPrediction, TokenFeatures
 from .targets import MeshTargets
 
@@ -93,19 +94,23 @@ class FastMETROHead(BaseModule):
         Returns:
             Raw, uncentred prediction in metres.
         """
-        coarse = self.xyz_regressor(tokens.vertices)  # (B, 431, 3)
-        mid = None
-        finest_known = coarse
-        if not self.is_hand:
-            mid = self.coarse2intermediate_upsample(coarse.transpose(1, 2)).transpose(1, 2)
-            finest_known = mid  # (B, 1723, 3)
-        return MeshPrediction(
-            camera=self.cam_predictor(tokens.camera),
-            joints=self.xyz_regressor(tokens.joints),
-            vertices_coarse=coarse,
-            vertices_mid=mid,
-            vertices=self.sampling.up(finest_known, 1, 0),
-        )
+        # Half precision resolves a metre to some 4 mm: coordinates begin here and are float32,
+        # whatever the tokens were computed in.
+        dtype = self.xyz_regressor.weight.dtype
+        with full_precision(tokens.vertices):
+            coarse = self.xyz_regressor(tokens.vertices.to(dtype))  # (B, 431, 3)
+            mid = None
+            finest_known = coarse
+            if not self.is_hand:
+                mid = self.coarse2intermediate_upsample(coarse.transpose(1, 2)).transpose(1, 2)
+                finest_known = mid  # (B, 1723, 3)
+            return MeshPrediction(
+                camera=self.cam_predictor(tokens.camera.to(dtype)),
+                joints=self.xyz_regressor(tokens.joints.to(dtype)),
+                vertices_coarse=coarse,
+                vertices_mid=mid,
+                vertices=self.sampling.up(finest_known, 1, 0),
+            )
 
     def loss(self, prediction: MeshPrediction, targets: MeshTargets) -> dict[str, Tensor]:
         """Judge a prediction.

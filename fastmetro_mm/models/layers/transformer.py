@@ -38,30 +38,42 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out_proj.bias)
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None = None,
+        batch: int = 1,
     ) -> Tensor:
         """Attend from ``query`` to ``key`` and ``value``.
 
+        What is the same for every sample may come once, with a batch size of 1: it is then
+        projected once.
+
         Args:
-            query: (B, Q, C)
-            key: (B, K, C)
-            value: (B, K, C)
+            query: (B, Q, C) or (1, Q, C)
+            key: (B, K, C) or (1, K, C)
+            value: (B, K, C) or (1, K, C)
             mask: True where attention is allowed. (Q, K)
+            batch: B where all three come once; that of the inputs if not given.
 
         Returns:
             (B, Q, C)
         """
-        weight_q, weight_k, weight_v = self.in_proj_weight.chunk(3)
-        bias_q, bias_k, bias_v = self.in_proj_bias.chunk(3)
-        q = self._split(F.linear(query, weight_q, bias_q))  # (B, heads, Q, C / heads)
-        k = self._split(F.linear(key, weight_k, bias_k))
-        v = self._split(F.linear(value, weight_v, bias_v))
+        batch = max(batch, query.shape[0], key.shape[0], value.shape[0])
+        q, k, v = (self._split(x, batch) for x in self.project(query, key, value))
         dropout = self.dropout if self.training else 0.0
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         return self.out_proj(out.transpose(1, 2).flatten(2))  # (B, Q, C)
 
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+    def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values before they are split into heads."""
+        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
+        return tuple(map(F.linear, (query, key, value), weights, biases))
+
+    def _split(self, x: Tensor, batch: int) -> Tensor:
+        heads = x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+        return heads.expand(batch, -1, -1, -1)  # (B, heads, Q, C / heads)
 
 
 class EncoderLayer(nn.Module):
@@ -91,7 +103,7 @@ class EncoderLayer(nn.Module):
         return tokens + self.dropout(self._feedforward(self.norm2(tokens)))
 
     def _feedforward(self, x: Tensor) -> Tensor:
-        return self.linear2(self.dropout(F.relu(self.linear1(x))))
+        return self.linear2(self.dropout(F.relu(self.linear1(x), inplace=True)))
 
 
 class DecoderLayer(nn.Module):
@@ -115,15 +127,33 @@ class DecoderLayer(nn.Module):
         self.norm3 = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
 
-    def attend_self(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """First third of the layer. Args: tokens (B, T, C); mask (T, T), True = allowed."""
+    def attend_self(self, tokens: Tensor, mask: Tensor, batch: int = 1) -> Tensor:
+        """First third of the layer.
+
+        Args:
+            tokens: (B, T, C), or (1, T, C) where they are the same for every sample.
+            mask: True where attention is allowed. (T, T)
+            batch: B of the result, for tokens that come once.
+
+        Returns:
+            (B, T, C)
+        """
         normed = self.norm1(tokens)
-        return tokens + self.dropout(self.self_attn(normed, normed, normed, mask))
+        return tokens + self.dropout(self.self_attn(normed, normed, normed, mask, batch))
 
     def attend_image(self, tokens: Tensor, memory: Tensor, memory_key: Tensor) -> Tensor:
-        """The rest. Args: tokens (B, T, C); memory, memory_key (B, HW, C)."""
+        """The rest of the layer.
+
+        Args:
+            tokens: (B, T, C), or (1, T, C) where they are the same for every sample.
+            memory: (B, HW, C)
+            memory_key: (B, HW, C)
+
+        Returns:
+            (B, T, C)
+        """
         tokens = tokens + self.dropout(self.multihead_attn(self.norm2(tokens), memory_key, memory))
-        hidden = self.dropout(F.relu(self.linear1(self.norm3(tokens))))
+        hidden = self.dropout(F.relu(self.linear1(self.norm3(tokens)), inplace=True))
         return tokens + self.dropout(self.linear2(hidden))
 
 
@@ -169,12 +199,12 @@ class Decoder(nn.Module):
         """Decode joint and vertex tokens.
 
         Args:
-            tokens: (B, T, C)
+            tokens: (B, T, C), or (1, T, C) where they are the same for every sample.
             memory: Image tokens as they left the encoder's norm. (B, HW, C)
             position: Position encoding of the image tokens, added to keys only. (HW, C)
             mask: True where attention is allowed. (T, T)
             first_self_attention: Result of the first layer's self-attention where it is already
-                known; ``tokens`` is then not used. (B, T, C)
+                known; ``tokens`` is then not used. (1, T, C)
 
         Returns:
             (B, T, C)
@@ -184,7 +214,7 @@ class Decoder(nn.Module):
             if index == 0 and first_self_attention is not None:
                 tokens = first_self_attention
             else:
-                tokens = layer.attend_self(tokens, mask)
+                tokens = layer.attend_self(tokens, mask, memory.shape[0])
             tokens = layer.attend_image(tokens, memory, memory_key)
         return self.norm(tokens)
 

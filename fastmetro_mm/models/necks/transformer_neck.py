@@ -100,11 +100,13 @@ class FastMETRONeck(BaseModule):
 
         image = self.conv_1x1(x).flatten(2).transpose(1, 2)  # (B, HW, 512)
         camera = self.cam_token_embed.weight.expand(batch, 1, -1)  # (B, 1, 512)
-        tokens = torch.cat((self.joint_token_embed.weight, self.vertex_token_embed.weight))
-        tokens = tokens.expand(batch, -1, -1)  # (B, J + V, 512)
-
         camera, image, tokens = self._run(
-            self.transformer_1, camera, image, tokens, self.position_1, self._attend_once(batch)
+            self.transformer_1,
+            camera,
+            image,
+            self._learned_tokens(),
+            self.position_1,
+            self._attend_once(),
         )
         camera = self.dim_reduce_enc_cam(camera)  # (B, 1, 128)
         image = self.dim_reduce_enc_img(image)  # (B, HW, 128)
@@ -134,8 +136,12 @@ class FastMETRONeck(BaseModule):
         )
         return camera, image, tokens
 
-    def _attend_once(self, batch: int) -> Tensor | None:
-        """First self-attention of the first decoder for one sample, repeated; None in training.
+    def _learned_tokens(self) -> Tensor:
+        """Joint and vertex tokens, the same for every image. (1, J + V, 512)."""
+        return torch.cat((self.joint_token_embed.weight, self.vertex_token_embed.weight))[None]
+
+    def _attend_once(self) -> Tensor | None:
+        """First self-attention of the first decoder, (1, J + V, 512); None in training.
 
         Exact, because there is no dropout in evaluation. Kept only without gradients; dropped by
         ``train()``/``eval()``, by loading weights and by moving the module.
@@ -146,13 +152,12 @@ class FastMETRONeck(BaseModule):
         key = (torch.is_autocast_enabled(device_type), torch.get_autocast_dtype(device_type))
         keep = not torch.is_grad_enabled()
         if keep and self._first_attention is not None and self._first_attention[0] == key:
-            return self._first_attention[1].expand(batch, -1, -1)
-        tokens = torch.cat((self.joint_token_embed.weight, self.vertex_token_embed.weight))
+            return self._first_attention[1]
         layer = self.transformer_1.decoder.layers[0]
-        attended = layer.attend_self(tokens[None], self.attention_mask)  # (1, J + V, 512)
+        attended = layer.attend_self(self._learned_tokens(), self.attention_mask)
         if keep and not torch.is_inference_mode_enabled():
             self._first_attention = (key, attended)
-        return attended.expand(batch, -1, -1)
+        return attended
 
     def _set_grid(self, height: int, width: int) -> None:
         device = self.attention_mask.device
