@@ -73,7 +73,7 @@ def test_samples_that_wait_are_not_lost(make, monkeypatch):
     expected.process(None, samples)
     seen = []
     metric = make()
-    monkeypatch.setattr(metric, 'at_once', 3)
+    monkeypatch.setattr(metric, 'at_once', 4)
     for start in range(0, 11, 2):
         metric.process(None, samples[start:start + 2])
         waiting = sum(len(part) for parts in metric._waiting.values() for part, _ in parts)

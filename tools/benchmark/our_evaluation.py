@@ -8,6 +8,7 @@ and their final values.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from types import MethodType
 from typing import Any
@@ -78,6 +79,7 @@ def evaluation(commands: Commands, body: dict, samples: int, batch: int) -> None
                in enumerate(evaluation_batches(samples, batch))]
     # as configs/_base_/threedpw.py has them
     evaluator = Evaluator([MeshJointMetric(), MeshVertexMetric(body)])
+    gc.freeze()  # a data loader's samples do not all exist at once, to be walked by the collector
     for _ in commands:
         with torch.no_grad():
             for outputs, data_samples in batches:
@@ -109,6 +111,7 @@ def joint_metrics(commands: Commands, samples: int, batch: int = 16) -> None:
             ready.append(sample.to_dict())  # the Evaluator's share, done once for all metrics
         batches.append(ready)
     metric = MeshJointMetric()
+    gc.freeze()
     for _ in commands:
         for ready in batches:
             metric.process(None, ready)
