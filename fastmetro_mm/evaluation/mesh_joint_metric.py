@@ -54,7 +54,7 @@ class MeshJointMetric(ErrorMetric):
         self.field = field
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Compute the errors of a batch.
+        """Check a batch and keep what its errors are computed from.
 
         Args:
             data_batch: not used.

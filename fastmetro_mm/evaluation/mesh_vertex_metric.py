@@ -65,7 +65,7 @@ class MeshVertexMetric(ErrorMetric):
         self.procrustes = procrustes
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Compute the errors of a batch.
+        """Check a batch and keep what its errors are computed from.
 
         Args:
             data_batch: not used.
