@@ -84,6 +84,8 @@ def evaluation(commands: Commands, body: dict, samples: int, batch: int) -> None
         with torch.no_grad():
             for outputs, data_samples in batches:
                 evaluator.process(estimator.predict(outputs, data_samples))
+                for sample in data_samples:  # a test loop forgets its batch
+                    del sample.pred_instances
         scores = evaluator.evaluate(samples)
     commands.outputs['scores'] = np.array(
         [scores[name] for name in ('MPJPE', 'PA-MPJPE', 'MPVPE')])
