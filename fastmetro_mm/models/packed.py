@@ -46,7 +46,7 @@ def pack(module: nn.Module) -> None:
             setattr(module, name, PackedAttention(child))
         elif type(child) is nn.Conv2d and child.padding_mode == 'zeros':
             setattr(module, name, PackedConv2d(child))
-        elif type(child) is nn.Linear:
+        elif isinstance(child, nn.Linear):
             setattr(module, name, PackedLinear(child.weight, child.bias))
         else:
             pack(child)

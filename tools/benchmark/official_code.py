@@ -78,8 +78,12 @@ def prepare(checkout: str | Path, target: Path) -> Path:
     shutil.copytree(check_checkout(checkout) / 'src', target / 'src')
     data = target / 'src' / 'modeling' / 'data'
     arrays = load_model_arrays('open_body')
-    model = {name: np.asarray(arrays[name], dtype=np.float64)
+    model = {name: np.array(arrays[name], dtype=np.float64)
              for name in ('v_template', 'shapedirs', 'posedirs', 'weights')}
+    # The free body has no pose blend shapes and our model would leave them out; the official
+    # files have them everywhere.
+    rng = np.random.default_rng(0)
+    model['posedirs'][:] = rng.normal(0, 1e-4, model['posedirs'].shape)
     model['J_regressor'] = sparse.csc_matrix(arrays['J_regressor'])
     model['kintree_table'] = np.asarray(arrays['kintree_table'], dtype=np.uint32)
     model['f'] = np.asarray(arrays['f'], dtype=np.uint32)

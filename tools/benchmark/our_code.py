@@ -13,6 +13,7 @@ from torch import nn
 from workers import Commands
 
 from fastmetro_mm import config_path
+from fastmetro_mm.engine.allocator import keep_freed_memory
 from fastmetro_mm.models.acceleration import accelerate
 from fastmetro_mm.models.official_checkpoint import to_official
 
@@ -54,6 +55,8 @@ def inference(
     repeat: int = 1,
 ) -> None:
     """``repeat`` forward passes in evaluation; ``speed`` None: as mmpose loads the network."""
+    if speed is not None:
+        keep_freed_memory()
     network = build(size, backbone, body).eval()
     if speed is not None:
         accelerate(network, speed)
@@ -99,6 +102,7 @@ def training(
     """Steps as the training loop makes them: from the collated batch to the updated weights."""
     from mmpose.registry import OPTIM_WRAPPERS
 
+    keep_freed_memory()
     cfg = network_config(size, backbone, body)
     network = build(size, backbone, body, **options).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=1e-4,

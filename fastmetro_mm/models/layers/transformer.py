@@ -15,8 +15,9 @@ one to one.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .cpu_training import Dropout, Linear, attend, linear, relu_dropout
 
 
 class Attention(nn.Module):
@@ -34,7 +35,7 @@ class Attention(nn.Module):
         self.dropout = dropout
         self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.out_proj = nn.Linear(dim, dim)
+        self.out_proj = Linear(dim, dim)
         nn.init.zeros_(self.out_proj.bias)
 
     def forward(
@@ -61,19 +62,17 @@ class Attention(nn.Module):
             (B, Q, C)
         """
         batch = max(batch, query.shape[0], key.shape[0], value.shape[0])
-        q, k, v = (self._split(x, batch) for x in self.project(query, key, value))
-        dropout = self.dropout if self.training else 0.0
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        q, k, v = (self._split(x) for x in self.project(query, key, value))
+        out = attend(q, k, v, mask, self.dropout if self.training else 0.0, batch)
         return self.out_proj(out.transpose(1, 2).flatten(2))  # (B, Q, C)
 
     def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values before they are split into heads."""
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        return tuple(map(F.linear, (query, key, value), weights, biases))
+        return tuple(map(linear, (query, key, value), weights, biases))
 
-    def _split(self, x: Tensor, batch: int) -> Tensor:
-        heads = x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
-        return heads.expand(batch, -1, -1, -1)  # (B, heads, Q, C / heads)
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, Q, C / heads)
 
 
 class EncoderLayer(nn.Module):
@@ -89,11 +88,11 @@ class EncoderLayer(nn.Module):
     def __init__(self, dim: int, num_heads: int, feedforward_dim: int, dropout: float) -> None:
         super().__init__()
         self.self_attn = Attention(dim, num_heads, dropout)
-        self.linear1 = nn.Linear(dim, feedforward_dim)
-        self.linear2 = nn.Linear(feedforward_dim, dim)
+        self.linear1 = Linear(dim, feedforward_dim)
+        self.linear2 = Linear(feedforward_dim, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor, position: Tensor) -> Tensor:
         """Args: tokens (B, 1 + HW, C); position (1 + HW, C), zero for the camera token."""
@@ -103,7 +102,7 @@ class EncoderLayer(nn.Module):
         return tokens + self.dropout(self._feedforward(self.norm2(tokens)))
 
     def _feedforward(self, x: Tensor) -> Tensor:
-        return self.linear2(self.dropout(F.relu(self.linear1(x), inplace=True)))
+        return self.linear2(relu_dropout(self.linear1(x), self.dropout))
 
 
 class DecoderLayer(nn.Module):
@@ -120,12 +119,12 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.self_attn = Attention(dim, num_heads, dropout)
         self.multihead_attn = Attention(dim, num_heads, dropout)
-        self.linear1 = nn.Linear(dim, feedforward_dim)
-        self.linear2 = nn.Linear(feedforward_dim, dim)
+        self.linear1 = Linear(dim, feedforward_dim)
+        self.linear2 = Linear(feedforward_dim, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def attend_self(self, tokens: Tensor, mask: Tensor, batch: int = 1) -> Tensor:
         """First third of the layer.
@@ -153,7 +152,7 @@ class DecoderLayer(nn.Module):
             (B, T, C)
         """
         tokens = tokens + self.dropout(self.multihead_attn(self.norm2(tokens), memory_key, memory))
-        hidden = self.dropout(F.relu(self.linear1(self.norm3(tokens)), inplace=True))
+        hidden = relu_dropout(self.linear1(self.norm3(tokens)), self.dropout)
         return tokens + self.dropout(self.linear2(hidden))
 
 
