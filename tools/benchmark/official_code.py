@@ -25,7 +25,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from inputs import evaluation_batches, images, rule_weights, training_batch
+from inputs import (
+    evaluation_batches,
+    images,
+    mesh_sampling_inputs,
+    rule_weights,
+    smpl_head_inputs,
+    training_batch,
+)
 from workers import Commands
 
 MODEL_FILE = 'basicModel_neutral_lbs_10_207_0_v1.0.0.pkl'
@@ -205,50 +212,37 @@ def training(commands: Commands, folder: str, size: str, backbone: str, batch: i
         body.run_train(args, loader, None, network, smpl, sampler, None, faces, edges)
 
 
-def smpl_head(commands: Commands, folder: str, batch: int) -> None:
-    """The SMPL parameter regressor, forward and backward."""
+def smpl_head(commands: Commands, folder: str, batch: int, repeat: int = 1) -> None:
+    """The SMPL parameter regressor, forward and backward, ``repeat`` times."""
     enter(folder)
     from src.modeling.model.smpl_param_regressor import build_smpl_parameter_regressor
 
     head = build_smpl_parameter_regressor()
     head.load_state_dict(rule_weights(head.state_dict()))
     head.train()
-    x = torch.randn(batch, 1723, 3, generator=torch.Generator().manual_seed(3))
+    x, gradients = smpl_head_inputs(batch)
     for _ in commands:
-        head.zero_grad()
-        rotmat, betas = head(x)
-        (rotmat.square() * _ramp(rotmat)).sum().add((betas * betas).sum()).backward()
+        for _ in range(repeat):
+            head.zero_grad()
+            rotmat, betas = head(x)
+            torch.autograd.backward((rotmat, betas), gradients)
     commands.outputs['rotmat'] = rotmat.detach().numpy()
     commands.outputs['gradient'] = head.regressor[3].weight.grad.numpy()
 
 
-def _ramp(x: torch.Tensor) -> torch.Tensor:
-    """Weights that make the gradient of a rotation's squared entries differ from zero."""
-    return torch.linspace(-1, 1, x.numel()).view_as(x)
-
-
-def mesh_sampling(commands: Commands, folder: str, batch: int) -> None:
-    """Up- and down-sampling between all levels, forward and backward."""
+def mesh_sampling(commands: Commands, folder: str, batch: int, repeat: int = 1) -> None:
+    """Up- and down-sampling between all levels, forward and backward, ``repeat`` times."""
     enter(folder)
     from src.modeling._smpl import Mesh
 
     sampler = Mesh(device=torch.device('cpu'))
-    coarse, fine = mesh_inputs(batch)
+    coarse, fine, gradients = mesh_sampling_inputs(batch)
     for _ in commands:
-        coarse.grad = fine.grad = None
-        up = sampler.upsample(coarse, n1=2, n2=0)
-        down = sampler.downsample(fine, n1=0, n2=2)
-        (up.square().sum() + down.square().sum()).backward()
-    commands.outputs['up'] = up.detach().numpy()
-    commands.outputs['gradient'] = coarse.grad.numpy()
-
-
-def mesh_inputs(batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A coarse and a full mesh that want gradients."""
-    generator = torch.Generator().manual_seed(5)
-    coarse = torch.randn(batch, 431, 3, generator=generator).requires_grad_()
-    fine = torch.randn(batch, 6890, 3, generator=generator).requires_grad_()
-    return coarse, fine
+        for _ in range(repeat):
+            results = sampler.upsample(coarse, n1=2, n2=0), sampler.downsample(fine, n1=0, n2=2)
+            back = torch.autograd.grad(results, (coarse, fine), gradients)
+    commands.outputs['up'] = results[0].detach().numpy()
+    commands.outputs['gradient'] = back[0].numpy()
 
 
 def evaluation(commands: Commands, folder: str, samples: int, batch: int) -> None:

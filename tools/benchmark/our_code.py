@@ -6,9 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from inputs import images, labels, rule_weights
+from inputs import (
+    images,
+    labels,
+    mesh_sampling_inputs,
+    rule_weights,
+    smpl_head_inputs,
+)
 from mmengine.config import Config
-from official_code import _ramp, mesh_inputs
 from torch import nn
 from workers import Commands
 
@@ -118,33 +123,33 @@ def training(
     commands.outputs['loss'] = float(logged['loss'])
 
 
-def smpl_head(commands: Commands, batch: int, body: dict) -> None:
-    """The SMPL parameter regressor, forward and backward."""
+def smpl_head(commands: Commands, batch: int, body: dict, repeat: int = 1) -> None:
+    """The SMPL parameter regressor, forward and backward, ``repeat`` times."""
     from fastmetro_mm.models.heads import SMPLRegressorHead
 
     head = SMPLRegressorHead(body)
     head.load_state_dict(rule_weights(head.state_dict()))
     head.train()
-    x = torch.randn(batch, 1723, 3, generator=torch.Generator().manual_seed(3))
+    x, gradients = smpl_head_inputs(batch)
     for _ in commands:
-        head.zero_grad()
-        rotmat, betas = head(x)
-        (rotmat.square() * _ramp(rotmat)).sum().add((betas * betas).sum()).backward()
+        for _ in range(repeat):
+            head.zero_grad()
+            rotmat, betas = head(x)
+            torch.autograd.backward((rotmat, betas), gradients)
     commands.outputs['rotmat'] = rotmat.detach().numpy()
     commands.outputs['gradient'] = head.regressor[3].weight.grad.numpy()
 
 
-def mesh_sampling(commands: Commands, batch: int, body: dict) -> None:
-    """Up- and down-sampling between all levels, forward and backward."""
+def mesh_sampling(commands: Commands, batch: int, body: dict, repeat: int = 1) -> None:
+    """Up- and down-sampling between all levels, forward and backward, ``repeat`` times."""
     from fastmetro_mm.body_models.assets import load_body_assets
     from fastmetro_mm.body_models.mesh_sampling import MeshSampling
 
     sampler = MeshSampling(load_body_assets(**body))
-    coarse, fine = mesh_inputs(batch)
+    coarse, fine, gradients = mesh_sampling_inputs(batch)
     for _ in commands:
-        coarse.grad = fine.grad = None
-        up = sampler.up(coarse, 2, 0)
-        down = sampler.down(fine, 0, 2)
-        (up.square().sum() + down.square().sum()).backward()
-    commands.outputs['up'] = up.detach().numpy()
-    commands.outputs['gradient'] = coarse.grad.numpy()
+        for _ in range(repeat):
+            results = sampler.up(coarse, 2, 0), sampler.down(fine, 0, 2)
+            back = torch.autograd.grad(results, (coarse, fine), gradients)
+    commands.outputs['up'] = results[0].detach().numpy()
+    commands.outputs['gradient'] = back[0].numpy()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ...body_models.assets import load_body_assets
 from ...geometry.rotation import project_to_rotation
 from ...structures import MeshPrediction
+from ..layers.cpu_training import Linear
 from .targets import MeshTargets
 
 NUM_JOINTS = 24
@@ -62,21 +63,21 @@ class SMPLRegressorHead(BaseModule):
 
         def residual() -> nn.Module:
             return _Block(
-                nn.Linear(hidden_dim, hidden_dim),
+                Linear(hidden_dim, hidden_dim),
                 nn.BatchNorm1d(hidden_dim),
                 nn.ReLU(inplace=True),
-                nn.Linear(hidden_dim, hidden_dim),
+                Linear(hidden_dim, hidden_dim),
                 nn.BatchNorm1d(hidden_dim),
                 residual=True,
             )
 
         first = _Block(
-            nn.Linear(self.num_vertices * 3, hidden_dim),
+            Linear(self.num_vertices * 3, hidden_dim),
             nn.BatchNorm1d(hidden_dim),
             nn.ReLU(inplace=True),
             residual=False,
         )
-        last = nn.Linear(hidden_dim, NUM_JOINTS * 9 + NUM_BETAS)
+        last = Linear(hidden_dim, NUM_JOINTS * 9 + NUM_BETAS)
         self.regressor = nn.Sequential(first, residual(), residual(), last)
         self.criterion = None
         if criterion is not None:
