@@ -11,7 +11,8 @@ test_cfg = dict(type=TestLoop)
 
 optim_wrapper = dict(
     type=OptimWrapper,
-    optimizer=dict(type=AdamW, lr=1e-4, weight_decay=1e-4),
+    # fused: one pass over the weights instead of a dozen, the same steps
+    optimizer=dict(type=AdamW, lr=1e-4, weight_decay=1e-4, fused=True),
     clip_grad=dict(max_norm=0.3, norm_type=2),
 )
 # The official code drops the rate at epoch 100 of 60: it never does.

@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,8 @@ from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.sources import ErrorHandler, Picture, Source, open_source
 from fastmetro_mm.apis.tracking import BoxTracker
 from fastmetro_mm.body_models.assets import load_body_assets
+from fastmetro_mm.engine.allocator import keep_freed_memory
+from fastmetro_mm.models.acceleration import accelerate
 
 BoxFinder = Callable[[np.ndarray], Sequence[PersonBox]]
 
@@ -63,9 +64,12 @@ class MeshInferencer:
             with ``detector_weights``; or any function from an RGB picture to
             :class:`~fastmetro_mm.apis.boxes.PersonBox` es.
         detector_weights: Checkpoint of the detector.
-        speed: ``'exact'`` cuts crops as the config says, for released configs pixel for pixel as
-            the official code does; ``'fast'`` cuts them in one warp and computes in half
-            precision on a GPU.
+        speed: ``'exact'`` gives the network's numbers up to float32 rounding and cuts crops as
+            the config says, for released configs pixel for pixel as the official code does;
+            ``'fast'`` cuts them in one warp and runs backbone and transformers in half precision
+            where the hardware has it. See docs/performance.md for what that changes.
+        compiled: On a GPU: compile the network and replay CUDA graphs, once for every number of
+            people in a batch.
         box_padding: Factor from the longer side of a box to the side of its crop; that of the
             config (1.2) if not given. See docs/inference.md for what fits which boxes.
 
@@ -84,15 +88,20 @@ class MeshInferencer:
         detector_weights: str | Path | None = None,
         speed: str = 'exact',
         box_padding: float | None = None,
+        compiled: bool = False,
     ) -> None:
         if speed not in ('exact', 'fast'):
             raise InputError(f"speed must be 'exact' or 'fast', got {speed!r}")
         if box_padding is not None and not 0.5 <= box_padding <= 5:
             raise InputError(f'box_padding must lie between 0.5 and 5, got {box_padding}')
         self.detector = _build_detector(detector, detector_weights, device)
-        self.network = load_network(model, weights, device)
-        self.speed = speed
         self.device = torch.device(device)
+        if compiled and self.device.type != 'cuda':
+            raise InputError('compiled=True is for GPUs: on the CPU it brings nothing')
+        if self.device.type == 'cpu':
+            keep_freed_memory()
+        self.network = accelerate(load_network(model, weights, device), speed, compiled)
+        self.speed = speed
         self.assets = load_body_assets(**self.network.head.body)
         self._pipeline = picture_pipeline(self.network.cfg, speed, box_padding)
 
@@ -247,8 +256,7 @@ class MeshInferencer:
     def _run(self, queue: Sequence[tuple[_Pending, PersonBox, dict]]) -> None:
         """One forward pass; people are added to their pictures."""
         batch = pseudo_collate([data for _, _, data in queue])
-        half = self.speed == 'fast' and self.device.type == 'cuda'
-        with torch.no_grad(), torch.autocast('cuda', torch.float16) if half else nullcontext():
+        with torch.no_grad():
             samples = self.network.test_step(batch)
         for (pending, box, _), sample in zip(queue, samples, strict=True):
             pending.people.append(person_of(sample, box, pending.picture.size[0]))

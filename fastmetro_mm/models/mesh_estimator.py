@@ -35,7 +35,8 @@ class TopdownMeshEstimator(BasePoseEstimator):
         partial_checkpoint: Take from a checkpoint what fits and say what does not, e.g. to start
             a changed network from released weights. By default such a file is refused.
         channels_last: Keep the backbone's weights and feature maps in channels-last order, in
-            which half-precision convolutions run faster; the numbers stay the same.
+            which half-precision convolutions run faster; the numbers stay the same. Our runner
+            does so by itself on the CPU.
         train_cfg: Unused; mmpose's inference functions set it.
         test_cfg: Unused by the official evaluation.
         data_preprocessor: ``PoseDataPreprocessor`` with ImageNet mean and deviation, RGB.
@@ -78,8 +79,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         self.partial_checkpoint = partial_checkpoint
         self.image_layout: dict = {}
         if channels_last:
-            self.backbone.to(memory_format=torch.channels_last)
-            self.image_layout = dict(memory_format=torch.channels_last)
+            self.use_channels_last()
         self.freeze_mesh = freeze_mesh
         if freeze_mesh:
             if self.smpl_head is None:
@@ -98,6 +98,11 @@ class TopdownMeshEstimator(BasePoseEstimator):
             ValueError: If not; one sentence that names the right config where it is known.
         """
         fit_to_model(self, dict(state_dict))
+
+    def use_channels_last(self) -> None:
+        """Keep the backbone's weights and feature maps in channels-last order from now on."""
+        self.backbone.to(memory_format=torch.channels_last)
+        self.image_layout = dict(memory_format=torch.channels_last)
 
     def init_weights(self) -> None:
         """Initialise, and fail now rather than after the first batch if a body file is missing."""

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fastmetro_mm.apis import FrameResult, MeshInferencer, PersonMesh
+from fastmetro_mm.apis.model_loading import load_network
 from fastmetro_mm.apis.picture_camera import camera_on_crop
 from fastmetro_mm.body_models.assets import load_body_assets
 from fastmetro_mm.body_models.build import build_body_model
@@ -35,20 +36,20 @@ def photo(shared_dir):
 
 
 @pytest.fixture(scope='session')
-def inferencer():
-    """Inferencer with the small network for bodies, not trained."""
+def weights_file(tmp_path_factory):
+    """Checkpoint of the small network for bodies, not trained."""
     torch.manual_seed(0)
-    inferencer = MeshInferencer('quickstart')
-    steady_camera(inferencer.network)
-    return inferencer
+    network = load_network('quickstart', None, 'cpu')
+    steady_camera(network)
+    path = tmp_path_factory.mktemp('weights') / 'untrained.pth'
+    torch.save({'state_dict': network.state_dict(), 'meta': {}}, path)
+    return path
 
 
 @pytest.fixture(scope='session')
-def weights_file(inferencer, tmp_path_factory):
-    """Checkpoint of that network."""
-    path = tmp_path_factory.mktemp('weights') / 'untrained.pth'
-    torch.save({'state_dict': inferencer.network.state_dict(), 'meta': {}}, path)
-    return path
+def inferencer(weights_file):
+    """Inferencer with that network."""
+    return MeshInferencer('quickstart', weights_file)
 
 
 @pytest.fixture(scope='session')

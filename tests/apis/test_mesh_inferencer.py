@@ -207,7 +207,8 @@ def test_weights_are_loaded_and_fast_is_close(weights_file, inferencer, photo):
     loaded = MeshInferencer('quickstart', weights_file, speed='fast')
     first, = loaded(photo, bboxes=BOX)
     second, = inferencer(photo, bboxes=BOX)
-    assert np.allclose(first.people[0].camera, second.people[0].camera, atol=1e-4)
+    # half precision has 8 binary digits; docs/performance.md has millimetres on trained weights
+    assert np.allclose(first.people[0].camera, second.people[0].camera, atol=2e-3)
 
 
 def test_body_and_hands_share_a_scene(inferencer, hand_config, photo, tmp_path):

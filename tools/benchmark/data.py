@@ -48,7 +48,7 @@ INDEX_BYTES_PER_ROW = 170
 """Most that a row of `write_index` takes, below 10^7 rows."""
 
 
-def _write_pictures(folder: Path, count: int, size: int, box: tuple[int, int]) -> Path:
+def write_pictures(folder: Path, count: int, size: int, box: tuple[int, int]) -> Path:
     """A set of textured JPEGs with boxes of `box` px."""
     rng = np.random.default_rng(0)
 
@@ -235,7 +235,7 @@ def main() -> None:
             print(f'{name:34}{value:8.3f}')
         return
     with tempfile.TemporaryDirectory() as folder:
-        pictures = _write_pictures(Path(folder) / 'pictures', args.count, args.image_size,
+        pictures = write_pictures(Path(folder) / 'pictures', args.count, args.image_size,
                                    args.box)
         for rotate_all in (False, True):
             print('every picture rotated' if rotate_all else 'official augmentation (40 % rotated)')

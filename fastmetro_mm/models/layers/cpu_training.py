@@ -159,6 +159,13 @@ def _weights(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
     return torch.softmax(scores, dim=-1)
 
 
+def _drop(weights: Tensor, dropped: Tensor) -> Tensor:
+    """Zero what is dropped, in place unless the weights are shared by the batch."""
+    if weights.shape == dropped.shape:
+        return weights.masked_fill_(dropped, 0)
+    return weights.masked_fill(dropped, 0)
+
+
 class _Attend(torch.autograd.Function):
     """Keeps queries, keys, values and one mask; the weights are computed again backwards."""
 
@@ -169,7 +176,7 @@ class _Attend(torch.autograd.Function):
     ) -> Tensor:
         dropped, ctx.factor = draw_dropped((batch, *q.shape[1:3], k.shape[2]), probability)
         ctx.save_for_backward(q, k, v, mask, dropped)
-        return (_weights(q, k, mask).masked_fill(dropped, 0) @ v).mul_(ctx.factor)
+        return (_drop(_weights(q, k, mask), dropped) @ v).mul_(ctx.factor)
 
     @staticmethod
     @once_differentiable
@@ -177,7 +184,6 @@ class _Attend(torch.autograd.Function):
         q, k, v, mask, dropped = ctx.saved_tensors
         weights = _weights(q, k, mask)
         gradient = gradient * ctx.factor
-        for_v = (weights.masked_fill(dropped, 0).mT @ gradient).sum_to_size(v.shape)
         for_weights = (gradient @ v.mT).masked_fill_(dropped, 0)
         for_weights = for_weights.sum_to_size(weights.shape)
         # derivative of softmax
@@ -185,6 +191,7 @@ class _Attend(torch.autograd.Function):
         for_scores = for_scores.mul_(q.shape[-1] ** -0.5)
         for_q = (for_scores @ k).sum_to_size(q.shape)
         for_k = (for_scores.mT @ q).sum_to_size(k.shape)
+        for_v = (_drop(weights, dropped).mT @ gradient).sum_to_size(v.shape)
         return for_q, for_k, for_v, None, None, None
 
 

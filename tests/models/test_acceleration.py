@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An accelerated network answers as the plain one does."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmpose.registry import MODELS
+
+from fastmetro_mm.config_files import config_path
+from fastmetro_mm.models import acceleration
+from fastmetro_mm.models.acceleration import accelerate, half_precision
+from fastmetro_mm.models.packed import PackedConv2d, PackedLinear, can_pack
+
+
+def shaken(model: torch.nn.Module) -> torch.nn.Module:
+    """BatchNorm statistics and biases that fusing can get wrong."""
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)
+            torch.nn.init.normal_(module.bias, 0, 0.2, generator=generator)
+    return model.eval()
+
+
+@pytest.fixture(scope='module', params=['resnet', 'hrnet'])
+def network(request):
+    torch.manual_seed(0)
+    cfg = Config.fromfile(config_path('quickstart'))
+    if request.param == 'hrnet':
+        cfg.model.backbone = dict(type='FusedHRNet', width=18)
+        cfg.model.neck.in_channels = 2048
+    return shaken(MODELS.build(cfg.model))
+
+
+@pytest.fixture(scope='module')
+def images():
+    return torch.randn(3, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+
+
+def vertices(network, images):
+    with torch.no_grad():
+        return network(images, None, mode='tensor').vertices
+
+
+def test_exact_is_the_same_up_to_rounding(network, images):
+    expected = vertices(network, images)
+    fast = accelerate(copy.deepcopy(network), 'exact')
+    for x, wanted in ((images, expected), (images[:1], expected[:1]), (images, expected)):
+        torch.testing.assert_close(vertices(fast, x), wanted, rtol=1e-5, atol=2e-5)
+    kinds = {type(module) for module in fast.modules()}
+    assert torch.nn.BatchNorm2d not in kinds
+    if can_pack(torch.device('cpu')):
+        assert {PackedConv2d, PackedLinear} <= kinds
+
+
+def test_without_the_operators_it_still_answers(network, images, monkeypatch):
+    monkeypatch.setattr(acceleration, 'can_pack', lambda device: False)
+    fast = accelerate(copy.deepcopy(network), 'exact')
+    assert not any(isinstance(module, PackedConv2d) for module in fast.modules())
+    torch.testing.assert_close(
+        vertices(fast, images), vertices(network, images), rtol=1e-5, atol=2e-5)
+
+
+def test_fast_gives_float32_coordinates_near_the_exact_ones(network, images, monkeypatch):
+    monkeypatch.setattr(acceleration, 'half_precision', lambda device: torch.bfloat16)
+    expected = vertices(network, images)
+    fast = accelerate(copy.deepcopy(network), 'fast')
+    out = vertices(fast, images)
+    assert out.dtype == torch.float32
+    # an untrained network; what it is for trained weights is measured in docs/performance.md
+    assert (out - expected).norm(dim=2).mean() < 0.02 * expected.norm(dim=2).mean() + 1e-3
+    assert not torch.equal(out, expected)
+
+
+def test_type_follows_the_hardware(monkeypatch):
+    assert half_precision(torch.device('cuda')) == torch.float16
+    for has, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(acceleration, 'cpu_has_bfloat16', lambda has=has: has)
+        assert half_precision(torch.device('cpu')) == dtype
+
+
+def test_misuse_is_refused(network):
+    with pytest.raises(ValueError, match='exact'):
+        accelerate(network, 'faster')
+    with pytest.raises(ValueError, match='GPUs'):
+        accelerate(network, 'exact', compiled=True)
+    with pytest.raises(ValueError, match='eval'):
+        accelerate(copy.deepcopy(network).train(), 'exact')
+
+
+def test_channels_last_changes_no_number(network, images):
+    other = copy.deepcopy(network)
+    other.use_channels_last()
+    torch.testing.assert_close(
+        vertices(other, images), vertices(network, images), rtol=1e-5, atol=2e-5)
