@@ -66,8 +66,8 @@ class MeshInferencer:
         detector_weights: Checkpoint of the detector.
         speed: ``'exact'`` gives the network's numbers up to float32 rounding and cuts crops as
             the config says, for released configs pixel for pixel as the official code does;
-            ``'fast'`` cuts them in one warp and runs backbone and transformers in half precision
-            where the hardware has it. See docs/performance.md for what that changes.
+            ``'fast'`` cuts them in one warp and runs backbone and first transformer in half
+            precision where the hardware has it. See docs/performance.md for what that changes.
         compiled: On a GPU: compile the network and replay CUDA graphs, once for every number of
             people in a batch.
         box_padding: Factor from the longer side of a box to the side of its crop; that of the

@@ -19,9 +19,9 @@ def accelerate(network: nn.Module, speed: str = 'exact', compiled: bool = False)
     ``'exact'`` multiplies every BatchNorm into the convolution before it, keeps pictures in
     channels-last order, and on a CPU runs convolutions and linear layers with weights packed once
     (see ``packed.py``): the same numbers up to float32 rounding. ``'fast'`` also computes the
-    backbone and the transformers in half precision where the processor has instructions for it;
-    coordinates, camera and everything after them stay float32. What that changes in millimetres
-    is measured in docs/performance.md.
+    backbone and the first transformer in half precision where the processor has instructions for
+    it; the second transformer, coordinates, camera and everything after them stay float32. What
+    that changes in millimetres is measured in docs/performance.md.
 
     Args:
         network: A :class:`TopdownMeshEstimator` in evaluation mode, weights loaded.
@@ -48,8 +48,11 @@ def accelerate(network: nn.Module, speed: str = 'exact', compiled: bool = False)
     network.backbone.to(memory_format=torch.channels_last)
     dtype = half_precision(device) if speed == 'fast' else torch.float32
     packs = can_pack(device)
+    network.backbone.to(dtype)
+    if dtype != torch.float32:
+        network.neck.lower_precision(dtype)
     for part in (network.backbone, network.neck):
-        part.requires_grad_(False).to(dtype)
+        part.requires_grad_(False)
         if packs:
             pack(part)
     network.image_layout = dict(dtype=dtype, memory_format=torch.channels_last)
