@@ -81,12 +81,13 @@ def test_config_is_what_its_name_says(name, body_data, monkeypatch):
 
     epochs, rate = {'h36m': (60, 1e-4), '3dpw': (8, 2e-5), 'freihand': (200, 1e-4)}[data]
     assert cfg.train_cfg.max_epochs == epochs
-    assert cfg.optim_wrapper.optimizer.lr == rate
+    modern = 'modern' in words  # its rates: test_modern_schedule...
+    assert cfg.optim_wrapper.optimizer.lr == (1e-3 if modern else rate)
     assert cfg.optim_wrapper.optimizer.weight_decay == 1e-4
     assert cfg.optim_wrapper.clip_grad.max_norm == 0.3
     assert cfg.train_dataloader.batch_size == 16
-    # the rate never drops
-    assert cfg.param_scheduler[0].step_size >= epochs
+    if not modern:  # the rate never drops
+        assert cfg.param_scheduler[0].step_size >= epochs
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         for transform in loader.dataset.pipeline:
             TRANSFORMS.build(transform)
@@ -153,3 +154,37 @@ def test_text_style_configs_work_with_custom_imports(tmp_path):
     model = init_model(str(path), device='cpu')
     assert type(model).__name__ == 'TopdownMeshEstimator'
     assert model.dataset_meta['num_keypoints'] == 14
+
+
+def test_modern_schedule_rises_falls_and_spares_the_backbone():
+    """The learning rate of every epoch of a run, without the run."""
+    from mmengine.optim import build_optim_wrapper
+
+    from fastmetro_mm.engine import MixedPrecisionOptimWrapper
+
+    cfg = load('fastmetro_s_r50_h36m_modern')
+    assert cfg.train_cfg.max_epochs == 60
+    model = torch.nn.ModuleDict(dict(backbone=torch.nn.Linear(2, 2), neck=torch.nn.Linear(2, 2)))
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    assert type(wrapper) is MixedPrecisionOptimWrapper
+    # a group a parameter, in the order of the modules
+    backbone, neck = wrapper.param_groups[0], wrapper.param_groups[-1]
+    steps = 10
+    schedulers = [
+        scheduler.type.build_iter_from_epoch(
+            optimizer=wrapper, epoch_length=steps,
+            **{key: value for key, value in scheduler.items()
+               if key not in ('type', 'convert_to_iter_based')})
+        for scheduler in cfg.param_scheduler
+    ]
+    rates = []
+    for _ in range(60 * steps):
+        rates.append(neck['lr'])
+        assert backbone['lr'] == pytest.approx(0.1 * neck['lr'])
+        wrapper.optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    assert rates[0] == pytest.approx(5e-5)
+    assert max(rates) == pytest.approx(1e-3, rel=1e-3)
+    assert 2 * steps <= rates.index(max(rates)) <= 4 * steps
+    assert rates[-1] == pytest.approx(1e-5, rel=0.02)
