@@ -153,7 +153,7 @@ def relu_dropout(x: Tensor, dropout: nn.Dropout) -> Tensor:
 
 
 def _weights(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
-    scores = (q @ k.mT).mul_(q.shape[-1] ** -0.5)
+    scores = (q * q.shape[-1] ** -0.5) @ k.mT
     if mask is not None:
         scores.masked_fill_(~mask, -torch.inf)
     return torch.softmax(scores, dim=-1)
@@ -188,9 +188,9 @@ class _Attend(torch.autograd.Function):
         for_weights = for_weights.sum_to_size(weights.shape)
         # derivative of softmax
         for_scores = torch.ops.aten._softmax_backward_data(for_weights, weights, -1, weights.dtype)
-        for_scores = for_scores.mul_(q.shape[-1] ** -0.5)
-        for_q = (for_scores @ k).sum_to_size(q.shape)
-        for_k = (for_scores.mT @ q).sum_to_size(k.shape)
+        scale = q.shape[-1] ** -0.5
+        for_q = (for_scores @ k).sum_to_size(q.shape) * scale
+        for_k = (for_scores.mT @ (q * scale)).sum_to_size(k.shape)
         for_v = (_drop(weights, dropped).mT @ gradient).sum_to_size(v.shape)
         return for_q, for_k, for_v, None, None, None
 
