@@ -49,7 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                        'the network is untrained')
     group.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
     group.add_argument('--speed', choices=['exact', 'fast'], default='exact',
-                       help='exact: crops as in the official code; fast: one warp, half precision')
+                       help='exact: crops and numbers of the official code; fast: half precision')
     group.add_argument('--batch-size', type=int, default=16, help='people at once (default: 16)')
     group.add_argument('--trust-checkpoint', action='store_true',
                        help='allow weights that may run code while they are read')
