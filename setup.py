@@ -81,8 +81,8 @@ setup(
         'setuptools<81',  # mmengine 0.10 imports pkg_resources
         'shapely',
         'terminaltables',
-        'torch>=2.1',
-        'torchvision>=0.16',
+        'torch>=2.4',  # fused AdamW and autocast queries on the CPU
+        'torchvision>=0.19',
         'tqdm',
     ],
     extras_require={

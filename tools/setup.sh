@@ -11,7 +11,7 @@ Usage: bash tools/setup.sh [options]
   --active           install into the active environment (the `python` on the PATH)
   --python EXE       interpreter that creates the environment (default: python3, >= 3.10)
   --torch auto|cpu|cuda|keep
-                     auto: keep a torch >= 2.1 with torchvision that is there, else install the
+                     auto: keep a torch >= 2.4 with torchvision that is there, else install the
                            pinned version (default)
                      cpu:  install the pinned version, whatever build the package index gives
                      cuda: the same, and fail if that build has no CUDA
@@ -214,7 +214,7 @@ try:
     metadata.version('torchvision')
 except metadata.PackageNotFoundError:
     sys.exit(1)
-sys.exit(tuple(int(part) for part in version.split('.')[:2]) < (2, 1))
+sys.exit(tuple(int(part) for part in version.split('.')[:2]) < (2, 4))
 PY
 }
 torch_step() {
@@ -274,7 +274,7 @@ say "$("$py" --version) in $venv; log: $log"
 [ $system = 0 ] && [ -e "$state/system.done" ] || { system_packages; : >"$state/system.done"; }
 
 if [ "$torch" = keep ] || { [ "$torch" = auto ] && [ ! -e "$state/running" ] && [ ! -e "$state/torch.done" ] && torch_there; }; then
-    torch_there || die '--torch keep: no torch >= 2.1 with torchvision in this environment; install both, or use --torch auto'
+    torch_there || die '--torch keep: no torch >= 2.4 with torchvision in this environment; install both, or use --torch auto'
     say "torch: keeping $("$py" -c 'import importlib.metadata as m; print("torch", m.version("torch"), "torchvision", m.version("torchvision"))')"
 else
     if [ ! -e "$state/torch.done" ]; then

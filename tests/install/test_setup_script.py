@@ -59,7 +59,7 @@ def test_full_disk_is_said_before_download(repo_dir, tmp_path, empty_venv):
 def test_keep_without_torch_is_refused(repo_dir, empty_venv):
     done = run_setup(repo_dir, '--venv', str(empty_venv), '--no-system', '--torch', 'keep')
     assert done.returncode == 1
-    assert 'no torch >= 2.1 with torchvision' in done.stderr
+    assert 'no torch >= 2.4 with torchvision' in done.stderr
 
 
 def test_failed_step_shows_the_log_and_is_repeated(repo_dir, tmp_path, empty_venv):
