@@ -33,14 +33,15 @@ def can_pack(device: torch.device) -> bool:
 def pack(module: nn.Module) -> None:
     """Replace convolutions, residual blocks, linear layers and attention in place.
 
-    BatchNorm must have been multiplied into the convolutions before. Weights are packed for the
-    shape of the first batch; other shapes give the same results.
+    Residual blocks need their BatchNorms multiplied into the convolutions before; others are
+    packed layer by layer. Weights are packed for the shape of the first batch; other shapes give
+    the same results.
 
     Args:
         module: Backbone or neck, on the CPU, without gradients.
     """
     for name, child in module.named_children():
-        if isinstance(child, (BasicBlock, Bottleneck)):
+        if _is_plain_block(child):
             setattr(module, name, PackedBlock(child))
         elif isinstance(child, Attention):
             setattr(module, name, PackedAttention(child))
@@ -50,6 +51,16 @@ def pack(module: nn.Module) -> None:
             setattr(module, name, PackedLinear(child.weight, child.bias))
         else:
             pack(child)
+
+
+def _is_plain_block(module: nn.Module) -> bool:
+    # Not subclasses: those with squeeze-and-excitation, say, do more between the layers.
+    if type(module) not in (BasicBlock, Bottleneck):
+        return False
+    norms = [module.norm1, module.norm2]
+    if type(module) is Bottleneck:
+        norms.append(module.norm3)
+    return all(isinstance(norm, nn.Identity) for norm in norms)
 
 
 class PackedConv2d(nn.Module):

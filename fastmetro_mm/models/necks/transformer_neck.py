@@ -161,6 +161,11 @@ class FastMETRONeck(BaseModule):
             self._first_attention = (key, attended)
         return attended
 
+    @torch.no_grad()
+    def keep_first_attention(self) -> None:
+        """Compute now what evaluation keeps of the learned tokens."""
+        self._attend_once()
+
     def _set_grid(self, height: int, width: int) -> None:
         device = self.attention_mask.device
         for name, dim in zip(('position_1', 'position_2'), self.embed_dims, strict=True):
