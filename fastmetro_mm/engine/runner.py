@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from mmpose.registry import RUNNERS
 from torch import nn
@@ -16,6 +17,7 @@ from torch import nn
 from fastmetro_mm.engine.allocator import keep_freed_memory
 from fastmetro_mm.engine.checkpoint_loading import find_resume_checkpoint
 from fastmetro_mm.engine.distributed import MeshDistributedDataParallel, init_cpu_process_group
+from fastmetro_mm.engine.optimizer_layout import follow_weights
 
 # Remarks of mmengine about itself that a user can do nothing about.
 _REMARKS = ('Exp name: ', 'Distributed training is not used', '"FileClient" will be deprecated',
@@ -83,6 +85,14 @@ class MeshRunner(Runner):
         if get_device() == 'cpu' and hasattr(model, 'use_channels_last'):
             model.use_channels_last()  # measured to be faster there, in float32 and bfloat16
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def resume(self, *args, **kwargs) -> None:
+        """Go on from a checkpoint; see mmengine."""
+        super().resume(*args, **kwargs)
+        wrappers = self.optim_wrapper
+        for wrapper in wrappers.values() if isinstance(wrappers, OptimWrapperDict) else [wrappers]:
+            if isinstance(wrapper, OptimWrapper):
+                follow_weights(wrapper.optimizer)
 
     def load_or_resume(self) -> None:
         """Resume from the newest readable checkpoint, or load what the config names."""
