@@ -19,7 +19,7 @@ def benchmark(repo_dir):
 
 
 def test_start_of_a_large_index(benchmark, tmp_path):
-    yaml_path = benchmark._write_index(tmp_path / 'index', 100_000)
+    yaml_path = benchmark.write_index(tmp_path / 'index', 100_000)
     result = subprocess.run([sys.executable, benchmark.__file__, '--start', str(yaml_path)],
                             check=True, capture_output=True, text=True)
     start = json.loads(result.stdout.splitlines()[-1])
@@ -28,7 +28,7 @@ def test_start_of_a_large_index(benchmark, tmp_path):
 
 
 def test_fast_mode_is_faster_and_nearly_equal(benchmark, tmp_path):
-    yaml_path = benchmark._write_pictures(tmp_path / 'pictures', 4, 600, (400, 500))
+    yaml_path = benchmark.write_pictures(tmp_path / 'pictures', 4, 600, (400, 500))
     speeds = benchmark.measure_speed(yaml_path, 4, None, 3, rotate_all=True)
     assert speeds['ours, fast mode'] > speeds['ours, official mode']
     differences = benchmark.compare_modes(str(yaml_path))
