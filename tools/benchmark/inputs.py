@@ -80,20 +80,3 @@ def evaluation_batches(samples: int, batch: int) -> list[tuple[dict, dict]]:
         )
         batches.append((outputs, official_names(labels(size, seed=start))))
     return batches
-
-
-def smpl_head_inputs(batch: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Middle meshes, and gradients of rotations and betas."""
-    generator = torch.Generator().manual_seed(3)
-    shapes = (batch, 1723, 3), (batch, 24, 3, 3), (batch, 10)
-    meshes, *gradients = (torch.randn(shape, generator=generator) for shape in shapes)
-    return meshes, tuple(gradients)
-
-
-def mesh_sampling_inputs(batch: int) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """A coarse and a full mesh that want gradients, and gradients of what becomes of them."""
-    generator = torch.Generator().manual_seed(5)
-    shapes = (batch, 431, 3), (batch, 6890, 3)
-    coarse, fine = (torch.randn(shape, generator=generator).requires_grad_() for shape in shapes)
-    gradients = tuple(torch.randn(shape, generator=generator) for shape in reversed(shapes))
-    return coarse, fine, gradients

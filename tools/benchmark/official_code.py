@@ -25,14 +25,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from inputs import (
-    evaluation_batches,
-    images,
-    mesh_sampling_inputs,
-    rule_weights,
-    smpl_head_inputs,
-    training_batch,
-)
+from both_ways import drive_mesh_sampling, drive_smpl_head
+from inputs import evaluation_batches, images, rule_weights, training_batch
 from workers import Commands
 
 MODEL_FILE = 'basicModel_neutral_lbs_10_207_0_v1.0.0.pkl'
@@ -202,8 +196,7 @@ def training(commands: Commands, folder: str, size: str, backbone: str, batch: i
     body.logger = logging.getLogger('official')
     network, smpl, sampler, args = build(size, backbone)
     faces, edges = (
-        torch.from_numpy(np.load(f'src/modeling/data/smpl_1723_{what}.npy', encoding='latin1',
-                                 allow_pickle=True).astype(np.int64))
+        torch.from_numpy(np.load(f'src/modeling/data/smpl_1723_{what}.npy').astype(np.int64))
         for what in ('faces', 'edges')
     )  # fmt: skip
     x, labels = training_batch(batch)
@@ -217,17 +210,7 @@ def smpl_head(commands: Commands, folder: str, batch: int, repeat: int = 1) -> N
     enter(folder)
     from src.modeling.model.smpl_param_regressor import build_smpl_parameter_regressor
 
-    head = build_smpl_parameter_regressor()
-    head.load_state_dict(rule_weights(head.state_dict()))
-    head.train()
-    x, gradients = smpl_head_inputs(batch)
-    for _ in commands:
-        for _ in range(repeat):
-            head.zero_grad()
-            rotmat, betas = head(x)
-            torch.autograd.backward((rotmat, betas), gradients)
-    commands.outputs['rotmat'] = rotmat.detach().numpy()
-    commands.outputs['gradient'] = head.regressor[3].weight.grad.numpy()
+    drive_smpl_head(commands, build_smpl_parameter_regressor(), batch, repeat)
 
 
 def mesh_sampling(commands: Commands, folder: str, batch: int, repeat: int = 1) -> None:
@@ -236,13 +219,13 @@ def mesh_sampling(commands: Commands, folder: str, batch: int, repeat: int = 1) 
     from src.modeling._smpl import Mesh
 
     sampler = Mesh(device=torch.device('cpu'))
-    coarse, fine, gradients = mesh_sampling_inputs(batch)
-    for _ in commands:
-        for _ in range(repeat):
-            results = sampler.upsample(coarse, n1=2, n2=0), sampler.downsample(fine, n1=0, n2=2)
-            back = torch.autograd.grad(results, (coarse, fine), gradients)
-    commands.outputs['up'] = results[0].detach().numpy()
-    commands.outputs['gradient'] = back[0].numpy()
+    drive_mesh_sampling(
+        commands,
+        lambda x: sampler.upsample(x, n1=2, n2=0),
+        lambda x: sampler.downsample(x, n1=0, n2=2),
+        batch,
+        repeat,
+    )
 
 
 def evaluation(commands: Commands, folder: str, samples: int, batch: int) -> None:

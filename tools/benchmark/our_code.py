@@ -6,13 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from inputs import (
-    images,
-    labels,
-    mesh_sampling_inputs,
-    rule_weights,
-    smpl_head_inputs,
-)
+from both_ways import drive_mesh_sampling, drive_smpl_head
+from inputs import images, labels, rule_weights
 from mmengine.config import Config
 from torch import nn
 from workers import Commands
@@ -127,17 +122,7 @@ def smpl_head(commands: Commands, batch: int, body: dict, repeat: int = 1) -> No
     """The SMPL parameter regressor, forward and backward, ``repeat`` times."""
     from fastmetro_mm.models.heads import SMPLRegressorHead
 
-    head = SMPLRegressorHead(body)
-    head.load_state_dict(rule_weights(head.state_dict()))
-    head.train()
-    x, gradients = smpl_head_inputs(batch)
-    for _ in commands:
-        for _ in range(repeat):
-            head.zero_grad()
-            rotmat, betas = head(x)
-            torch.autograd.backward((rotmat, betas), gradients)
-    commands.outputs['rotmat'] = rotmat.detach().numpy()
-    commands.outputs['gradient'] = head.regressor[3].weight.grad.numpy()
+    drive_smpl_head(commands, SMPLRegressorHead(body), batch, repeat)
 
 
 def mesh_sampling(commands: Commands, batch: int, body: dict, repeat: int = 1) -> None:
@@ -146,10 +131,5 @@ def mesh_sampling(commands: Commands, batch: int, body: dict, repeat: int = 1) -
     from fastmetro_mm.body_models.mesh_sampling import MeshSampling
 
     sampler = MeshSampling(load_body_assets(**body))
-    coarse, fine, gradients = mesh_sampling_inputs(batch)
-    for _ in commands:
-        for _ in range(repeat):
-            results = sampler.up(coarse, 2, 0), sampler.down(fine, 0, 2)
-            back = torch.autograd.grad(results, (coarse, fine), gradients)
-    commands.outputs['up'] = results[0].detach().numpy()
-    commands.outputs['gradient'] = back[0].numpy()
+    drive_mesh_sampling(
+        commands, lambda x: sampler.up(x, 2, 0), lambda x: sampler.down(x, 0, 2), batch, repeat)
