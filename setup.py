@@ -59,9 +59,9 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['fastmetro_mm', 'fastmetro_mm.*']),
     package_data={
-        'fastmetro_mm.body_models.open_body': ['*.npz', '*.md', '*.txt', 'LICENSE*', 'NOTICE*'],
+        'fastmetro_mm.body.open_body': ['*.npz', '*.md', '*.txt', 'LICENSE*', 'NOTICE*'],
         # a data folder need not be a package of its own
-        'fastmetro_mm.body_models': ['open_body/*'],
+        'fastmetro_mm.body': ['open_body/*'],
     },
     cmdclass={'build_py': BuildPyWithConfigs},
     zip_safe=False,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from fastmetro_mm.errors import CliError
 from fastmetro_mm.models.official_checkpoint import (
     foreign_model,
     is_official,
@@ -28,17 +29,17 @@ from fastmetro_mm.models.official_checkpoint import (
 def load(path: Path) -> dict:
     """Read a checkpoint without running any code that a pickle may carry."""
     if not path.is_file():
-        raise ValueError(f'{path}: no such file')
+        raise CliError(f'{path}: no such file')
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
+        raise CliError(
             f'{path}: not a readable file of plain weights ({reason}); download it again, or '
             'save its state dict alone with the code that wrote it'
         ) from error
     if not isinstance(content, dict):
-        raise ValueError(f'{path}: holds a {type(content).__name__}, expected a dict of weights')
+        raise CliError(f'{path}: holds a {type(content).__name__}, expected a dict of weights')
     return content
 
 
@@ -59,9 +60,9 @@ def convert(source: Path, target: Path) -> str:
     official = content.get('state_dict', content)
     foreign = foreign_model(official)
     if foreign is not None:
-        raise ValueError(f'{source}: a {foreign} network, not FastMETRO; it cannot be converted')
+        raise CliError(f'{source}: a {foreign} network, not FastMETRO; it cannot be converted')
     if not is_official(official):
-        raise ValueError(
+        raise CliError(
             f'{source}: has none of the official FastMETRO names (e.g. cam_token_embed.weight); '
             'is it converted already?'
         )
@@ -82,10 +83,10 @@ def convert_back(source: Path, target: Path) -> str:
     content = load(source)
     ours = content.get('state_dict', content)
     if is_official(ours):
-        raise ValueError(f'{source}: has official names already')
+        raise CliError(f'{source}: has official names already')
     official = to_official(ours, content.get('official_unused'))
     if not is_official(official):
-        raise ValueError(f'{source}: not a checkpoint of a FastMETRO network')
+        raise CliError(f'{source}: not a checkpoint of a FastMETRO network')
     save(official, target)
     return f'{official_kind(official)}: {len(official)} entries written to {target}'
 

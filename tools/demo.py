@@ -18,6 +18,7 @@ from fastmetro_mm.engine.cli import (  # noqa: E402
     explain,
     friendly_errors,
 )
+from fastmetro_mm.errors import CliError  # noqa: E402
 
 EPILOG = """examples:
   a photo with one known box: overlay, arrays, GLB and a report in outputs/
@@ -103,11 +104,9 @@ class Demo:
         from fastmetro_mm.apis import CameraHint, MeshInferencer
         from fastmetro_mm.apis.boxes import read_boxes
         from fastmetro_mm.apis.saving import check_kinds, make_folder
-        from fastmetro_mm.visualization.mesh_renderer import (
-            RendererUnavailableError,
-            build_renderer,
-        )
+        from fastmetro_mm.errors import RendererUnavailableError
         from fastmetro_mm.visualization.mesh_views import VIEWS
+        from fastmetro_mm.visualization.renderer_factory import build_renderer
 
         self.args = args
         self.errors = 0
@@ -115,7 +114,7 @@ class Demo:
         self.views = [] if args.views == 'none' else args.views.split(',')
         wrong = [view for view in self.views if view not in VIEWS]
         if wrong:
-            raise ValueError(f'--views {wrong[0]}: choose from {",".join(VIEWS)}')
+            raise CliError(f'--views {wrong[0]}: choose from {",".join(VIEWS)}')
         self.boxes = args.bbox if args.boxes is None else read_boxes(args.boxes)
         intrinsics = None
         if args.intrinsics:
@@ -126,7 +125,7 @@ class Demo:
         try:
             self.renderer = build_renderer(args.renderer)
         except RendererUnavailableError as error:
-            raise ValueError(f'{error}: use --renderer software') from None
+            raise CliError(f'{error}: use --renderer software') from None
         detector = args.detector or ('rtmdet' if args.detector_weights else 'none')
         self.inferencer = MeshInferencer(
             args.model, args.weights, args.device, detector, args.detector_weights, args.speed,

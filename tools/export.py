@@ -25,12 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 # mmengine 0.10 imports pkg_resources; its users can do nothing about that.
 warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
-from fastmetro_mm.engine.cli import (  # noqa: E402
-    TRACEBACK_VARIABLE,
-    CliError,
-    OneLineParser,
-    friendly_errors,
-)
+from fastmetro_mm.engine.cli import TRACEBACK_VARIABLE, OneLineParser, friendly_errors  # noqa: E402
+from fastmetro_mm.errors import CliError  # noqa: E402
 
 MESH_FORMATS = ('obj', 'ply', 'glb')
 ENDINGS = {'rig': '.glb', 'smpl': '.npz'}
@@ -127,7 +123,7 @@ def export_network(args: argparse.Namespace) -> list[Path]:
 
 def read_frames(sources: Sequence[Path]) -> list:
     """Results of files and folders, in order of frames, with their pictures where they exist."""
-    from fastmetro_mm.apis.results import load_npz
+    from fastmetro_mm.structures.results import load_npz
     paths: list[Path] = []
     for source in sources:
         found = sorted(source.glob('*.npz')) if source.is_dir() else [source]
@@ -169,7 +165,7 @@ def export_meshes(args: argparse.Namespace, frames: list) -> list[Path]:
 
 def export_motion(args: argparse.Namespace, frames: list) -> list[Path]:
     """Write the rig and the parameter files."""
-    from fastmetro_mm.body_models.build import load_model_arrays
+    from fastmetro_mm.body.build import load_model_arrays
     from fastmetro_mm.exporters.gltf_rig import write_animated_glb
     from fastmetro_mm.exporters.smpl_params import write_smpl_params
     from fastmetro_mm.exporters.smpl_tracks import smpl_tracks

@@ -24,11 +24,11 @@ import numpy as np
 # Works from a checkout that is not installed, like tools/train.py.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fastmetro_mm.body_models import official_checks as checks
-from fastmetro_mm.body_models.errors import BodyDataError
-from fastmetro_mm.body_models.left_hand import read_left_hand
-from fastmetro_mm.body_models.locations import DEFAULT_ROOT, ENVIRONMENT_VARIABLE
-from fastmetro_mm.body_models.model_files import model_file_names, read_model_file
+from fastmetro_mm.body import official_checks as checks
+from fastmetro_mm.body.left_hand import read_left_hand
+from fastmetro_mm.body.locations import DEFAULT_ROOT, ENVIRONMENT_VARIABLE
+from fastmetro_mm.body.model_files import model_file_names, read_model_file
+from fastmetro_mm.errors import BodyDataError, MissingFileError
 
 DATA_FOLDERS = ('src/modeling/data', 'metro/modeling/data', '.')
 REQUIRED = (
@@ -131,12 +131,12 @@ def find_data_folder(checkout: Path) -> Path:
         FileNotFoundError: The checkout is missing or holds no such folder.
     """
     if not checkout.is_dir():
-        raise FileNotFoundError(f'{checkout}: no such folder; clone '
+        raise MissingFileError(f'{checkout}: no such folder; clone '
                                 'https://github.com/postech-ami/FastMETRO first')
     for inner in DATA_FOLDERS:
         if (checkout / inner / REQUIRED[0]).is_file():
             return checkout / inner
-    raise FileNotFoundError(f'{checkout}: neither a FastMETRO nor a METRO checkout, no '
+    raise MissingFileError(f'{checkout}: neither a FastMETRO nor a METRO checkout, no '
                             f'{REQUIRED[0]} in {", ".join(DATA_FOLDERS)}')
 
 
@@ -149,7 +149,7 @@ def check_checkout(folder: Path, say: Callable[[str], None]) -> list[Path]:
     """
     missing = [name for name in REQUIRED if not (folder / name).is_file()]
     if missing:
-        raise FileNotFoundError(f'{folder}: {", ".join(missing)} missing, the checkout is '
+        raise MissingFileError(f'{folder}: {", ".join(missing)} missing, the checkout is '
                                 'incomplete; clone it again')
     body, hand, extra, h36m = (folder / name for name in REQUIRED)
     say('ok  ' + checks.check_sampling(body, 'smpl'))
@@ -197,7 +197,7 @@ def read_licensed(path: Path, family: str) -> dict[str, np.ndarray]:
         BodyDataError: Wrong name or wrong content.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such model file')
+        raise MissingFileError(f'{path}: no such model file')
     if path.name not in official_names(family):
         known = ', '.join(sorted(name for name in official_names(family) if name.endswith('pkl')))
         raise BodyDataError(f'{path}: the name does not say which {family.upper()} model it is; '

@@ -14,13 +14,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fastmetro_mm.engine.cli import ConfigOptionAction, OneLineParser, friendly_errors
+from fastmetro_mm.errors import CliError, MissingFileError
 
 
 def loss_fall(records: list[dict]) -> tuple[float, float]:
     """First logged training loss, and the mean of the last five."""
     losses = [record['loss'] for record in records if 'loss' in record]
     if len(losses) < 2:
-        raise ValueError('the log holds fewer than two losses: train first')
+        raise CliError('the log holds fewer than two losses: train first')
     last = losses[-5:]
     return losses[0], sum(last) / len(last)
 
@@ -84,7 +85,7 @@ def main() -> None:
         config_options.merge_options(cfg, args.cfg_options)
         scores = args.work_dir / 'scores.json'
         if not scores.is_file():
-            raise FileNotFoundError(f'{scores}: no such file; run tools/test.py --out {scores}')
+            raise MissingFileError(f'{scores}: no such file; run tools/test.py --out {scores}')
         reached = json.loads(scores.read_text())
         first, last = loss_fall(read_scalars(args.work_dir))
         constant = constant_scores(cfg)

@@ -14,11 +14,11 @@ warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
 from fastmetro_mm.engine.cli import (  # noqa: E402
     TRACEBACK_VARIABLE,
-    CliError,
     ConfigOptionAction,
     OneLineParser,
     friendly_errors,
 )
+from fastmetro_mm.errors import CliError  # noqa: E402
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -17,12 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 # mmengine 0.10 imports pkg_resources; its users can do nothing about that.
 warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
-from fastmetro_mm.engine.cli import (  # noqa: E402
-    CliError,
-    ConfigOptionAction,
-    OneLineParser,
-    friendly_errors,
-)
+from fastmetro_mm.engine.cli import ConfigOptionAction, OneLineParser, friendly_errors  # noqa: E402
+from fastmetro_mm.errors import CliError  # noqa: E402
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

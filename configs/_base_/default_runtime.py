@@ -17,7 +17,7 @@ from fastmetro_mm.engine import (
     PlainCheckpointHook,
     TrainingSummaryHook,
 )
-from fastmetro_mm.engine.mesh_visualization_hook import MeshVisualizationHook
+from fastmetro_mm.engine import MeshVisualizationHook
 from fastmetro_mm.visualization.mesh_visualizer import MeshVisualizer
 
 # Classes are named by import, so no registry scope has to be searched.

@@ -5,7 +5,7 @@ from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.combined import CombinedInferencer
 from fastmetro_mm.apis.mesh_inferencer import MeshInferencer
 from fastmetro_mm.apis.picture_camera import CameraHint
-from fastmetro_mm.apis.results import FrameResult, PersonMesh, load_npz
+from fastmetro_mm.structures.results import FrameResult, PersonMesh, load_npz
 
 __all__ = [
     'CameraHint',

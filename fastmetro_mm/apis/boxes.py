@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmetro_mm.apis.errors import InputError
+from fastmetro_mm.errors import InputError, MissingFileError
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def read_boxes(path: str | Path) -> dict[str, list[PersonBox]] | list[PersonBox]
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file of boxes: check the path')
+        raise MissingFileError(f'{path}: no such file of boxes: check the path')
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fastmetro_mm.apis.boxes import PersonBox, check_box, given_for, parse_boxes
-from fastmetro_mm.apis.errors import InputError
 from fastmetro_mm.apis.mesh_inferencer import MeshInferencer, error_handler
 from fastmetro_mm.apis.picture_camera import CameraHint
-from fastmetro_mm.apis.results import FrameResult
 from fastmetro_mm.apis.sources import ErrorHandler, Source, open_source
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.structures.results import FrameResult
 
 
 class CombinedInferencer:

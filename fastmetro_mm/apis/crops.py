@@ -11,9 +11,9 @@ from mmengine.dataset import Compose
 
 from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.hands import mirror_prediction
-from fastmetro_mm.apis.results import PersonMesh
 from fastmetro_mm.datasets.transforms import BoxToCenterScale, LoadMeshImage, MeshCrop
 from fastmetro_mm.structures import MeshDataSample
+from fastmetro_mm.structures.results import PersonMesh
 
 _SMPL_FIELDS = ('global_orient', 'body_pose', 'betas', 'smpl_vertices')
 

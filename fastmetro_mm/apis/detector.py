@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastmetro_mm.apis.boxes import PersonBox
-from fastmetro_mm.apis.errors import DetectorError
 from fastmetro_mm.apis.tracking import pairwise_iou
+from fastmetro_mm.errors import DetectorError
 
 DEFAULT_CONFIG = 'rtmdet/rtmdet_m_8xb32-300e_coco.py'
 """Config inside mmdet's package; its weights are on the RTMDet page of mmdet."""

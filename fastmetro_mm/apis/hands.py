@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastmetro_mm.apis.results import PersonMesh
+from fastmetro_mm.structures.results import PersonMesh
 
 
 def mirror_picture(image: np.ndarray) -> np.ndarray:

@@ -19,18 +19,18 @@ from mmengine.logging import print_log
 from fastmetro_mm.apis.boxes import PersonBox, box_of_keypoints, check_box, given_for, parse_boxes
 from fastmetro_mm.apis.crops import crop_data, person_of, picture_pipeline
 from fastmetro_mm.apis.detector import PersonDetector
-from fastmetro_mm.apis.errors import InputError
 from fastmetro_mm.apis.hands import mirror_picture
 from fastmetro_mm.apis.model_loading import load_network
 from fastmetro_mm.apis.picture_camera import CameraHint, translation_in_picture
 from fastmetro_mm.apis.progress import show_progress
-from fastmetro_mm.apis.results import FrameResult, PersonMesh
 from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.sources import ErrorHandler, Picture, Source, open_source
 from fastmetro_mm.apis.tracking import BoxTracker
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.engine.allocator import keep_freed_memory
-from fastmetro_mm.models.acceleration import accelerate
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.speed.acceleration import accelerate
+from fastmetro_mm.speed.allocator import keep_freed_memory
+from fastmetro_mm.structures.results import FrameResult, PersonMesh
 
 BoxFinder = Callable[[np.ndarray], Sequence[PersonBox]]
 

@@ -12,8 +12,8 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import nn
 
-from fastmetro_mm.apis.errors import InputError
 from fastmetro_mm.config_files import config_path
+from fastmetro_mm.errors import InputError, MissingFileError
 
 
 def resolve_config(model: str | Path | Config) -> Config:
@@ -33,7 +33,7 @@ def resolve_config(model: str | Path | Config) -> Config:
     if Path(model).is_file():
         return Config.fromfile(model)
     if Path(model).name != str(model):
-        raise FileNotFoundError(f'{model}: no such config file: check the path, or give the name '
+        raise MissingFileError(f'{model}: no such config file: check the path, or give the name '
                                 'of a shipped config')
     return Config.fromfile(config_path(str(model)))
 
@@ -66,7 +66,7 @@ def load_network(
         print_log('No weights were given: the network is untrained and its meshes mean nothing.',
                   logger='current', level=logging.WARNING)
     elif not Path(weights).is_file() and '://' not in str(weights):
-        raise FileNotFoundError(f'{weights}: no such weights file: check the path (trained ones '
+        raise MissingFileError(f'{weights}: no such weights file: check the path (trained ones '
                                 'lie in work_dirs/<config>/)')
     # Names of released files are recognised, and weights of another network refused, by the
     # estimator's own loading hook.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from fastmetro_mm.apis.errors import InputError
+from fastmetro_mm.errors import InputError
 from fastmetro_mm.geometry.camera import default_focal_length, orthographic_from_weak
 
 FULL_FRAME_DIAGONAL = math.hypot(36, 24)

@@ -15,12 +15,12 @@ from types import TracebackType
 
 import numpy as np
 
-from fastmetro_mm.apis.drawing import draw_frame, draw_views
-from fastmetro_mm.apis.errors import InputError
-from fastmetro_mm.apis.results import FrameResult
 from fastmetro_mm.apis.video_writer import VideoWriter
-from fastmetro_mm.visualization.mesh_renderer import Renderer
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.structures.results import FrameResult
+from fastmetro_mm.visualization.frame_drawing import draw_frame, draw_views
 from fastmetro_mm.visualization.picture_files import write_picture
+from fastmetro_mm.visualization.render_types import Renderer
 
 KINDS = ('overlay', 'npz', 'json', 'obj', 'ply', 'glb', 'html', 'smpl')
 _REPORT_FRAMES = 12
@@ -227,7 +227,7 @@ class ResultSaver:
         if 'smpl' in self.kinds:
             self._write_smpl(self._poses)
         if 'glb' in self.kinds:
-            from fastmetro_mm.body_models.build import load_model_arrays
+            from fastmetro_mm.body.build import load_model_arrays
             from fastmetro_mm.exporters.gltf_rig import write_animated_glb
             from fastmetro_mm.exporters.smpl_tracks import smpl_tracks
 

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from fastmetro_mm.apis.picture_camera import camera_on_crop, translation_in_picture
-from fastmetro_mm.apis.results import FrameResult, PersonMesh
 from fastmetro_mm.geometry.camera import crop_to_image, orthographic_from_weak
+from fastmetro_mm.structures.results import FrameResult, PersonMesh
 
 
 class OneEuroFilter:

@@ -15,9 +15,8 @@ import cv2
 import mmengine.fileio
 import numpy as np
 
-from fastmetro_mm.apis.errors import InputError
-from fastmetro_mm.datasets.errors import DataRowError
 from fastmetro_mm.datasets.transforms.loading import decode_image
+from fastmetro_mm.errors import DataRowError, InputError, MissingFileError
 
 IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.jp2', '.ppm')
 VIDEO_ENDINGS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.gif')
@@ -125,7 +124,7 @@ def _open_path(name: str, on_error: ErrorHandler) -> Source:
         if not files:
             raise InputError(f'{name}: no picture fits this pattern')
         return Source(_read_each(files, on_error), length=len(files))
-    raise FileNotFoundError(f'{name}: no such picture, video or folder: check the path')
+    raise MissingFileError(f'{name}: no such picture, video or folder: check the path')
 
 
 def read_picture(item: Any, index: int) -> Picture:
@@ -151,7 +150,7 @@ def read_picture(item: Any, index: int) -> Picture:
     if name.startswith('file://'):
         name = url2pathname(urlparse(name).path)
     if '://' not in name and not Path(name).is_file():
-        raise FileNotFoundError(f'{name}: no such picture: check the path')
+        raise MissingFileError(f'{name}: no such picture: check the path')
     try:
         data = mmengine.fileio.get(name)
     except OSError as error:  # also urllib's errors

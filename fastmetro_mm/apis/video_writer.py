@@ -12,7 +12,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from fastmetro_mm.apis.errors import InputError
+from fastmetro_mm.errors import InputError
 
 
 class VideoWriter:

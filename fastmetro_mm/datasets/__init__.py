@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets in the official TSV layout, their transforms and their metainfo."""
 
-from .errors import DataRowError, DataSetError, StaleIndexError
-from .known_sets import (
+from fastmetro_mm.datasets.known_sets import (
     AGORAMeshDataset,
     BEDLAMMeshDataset,
     COCOMeshDataset,
@@ -16,9 +15,16 @@ from .known_sets import (
     ThreeDPWMeshDataset,
     UP3DMeshDataset,
 )
-from .mesh_dataset import HandMeshTSVDataset, MeshTSVDataset
-from .transforms import BoxToCenterScale, LoadMeshImage, MeshAugment, MeshCrop, PackMeshInputs
-from .tsv_writer import TSVRow, TSVSetWriter, write_tsv_set
+from fastmetro_mm.datasets.mesh_dataset import HandMeshTSVDataset, MeshTSVDataset
+from fastmetro_mm.datasets.transforms import (
+    BoxToCenterScale,
+    LoadMeshImage,
+    MeshAugment,
+    MeshCrop,
+    PackMeshInputs,
+)
+from fastmetro_mm.datasets.tsv_writer import TSVRow, TSVSetWriter, write_tsv_set
+from fastmetro_mm.errors import DataRowError, DataSetError, StaleIndexError
 
 __all__ = [
     'AGORAMeshDataset', 'BEDLAMMeshDataset', 'BoxToCenterScale', 'COCOMeshDataset',

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 from mmengine.logging import print_log
 from mmpose.registry import DATASETS
 
-from .mesh_dataset import HandMeshTSVDataset, MeshTSVDataset
-from .metainfo import BODY14_METAINFO, HAND21_METAINFO
+from fastmetro_mm.datasets.mesh_dataset import HandMeshTSVDataset, MeshTSVDataset
+from fastmetro_mm.datasets.metainfo import BODY14_METAINFO, HAND21_METAINFO
+from fastmetro_mm.errors import ConfigError
 
 
 class _KnownSet:
@@ -41,7 +42,7 @@ class _KnownSet:
         if ann_file is None:
             split = split or ('test' if kwargs.get('test_mode') else 'train')
             if split not in self.SPLITS:
-                raise ValueError(f'{type(self).__name__} has no split {split!r}: use one of '
+                raise ConfigError(f'{type(self).__name__} has no split {split!r}: use one of '
                                  f'{", ".join(self.SPLITS)}, or give ann_file')
             ann_file = self.SPLITS[split]
         self._protocol_shown = False

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import DataRowError
+from fastmetro_mm.errors import DataRowError, DataSetError
 
 # Far above any real value (8K video gives boxes below 10000 px); stops overflows and huge crops.
 _MAX_VALUE = 1e6
@@ -156,7 +156,7 @@ def make_label(center: np.ndarray, scale: float, joints_2d: np.ndarray | None = 
     for name, (value, shape) in fields.items():
         array = np.zeros(shape) if value is None else np.asarray(value, np.float64)
         if array.shape != shape or not np.isfinite(array).all():
-            raise ValueError(f'{name} must be finite numbers in shape {shape}, got {array.shape}')
+            raise DataSetError(f'{name} must be finite numbers in shape {shape}, got {array.shape}')
         label[name] = array.tolist()
     label['has_2d_joints'] = int(joints_2d is not None)
     label['has_3d_joints'] = int(joints_3d is not None)

@@ -19,10 +19,10 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, TRANSFORMS
 from torch.utils.data import Dataset
 
-from .errors import DataRowError, DataSetError
-from .labels import LAYOUTS, parse_label
-from .metainfo import BODY14_METAINFO, HAND21_METAINFO, METAINFO
-from .tsv import CompositeTSV, TSVFile, read_int_table
+from fastmetro_mm.datasets.labels import LAYOUTS, parse_label
+from fastmetro_mm.datasets.metainfo import BODY14_METAINFO, HAND21_METAINFO, METAINFO
+from fastmetro_mm.datasets.tsv import CompositeTSV, TSVFile, read_int_table
+from fastmetro_mm.errors import ConfigError, DataRowError, DataSetError, MissingFileError
 
 _MAX_TRIES = 100
 
@@ -70,10 +70,10 @@ class MeshTSVDataset(Dataset):
                  on_stale: str = 'rebuild', lazy_init: bool = False) -> None:
         self.body = body or self.BODY
         if self.body not in LAYOUTS:
-            raise ValueError(f"body must be one of {sorted(LAYOUTS)}, got {self.body!r}")
+            raise ConfigError(f"body must be one of {sorted(LAYOUTS)}, got {self.body!r}")
         on_error = on_error or ('raise' if test_mode else 'skip')
         if on_error not in ('raise', 'skip') or (test_mode and on_error == 'skip'):
-            raise ValueError(f"on_error={on_error!r} with test_mode={test_mode}: use 'raise' or, "
+            raise ConfigError(f"on_error={on_error!r} with test_mode={test_mode}: use 'raise' or, "
                              "in training only, 'skip'")
         self.ann_file = Path(data_root or '') / ann_file
         self.test_mode = test_mode
@@ -124,7 +124,7 @@ class MeshTSVDataset(Dataset):
 
     def _read_yaml(self) -> dict:
         if not self.ann_file.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'data set {self.ann_file} not found: set ann_file and data_root in the config '
                 'to a yaml of the TSV layout, or make one with tools/dataset/')
         try:
@@ -153,7 +153,7 @@ class MeshTSVDataset(Dataset):
         if isinstance(names, str):
             list_file = self._resolve(names)
             if not list_file.is_file():
-                raise FileNotFoundError(f'{self.ann_file}: list {list_file} of "{part}" not found')
+                raise MissingFileError(f'{self.ann_file}: list {list_file} of "{part}" not found')
             names = self._read_name_list(list_file)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataSetError(f'{self.ann_file}: "{part}" must be a list of paths')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metainfo (mmpose form) of the keypoints that are predicted for each kind of body."""
 
-from ..body_models.skeletons import keypoint_metainfo
+from fastmetro_mm.body.skeletons import keypoint_metainfo
 
 BODY14_METAINFO = keypoint_metainfo('j14')
 HAND21_METAINFO = keypoint_metainfo('hand21')

@@ -16,7 +16,14 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import print_log
 
-from .errors import DataRowError, DataSetError, StaleIndexError
+from fastmetro_mm.errors import (
+    ConfigError,
+    DataRowError,
+    DataSetError,
+    MissingFileError,
+    StaleIndexError,
+)
+from fastmetro_mm.fileio import write_atomically
 
 _SCAN_CHUNK = 1 << 24
 _NUM_PROBES = 32
@@ -46,17 +53,6 @@ def scan_line_offsets(path: str | Path) -> np.ndarray:
     return offsets[:-1] if offsets[-1] == position else offsets
 
 
-def write_atomically(path: str | Path, data: bytes) -> None:
-    """Write a small file through a temporary name beside it, so that no reader sees half of it."""
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def read_int_table(path: str | Path, columns: int) -> np.ndarray:
     """Read a text file of whole numbers with a fixed number of columns (a linelist).
 
@@ -73,7 +69,7 @@ def read_int_table(path: str | Path, columns: int) -> np.ndarray:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'linelist {path} not found: restore it or correct the yaml')
+        raise MissingFileError(f'linelist {path} not found: restore it or correct the yaml')
     text = path.read_bytes()
     num_lines = text.count(b'\n') + (not text.endswith(b'\n') and len(text) > 0)
     with warnings.catch_warnings():
@@ -121,10 +117,10 @@ class TSVFile:
 
     def __init__(self, path: str | Path, on_stale: str = 'rebuild') -> None:
         if on_stale not in ('rebuild', 'raise'):
-            raise ValueError(f"on_stale must be 'rebuild' or 'raise', got {on_stale!r}")
+            raise ConfigError(f"on_stale must be 'rebuild' or 'raise', got {on_stale!r}")
         self.path = Path(path)
         if not self.path.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'TSV file {self.path} not found: restore it or correct the path in the yaml')
         self._fd: int | None = None
         self._pid: int | None = None

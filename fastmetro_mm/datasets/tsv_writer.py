@@ -19,7 +19,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .tsv import lineidx_path, write_atomically
+from fastmetro_mm.datasets.tsv import lineidx_path
+from fastmetro_mm.errors import DataSetError
+from fastmetro_mm.fileio import write_atomically
 
 _PARTS = ('img', 'hw', 'label')
 _SKIPPED = 'skipped'
@@ -50,7 +52,7 @@ class TSVRow:
         if self.size is None:
             decoded = cv2.imdecode(np.frombuffer(self.image, np.uint8), cv2.IMREAD_COLOR)
             if decoded is None:
-                raise ValueError(f'row {self.key}: the image cannot be decoded')
+                raise DataSetError(f'row {self.key}: the image cannot be decoded')
             self.size = decoded.shape[:2]
         return self.size
 
@@ -58,12 +60,12 @@ class TSVRow:
 def _columns(row: TSVRow) -> dict[str, bytes]:
     """The three lines of a row, with their newlines."""
     if not row.key or any(c in row.key for c in '\t\r\n'):
-        raise ValueError(f'row key {row.key!r} is empty or holds a tab or newline: rename it')
+        raise DataSetError(f'row key {row.key!r} is empty or holds a tab or newline: rename it')
     size = row.image_size()
     try:
         label = json.dumps([] if row.label is None else [row.label], allow_nan=False)
     except ValueError:
-        raise ValueError(f'row {row.key}: the label holds a value that is not finite') from None
+        raise DataSetError(f'row {row.key}: the label holds a value that is not finite') from None
     key = row.key.encode()
     hw = json.dumps([{'height': int(size[0]), 'width': int(size[1])}])
     return {
@@ -146,7 +148,7 @@ class TSVSetWriter:
         self._shards = self.folder / f'.{split}.shards'
         about = self._shards / 'about'
         if about.is_file() and about.read_text() != fingerprint:
-            raise ValueError(f'{self._shards} holds unfinished shards made with other arguments '
+            raise DataSetError(f'{self._shards} holds unfinished shards made with other arguments '
                              f'({about.read_text()}): delete that folder to start again')
 
     @property
@@ -176,7 +178,7 @@ class TSVSetWriter:
         """
         missing = [n for n in range(num_shards) if not self.has_shard(n)]
         if missing:
-            raise ValueError(f'{self.folder}: {len(missing)} of {num_shards} shards of '
+            raise DataSetError(f'{self.folder}: {len(missing)} of {num_shards} shards of '
                              f'{self.split} are missing (first {missing[0]}): write them first')
         self.yaml_path.unlink(missing_ok=True)
         labelled = []

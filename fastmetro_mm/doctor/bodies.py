@@ -11,8 +11,8 @@ LICENSED_BODIES = ('smpl', 'mano')
 def check_open_body(name: str) -> Finding:
     """Load the model and the mesh levels that are part of the package."""
     try:
-        from fastmetro_mm.body_models.assets import load_body_assets
-        from fastmetro_mm.body_models.model_files import find_model_file, read_model_file
+        from fastmetro_mm.body.assets import load_body_assets
+        from fastmetro_mm.body.model_files import find_model_file, read_model_file
         path = find_model_file(name)
         vertices = len(read_model_file(path)['v_template'])
         levels = load_body_assets(name).num_vertices
@@ -28,10 +28,10 @@ def check_licensed_body(name: str, body_data_root: str | None = None) -> list[Fi
     """Look for the model file and the sampling file of SMPL or MANO; both are optional."""
     findings = []
     try:
-        from fastmetro_mm.body_models.assets import load_body_assets
-        from fastmetro_mm.body_models.errors import MissingBodyFileError
-        from fastmetro_mm.body_models.locations import resolve_body_data_root
-        from fastmetro_mm.body_models.model_files import find_model_file
+        from fastmetro_mm.body.assets import load_body_assets
+        from fastmetro_mm.body.locations import resolve_body_data_root
+        from fastmetro_mm.body.model_files import find_model_file
+        from fastmetro_mm.errors import MissingBodyFileError
     except Exception as error:
         return [Finding(name, 'note', one_line(error), 'mend the problems above')]
     for what, find in (

@@ -15,7 +15,8 @@ _DRAW = '''
 import sys
 import numpy as np
 from fastmetro_mm.geometry.camera import PerspectiveCamera
-from fastmetro_mm.visualization.mesh_renderer import RenderMesh, build_renderer
+from fastmetro_mm.visualization.render_types import RenderMesh
+from fastmetro_mm.visualization.renderer_factory import build_renderer
 renderer = build_renderer(sys.argv[1])
 camera = PerspectiveCamera(np.array([[64., 0, 32], [0, 64, 32], [0, 0, 1]]), 64, 64)
 corners = np.array([[-1., -0.6, 3], [1, -0.6, 3], [0, 1, 3]])

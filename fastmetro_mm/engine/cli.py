@@ -6,10 +6,10 @@ traceback, because it is a bug. ``FASTMETRO_TRACEBACK=1`` (or ``--traceback``) s
 """
 
 import argparse
+import errno
 import os
 import re
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +17,9 @@ from pathlib import Path
 from mmengine.config import DictAction
 from mmengine.config.utils import ConfigParsingError
 
+from fastmetro_mm.errors import UserError
+
 TRACEBACK_VARIABLE = 'FASTMETRO_TRACEBACK'
-_PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
-_TOOLS = str(Path(__file__).resolve().parents[2] / 'tools') + os.sep
-
-
-class CliError(ValueError):
-    """A mistake in the command line; the message is one line with the mend."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -51,47 +47,36 @@ class ConfigOptionAction(DictAction):
             parser.error(f'{option_string} {" ".join(values)}: {error}')
 
 
-def _raised_in_package(error: BaseException) -> bool:
-    """Whether the innermost frame is ours: then the message was written for the user."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and frames[-1].filename.startswith((_PACKAGE, _TOOLS))
-
-
-def _worker_message(text: str) -> str | None:
-    """Message of an error that torch re-raised from a data worker, if the worker's was ours."""
-    if 'in DataLoader worker process' not in text:
-        return None
-    files = re.findall(r'File "([^"]+)", line', text)
-    last = [line for line in text.strip().splitlines() if line and not line.startswith(' ')][-1]
-    known = bool(files) and files[-1].startswith((_PACKAGE, _TOOLS))
-    known = known or last.startswith(('FileNotFoundError', 'PermissionError'))
-    return re.sub(r'^[\w.]+: ', '', last) if known else None
+def _own_line(error: BaseException) -> str:
+    """The message on one line; of an error that torch carried over from a data worker, its own."""
+    text = str(error)
+    if 'in DataLoader worker process' in text:
+        last = [line for line in text.strip().splitlines() if line and not line.startswith(' ')][-1]
+        text = re.sub(r'^[\w.]+: ', '', last)
+    return ' '.join(text.split())
 
 
 def explain(error: BaseException) -> str | None:
-    """The one-line message of a user's mistake; None for anything else."""
-    text = ' '.join(str(error).split())
-    worker = _worker_message(str(error))
-    if worker is not None:
-        return worker
+    """The one-line message of a user's mistake; None for anything else, which is a bug."""
+    text = _own_line(error)
+    if isinstance(error, UserError):
+        return text
     if isinstance(error, ConfigParsingError):
-        return f'{text}: mend the config file'
+        return f'{text}: fix the config file'
     if isinstance(error, KeyError):
         name = re.search(r"'?([\w.]+) is not in the (\S+) registry", text)
         if name is None:
             return None
         return (f'{name.group(1)} is not registered in {name.group(2)}: check the spelling in the '
                 "config, or import it there with custom_imports=dict(imports=['your.module'])")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return f'{error.filename}: {error.strerror}: choose another place for the output'
     if isinstance(error, (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError,
                           NotADirectoryError)):
-        if error.filename is None or _raised_in_package(error):
+        if error.filename is None:
             return text
         reason = error.strerror or type(error).__name__
         return f'{error.filename}: {reason}: check the path in the command or the config'
-    if isinstance(error, OSError) and error.errno in (28, 30):  # disk full, read-only
-        return f'{error.filename}: {error.strerror}: choose another place with --work-dir'
-    if isinstance(error, (ValueError, ImportError)) and _raised_in_package(error):
-        return text
     if isinstance(error, ImportError) and 'pip install' in text:
         return text  # mmengine's logging backends name the package that they need
     return None

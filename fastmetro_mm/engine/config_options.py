@@ -12,7 +12,7 @@ import mmengine.device.utils
 import torch
 from mmengine.config import Config
 
-from fastmetro_mm.engine.cli import CliError
+from fastmetro_mm.errors import CliError
 
 BODY_DATA_VARIABLE = 'FASTMETRO_BODY_DATA'
 
@@ -191,7 +191,7 @@ def enable_drawing(cfg: Config, show_dir: str | None, show: bool, interval: int 
         cfg.default_hooks = {}
     if cfg.default_hooks.get('visualization') is None:
         cfg.default_hooks.visualization = dict(
-            type='fastmetro_mm.engine.mesh_visualization_hook.MeshVisualizationHook')
+            type='fastmetro_mm.engine.hooks.mesh_visualization_hook.MeshVisualizationHook')
     hook = cfg.default_hooks.visualization
     hook.update(enable=True, show=show, out_dir=show_dir, wait_time=wait_time)
     if interval is not None:
@@ -206,5 +206,5 @@ def ensure_plain_checkpoints(cfg: Config) -> None:
              for name in names]
     if 'PlainCheckpointHook' not in names:
         hooks.append(
-            dict(type='fastmetro_mm.engine.plain_checkpoint_hook.PlainCheckpointHook'))
+            dict(type='fastmetro_mm.engine.hooks.plain_checkpoint_hook.PlainCheckpointHook'))
         cfg.custom_hooks = hooks

@@ -10,6 +10,8 @@ import torch.distributed
 from mmengine.model import MMDistributedDataParallel
 from mmpose.registry import MODEL_WRAPPERS
 
+from fastmetro_mm.errors import ConfigError
+
 # For every launcher: where rank, number of processes and rank on this machine stand.
 _LAUNCHER_VARIABLES = {
     'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
@@ -31,7 +33,7 @@ def init_cpu_process_group(launcher: str, timeout: float = 1800) -> None:
     for name, source in zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
                             _LAUNCHER_VARIABLES[launcher], strict=True):
         if source not in os.environ:
-            raise ValueError(
+            raise ConfigError(
                 f'--launcher {launcher} needs the environment variable {source}: start through '
                 'tools/dist_train.sh or tools/slurm_train.sh, or use --launcher none')
         os.environ[name] = os.environ[source]

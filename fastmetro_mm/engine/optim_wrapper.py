@@ -10,6 +10,8 @@ from mmengine.optim import OptimWrapper
 from mmpose.registry import OPTIM_WRAPPERS
 from torch import nn
 
+from fastmetro_mm.errors import ConfigError
+
 
 def choose_dtype(name: str, device: str) -> torch.dtype:
     """The autocast type for a device.
@@ -26,9 +28,9 @@ def choose_dtype(name: str, device: str) -> torch.dtype:
             return torch.float16
         return torch.bfloat16
     if name not in ('bfloat16', 'float16'):
-        raise ValueError(f"optim_wrapper.dtype={name!r}: expected 'auto', 'bfloat16' or 'float16'")
+        raise ConfigError(f"optim_wrapper.dtype={name!r}: expected 'auto', 'bfloat16' or 'float16'")
     if name == 'float16' and device == 'cpu':
-        raise ValueError(
+        raise ConfigError(
             "optim_wrapper.dtype='float16' needs a GPU: use 'bfloat16' on the CPU")
     return getattr(torch, name)
 

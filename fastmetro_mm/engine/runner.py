@@ -14,10 +14,10 @@ from mmengine.runner import Runner
 from mmpose.registry import RUNNERS
 from torch import nn
 
-from fastmetro_mm.engine.allocator import keep_freed_memory
-from fastmetro_mm.engine.checkpoint_loading import find_resume_checkpoint
+from fastmetro_mm.engine.checkpoints.loading import find_resume_checkpoint
 from fastmetro_mm.engine.distributed import MeshDistributedDataParallel, init_cpu_process_group
-from fastmetro_mm.engine.optimizer_layout import follow_weights
+from fastmetro_mm.speed.allocator import keep_freed_memory
+from fastmetro_mm.speed.optimizer_layout import follow_weights
 
 # Remarks of mmengine about itself that a user can do nothing about.
 _REMARKS = ('Exp name: ', 'Distributed training is not used', '"FileClient" will be deprecated',

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fastmetro_mm.body_models.joint_sets import J24_TO_J14
+from fastmetro_mm.body.joint_sets import J24_TO_J14
+from fastmetro_mm.errors import DataSetError
 from fastmetro_mm.geometry.alignment import similarity_align
 
 
@@ -28,7 +29,7 @@ def collect_joints(dataset: Iterable) -> np.ndarray:
             label = np.asarray(labels['joints_3d'], dtype=np.float64).reshape(-1, 4)
             joints.append(label[list(J24_TO_J14), :3])
     if not joints:
-        raise ValueError('no sample of the data set has 3D joints: there is nothing to average')
+        raise DataSetError('no sample of the data set has 3D joints: there is nothing to average')
     return np.stack(joints)
 
 

@@ -10,15 +10,25 @@ from typing import Any
 import numpy as np
 from mmpose.registry import METRICS
 
-from fastmetro_mm.body_models.joint_sets import HAND21
-
-from .atomic_write import write_json
-from .freihand_files import NUM_JOINTS, NUM_VERTICES, read_points, write_predictions
-from .functional.freihand import freihand_scores, hand_distances
-from .ground_truth_mesh import GroundTruthMesh
-from .pck_figure import draw_pck_curves
-from .sample_access import has_label, read_instance, require_instance, to_array
-from .sample_metric import SampleMetric
+from fastmetro_mm.body.joint_sets import HAND21
+from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.evaluation.freihand_files import (
+    NUM_JOINTS,
+    NUM_VERTICES,
+    read_points,
+    write_predictions,
+)
+from fastmetro_mm.evaluation.functional.freihand import freihand_scores, hand_distances
+from fastmetro_mm.evaluation.ground_truth_mesh import GroundTruthMesh
+from fastmetro_mm.evaluation.pck_figure import draw_pck_curves
+from fastmetro_mm.evaluation.sample_access import (
+    has_label,
+    read_instance,
+    require_instance,
+    to_array,
+)
+from fastmetro_mm.evaluation.sample_metric import SampleMetric
+from fastmetro_mm.fileio import write_json
 
 
 @METRICS.register_module()
@@ -59,7 +69,7 @@ class FreiHANDMetric(SampleMetric):
         super().__init__(per_sample_file=per_sample_file, collect_device=collect_device,
                          prefix=prefix, collect_dir=collect_dir)
         if (xyz_file is None) != (verts_file is None):
-            raise ValueError('FreiHANDMetric: give both xyz_file and verts_file, or neither')
+            raise ConfigError('FreiHANDMetric: give both xyz_file and verts_file, or neither')
         self.xyz_file, self.verts_file = xyz_file, verts_file
         self.pred_file, self.expected, self.curve_file = pred_file, expected, curve_file
         self.ground_truth = None if body is None else GroundTruthMesh(body)
@@ -150,13 +160,13 @@ class FreiHANDMetric(SampleMetric):
         xyz = read_points(self.xyz_file, NUM_JOINTS)
         verts = read_points(self.verts_file, NUM_VERTICES)
         if len(xyz) != len(verts):
-            raise ValueError(f'{self.xyz_file} holds {len(xyz)} images and {self.verts_file} '
+            raise ConfigError(f'{self.xyz_file} holds {len(xyz)} images and {self.verts_file} '
                              f'{len(verts)}; take both from one release')
         placed = {}
         for entry in entries:
             stem = PurePath(entry['key']).stem
             if not stem.isdigit() or int(stem) >= len(xyz) or int(stem) in placed:
-                raise ValueError(f'{entry["key"]}: the image name must be a number below '
+                raise ConfigError(f'{entry["key"]}: the image name must be a number below '
                                  f'{len(xyz)}, once in the set, to find its row in '
                                  f'{self.xyz_file}')
             row = int(stem)

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastmetro_mm.body_models.assets import load_body_assets
-
-from .sample_access import get_field, read_instance, stack_field
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.evaluation.sample_access import get_field, read_instance, stack_field
 
 GENDERS = {'m': 'male', 'male': 'male', 'f': 'female', 'female': 'female'}
 
@@ -75,7 +74,7 @@ class GroundTruthMesh:
     def _model(self, gender: str) -> Any:
         """Body model of a gender, built once."""
         if gender not in self._models:
-            from fastmetro_mm.body_models.build import build_body_model
+            from fastmetro_mm.body.build import build_body_model
             # Single precision is off by 1e-7 m a vertex and takes half the memory traffic. A GPU
             # has no need of it, and double keeps clear of products in TF32.
             single = self.device.type == 'cpu'

@@ -10,12 +10,17 @@ from typing import Any
 import torch
 from mmpose.registry import METRICS
 
-from fastmetro_mm.body_models.joint_sets import HAND21, J14, J24, J24_TO_J14
-
-from .functional.curves import auc_by_sample
-from .functional.joint_errors import joint_distances, pa_mpjpe
-from .sample_access import has_label, require_instance, sample_key, stack_instances
-from .sample_metric import ErrorMetric
+from fastmetro_mm.body.joint_sets import HAND21, J14, J24, J24_TO_J14
+from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.evaluation.functional.curves import auc_by_sample
+from fastmetro_mm.evaluation.functional.joint_errors import joint_distances, pa_mpjpe
+from fastmetro_mm.evaluation.sample_access import (
+    has_label,
+    require_instance,
+    sample_key,
+    stack_instances,
+)
+from fastmetro_mm.evaluation.sample_metric import ErrorMetric
 
 
 @METRICS.register_module()
@@ -83,7 +88,7 @@ class MeshJointMetric(ErrorMetric):
         body, hand = (len(J14), 3), (len(HAND21), 3)
         truths = {body: (len(J24), len(J14)), hand: (len(HAND21),)}.get(pred, ())
         if len(gt) != 2 or gt[0] not in truths or gt[1] not in (3, 4):
-            raise ValueError(
+            raise ConfigError(
                 f'{sample_key(sample)}: pred_instances.{self.field} {pred} does not fit '
                 f'gt_instance_labels.joints_3d {gt}; expected (14, 3) and (24, 4) for a body, '
                 '(21, 3) and (21, 4) for a hand')

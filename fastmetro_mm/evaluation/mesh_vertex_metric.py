@@ -11,10 +11,16 @@ import torch
 from mmpose.registry import METRICS
 from torch import Tensor
 
-from .functional.joint_errors import pa_mpvpe
-from .ground_truth_mesh import GroundTruthMesh
-from .sample_access import has_label, require_instance, sample_key, stack_instances
-from .sample_metric import ErrorMetric
+from fastmetro_mm.errors import DataSetError
+from fastmetro_mm.evaluation.functional.joint_errors import pa_mpvpe
+from fastmetro_mm.evaluation.ground_truth_mesh import GroundTruthMesh
+from fastmetro_mm.evaluation.sample_access import (
+    has_label,
+    require_instance,
+    sample_key,
+    stack_instances,
+)
+from fastmetro_mm.evaluation.sample_metric import ErrorMetric
 
 # Row 0 of the official H36M regressor sums to 0.9999. The pelvis of a mesh that was centred once,
 # as the official evaluation does, is therefore a ten-thousandth of what it was, not zero; centring
@@ -113,7 +119,7 @@ class MeshVertexMetric(ErrorMetric):
         for sample in samples:
             value = require_instance(sample, 'pred_instances', self.field)
             if tuple(value.shape[1:]) != shape:
-                raise ValueError(f'{sample_key(sample)}: pred_instances.{self.field} '
+                raise DataSetError(f'{sample_key(sample)}: pred_instances.{self.field} '
                                  f'{tuple(value.shape[1:])} and the true mesh {shape} must have '
                                  'the same shape; is the metric set to the body of the network?')
             values.append(value)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .atomic_write import write_atomically
-from .functional.curves import pck_curve
+from fastmetro_mm.evaluation.functional.curves import pck_curve
+from fastmetro_mm.fileio import write_atomically
 
 
 def draw_pck_curves(path: str | Path, distances: dict[str, np.ndarray],

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fastmetro_mm.errors import DataSetError
+
 
 def get_field(holder: Any, name: str) -> Any:
     """Item of a dict or attribute of an object; None where it is missing."""
@@ -58,7 +60,7 @@ def read_instance(sample: Any, group: str, name: str) -> np.ndarray | Tensor | N
     if not isinstance(value, (np.ndarray, Tensor)):
         value = np.asarray(value)
     if value.ndim == 0 or value.shape[0] != 1:
-        raise ValueError(f'{sample_key(sample)}: {group}.{name} must hold one instance with a '
+        raise DataSetError(f'{sample_key(sample)}: {group}.{name} must hold one instance with a '
                          f'leading dimension of 1, got shape {tuple(value.shape)}')
     return value
 
@@ -71,8 +73,8 @@ def require_instance(sample: Any, group: str, name: str) -> np.ndarray | Tensor:
     """
     value = read_instance(sample, group, name)
     if value is None:
-        raise ValueError(f'{sample_key(sample)}: {group}.{name} is missing; does the model predict '
-                         'it and does the pipeline pack it?')
+        raise DataSetError(f'{sample_key(sample)}: {group}.{name} is missing; does the model '
+                           'predict it and does the pipeline pack it?')
     return value
 
 
@@ -111,7 +113,7 @@ def stack_field(samples: Sequence[Any], group: str, name: str, shape: tuple[int,
     for sample in samples:
         value = require_instance(sample, group, name)
         if tuple(value.shape[1:]) != shape:
-            raise ValueError(f'{sample_key(sample)}: {group}.{name} must be (1, '
+            raise DataSetError(f'{sample_key(sample)}: {group}.{name} must be (1, '
                              f'{", ".join(map(str, shape))}), got {tuple(value.shape)}')
         values.append(value)
     return stack_instances(values)

@@ -15,8 +15,8 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from .atomic_write import write_json
-from .sample_access import get_field, sample_key
+from fastmetro_mm.evaluation.sample_access import get_field, sample_key
+from fastmetro_mm.fileio import write_json
 
 
 class SampleMetric(BaseMetric):

@@ -16,6 +16,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 from mmpose.registry import DATASETS, VISUALIZERS
 
+from fastmetro_mm.errors import InputError, MissingFileError
+
 BATCH_SIZE = 16
 
 
@@ -36,26 +38,26 @@ def read_worst(path: str | Path, count: int, by: str | None = None) -> list[dict
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file: let tools/test.py write it with '
+        raise MissingFileError(f'{path}: no such file: let tools/test.py write it with '
                                 f'--cfg-options test_evaluator.0.per_sample_file={path}')
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise ValueError(f'{path}: is not JSON ({error}): write it anew with tools/test.py'
+        raise InputError(f'{path}: is not JSON ({error}): write it anew with tools/test.py'
                          ) from None
     # the file of FreiHANDMetric holds errors by joint, too
     rows = content.get('images') if isinstance(content, dict) else content
     if not rows or not isinstance(rows, list):
-        raise ValueError(f'{path}: holds no rows of samples: give the per_sample_file of a metric')
+        raise InputError(f'{path}: holds no rows of samples: give the per_sample_file of a metric')
     for number, row in enumerate(rows):
         index = row.get('sample_idx') if isinstance(row, dict) else None
         if not isinstance(index, int) or index < 0:
-            raise ValueError(f'{path} row {number}: has no sample_idx (the row of the data set): '
+            raise InputError(f'{path} row {number}: has no sample_idx (the row of the data set): '
                              'give the per_sample_file of a metric over a set of this package')
     if by is not None:
         names = list(error_names(rows[0]))
         if by not in names:
-            raise ValueError(f'{path}: has no error {by!r}: choose one of {", ".join(names)}')
+            raise InputError(f'{path}: has no error {by!r}: choose one of {", ".join(names)}')
         # an error that is no number is the worst there is
         rows = sorted(rows, key=lambda row: -np.inf if row[by] is None else -row[by])
     return rows[:count]
@@ -90,7 +92,7 @@ def draw_worst_cases(
     Raises:
         ValueError: If a row is not a sample of the test set.
     """
-    from fastmetro_mm.engine.mesh_visualization_hook import (
+    from fastmetro_mm.engine.hooks.mesh_visualization_hook import (
         LEAST_PICTURE,
         crop_picture,
         on_the_crop,
@@ -130,6 +132,6 @@ def _find_sample(dataset: Any, row: dict[str, Any]) -> dict[str, Any]:
         found = packed['data_samples'].get('img_key')
     if found != key:
         there = f'has {len(dataset)} samples' if found is None else f'holds {found} there'
-        raise ValueError(f'sample {index} should be {key}, but the test set {there}: give the '
+        raise InputError(f'sample {index} should be {key}, but the test set {there}: give the '
                          'config (and --cfg-options) that the errors were computed with')
     return packed

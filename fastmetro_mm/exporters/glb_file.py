@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from fastmetro_mm.evaluation.atomic_write import write_atomically
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.errors import ExportError
+from fastmetro_mm.fileio import write_atomically
 
 _COMPONENT = {'float32': 5126, 'uint32': 5125, 'uint16': 5123, 'uint8': 5121}
 _SHAPE = {(): 'SCALAR', (3,): 'VEC3', (4,): 'VEC4', (4, 4): 'MAT4'}
@@ -104,4 +104,4 @@ class GlbFile:
         if path.suffix.lower() != '.glb':
             raise ExportError(f'{path}: the name must end with .glb')
         data = self.to_bytes()
-        return write_atomically(path, lambda name: name.write_bytes(data))
+        return write_atomically(path, data)

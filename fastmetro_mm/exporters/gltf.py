@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.glb_file import INDEX_DATA, VERTEX_DATA, GlbFile
 from fastmetro_mm.exporters.scene import AXES, check_meshes
 from fastmetro_mm.geometry.camera import PerspectiveCamera
-from fastmetro_mm.visualization.mesh_renderer import NEAR, RenderMesh
+from fastmetro_mm.visualization.render_types import NEAR, RenderMesh
 
 
 def write_glb(

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from fastmetro_mm.body_models.joint_sets import SMPL24
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.body.joint_sets import SMPL24
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.glb_file import VERTEX_DATA, GlbFile
 from fastmetro_mm.exporters.gltf import add_camera, add_mesh
 from fastmetro_mm.exporters.scene import person_color

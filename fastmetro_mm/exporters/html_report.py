@@ -17,13 +17,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fastmetro_mm.apis.drawing import draw_frame
-from fastmetro_mm.apis.results import FrameResult
-from fastmetro_mm.evaluation.atomic_write import write_atomically
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.html_page import PAGE, SCRIPT, STYLE
 from fastmetro_mm.exporters.scene import AXES, frame_meshes, person_names
-from fastmetro_mm.visualization.mesh_renderer import Renderer, RenderMesh, build_renderer
+from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.structures.results import FrameResult
+from fastmetro_mm.visualization.frame_drawing import draw_frame
+from fastmetro_mm.visualization.render_types import Renderer, RenderMesh
+from fastmetro_mm.visualization.renderer_factory import build_renderer
 
 JPEG_QUALITY = 88
 LARGEST_MESH = 65536
@@ -131,7 +132,7 @@ def write_html_report(
         # '<' could end the script element
         data=json.dumps(content, separators=(',', ':')).replace('<', '\\u003c'),
     )
-    return write_atomically(path, lambda name: name.write_text(text, encoding='utf-8'))
+    return write_atomically(path, text.encode())
 
 
 def _person(mesh: RenderMesh, faces: dict[bytes, int]) -> dict:

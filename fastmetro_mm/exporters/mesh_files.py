@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmetro_mm.evaluation.atomic_write import write_atomically
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.scene import axes_rotation, check_meshes
-from fastmetro_mm.visualization.mesh_renderer import RenderMesh
+from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.visualization.render_types import RenderMesh
 
 NPZ_FORMAT = 'fastmetro_mm.meshes.1'
 
@@ -103,7 +103,7 @@ def write_ply(
         f'element face {len(faces)}', 'property list uchar int vertex_indices', 'end_header',
     ]  # fmt: skip
     data = '\n'.join(header).encode('ascii') + b'\n' + vertices.tobytes() + faces.tobytes()
-    return write_atomically(_ending(path, '.ply'), lambda name: name.write_bytes(data))
+    return write_atomically(_ending(path, '.ply'), data)
 
 
 def write_npz(

@@ -22,13 +22,13 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.body_models.build import load_model_arrays
-from fastmetro_mm.body_models.joint_regression import joint_regressor_matrix
-from fastmetro_mm.body_models.joint_sets import H36M17_TO_J14, HAND21, J14
-from fastmetro_mm.body_models.mesh_sampling import MeshSampling
-from fastmetro_mm.evaluation.atomic_write import write_atomically
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.build import load_model_arrays
+from fastmetro_mm.body.joint_regression import joint_regressor_matrix
+from fastmetro_mm.body.joint_sets import H36M17_TO_J14, HAND21, J14
+from fastmetro_mm.body.mesh_sampling import MeshSampling
+from fastmetro_mm.errors import ExportError, MissingPackageError
+from fastmetro_mm.fileio import write_atomically
 
 CONTRACT_FORMAT = 'fastmetro_mm.onnx.1'
 """Name and version of the npz beside the graph."""
@@ -178,7 +178,7 @@ def require(*packages: str) -> None:
     """Raise one clear error if a package of the ``export`` extra is missing."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             f'ONNX export needs {" and ".join(missing)}: pip install {" ".join(missing)}',
             name=missing[0],
         )

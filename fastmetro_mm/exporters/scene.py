@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastmetro_mm.apis.results import FrameResult
-from fastmetro_mm.exporters.errors import ExportError
-from fastmetro_mm.visualization.mesh_renderer import RenderMesh
+from fastmetro_mm.errors import ExportError
+from fastmetro_mm.structures.results import FrameResult
+from fastmetro_mm.visualization.render_types import RenderMesh
 from fastmetro_mm.visualization.sample_people import PREDICTION_COLORS
 
 AXES = {

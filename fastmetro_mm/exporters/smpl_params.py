@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmetro_mm.evaluation.atomic_write import write_atomically
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.scene import axes_rotation
 from fastmetro_mm.exporters.smpl_tracks import SmplTrack, axis_angles
+from fastmetro_mm.fileio import write_atomically
 
 GENDERS = ('neutral', 'male', 'female')
 

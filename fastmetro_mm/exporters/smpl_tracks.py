@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation, Slerp
 
-from fastmetro_mm.apis.results import FrameResult, PersonMesh
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.body_models.build import build_body_model
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.build import build_body_model
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat, rotmat_to_axis_angle
+from fastmetro_mm.structures.results import FrameResult, PersonMesh
 
 _CHUNK = 64
 

@@ -9,9 +9,10 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import MODELS
 from torch import Tensor
 
-from ..structures import MeshDataSample, MeshPrediction, TokenFeatures
-from .heads.targets import TargetBuilder
-from .official_checkpoint import convert_while_loading, fit_to_model
+from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.models.heads.targets import TargetBuilder
+from fastmetro_mm.models.official_checkpoint import convert_while_loading, fit_to_model
+from fastmetro_mm.structures import MeshDataSample, MeshPrediction, TokenFeatures
 
 
 @MODELS.register_module()
@@ -83,7 +84,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         self.freeze_mesh = freeze_mesh
         if freeze_mesh:
             if self.smpl_head is None:
-                raise ValueError('freeze_mesh=True needs an smpl_head: nothing else is trained')
+                raise ConfigError('freeze_mesh=True needs an smpl_head: nothing else is trained')
             for part in (self.backbone, self.neck, self.head):
                 part.requires_grad_(False)
         self._register_load_state_dict_pre_hook(convert_while_loading, with_module=True)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from fastmetro_mm.errors import CheckpointError
+
 SIZES = {1: 'S', 2: 'M', 3: 'L'}
 
 # Our prefix of every official one, except the positional ResNet names below.
@@ -151,7 +153,7 @@ def to_ours(official: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str
         else:
             ours[_PREFIXES[prefix] + key[len(prefix) :]] = value
     if unknown:
-        raise ValueError(
+        raise CheckpointError(
             f'{len(unknown)} entries are not part of any FastMETRO network, e.g. {unknown[0]!r}'
         )
     return ours, unused
@@ -188,7 +190,7 @@ def to_official(
         else:
             official[back[prefix] + key[len(prefix) :]] = value
     if unknown:
-        raise ValueError(
+        raise CheckpointError(
             f'{len(unknown)} entries have no place in an official file, e.g. {unknown[0]!r}'
         )
     return official
@@ -217,7 +219,7 @@ def fit_to_model(model: nn.Module, state_dict: dict[str, Tensor]) -> None:
     """
     foreign = foreign_model(state_dict)
     if foreign is not None:
-        raise ValueError(
+        raise CheckpointError(
             f'this checkpoint is a {foreign} network, not FastMETRO: use a '
             'FastMETRO-*_state_dict.bin or a checkpoint trained here'
         )
@@ -226,7 +228,7 @@ def fit_to_model(model: nn.Module, state_dict: dict[str, Tensor]) -> None:
         bare = ModelKind(wanted.is_hand, wanted.size, wanted.backbone, False)
         fits = kind == wanted or (wanted.has_smpl_head and model.freeze_mesh and kind == bare)
         if not fits and not model.partial_checkpoint:
-            raise ValueError(
+            raise CheckpointError(
                 f'this checkpoint is {kind} but the config describes {wanted}: use {kind.config} '
                 'or another config of that network'
             )
@@ -259,13 +261,13 @@ def _refuse_other_network(model: nn.Module, state_dict: Mapping[str, Tensor]) ->
     )
     if wrong:
         key = wrong[0]
-        raise ValueError(
+        raise CheckpointError(
             f'this checkpoint does not fit the config: {key} is {tuple(state_dict[key].shape)} in '
             f'the file but {tuple(own[key].shape)} in the network ({len(wrong)} such entries); '
             f'{mend}'
         )
     if missing:
-        raise ValueError(
+        raise CheckpointError(
             f'this checkpoint does not fit the config: {len(missing)} of {len(own)} entries are '
             f'missing in the file, e.g. {missing[0]}; {mend}'
         )

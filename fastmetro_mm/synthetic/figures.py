@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.body_models.build import build_body_model
-from fastmetro_mm.body_models.joint_regression import JointRegressor
-from fastmetro_mm.body_models.model_files import find_model_file, read_model_file
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.build import build_body_model
+from fastmetro_mm.body.joint_regression import JointRegressor
+from fastmetro_mm.body.model_files import find_model_file, read_model_file
 
 KINDS = {'body': ('open_body', 'j24', 14), 'hand': ('open_hand', 'hand21', 0)}
 """Kind to name of the open model, joint set of the labels, and root row of that set."""

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
-from fastmetro_mm.datasets.tsv import write_atomically
 from fastmetro_mm.datasets.tsv_writer import TSVSetWriter
+from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.fileio import write_atomically
 from fastmetro_mm.synthetic.options import SyntheticSetOptions, read_recipe
 from fastmetro_mm.synthetic.progress import Progress
 from fastmetro_mm.synthetic.scene import Studio
@@ -66,7 +67,7 @@ def _prepare_folder(folder: Path, recipe: dict, resume: bool) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(
+        raise ConfigError(
             f'{folder}: cannot write there ({error.strerror}); choose another folder'
         ) from error
     record = folder / RECIPE_FILE
@@ -78,14 +79,14 @@ def _prepare_folder(folder: Path, recipe: dict, resume: bool) -> None:
         elif (found := read_recipe(record)) != recipe:
             keys = [key for key in recipe if found.get(key) != recipe[key]]
             shown = ', '.join(f'{k} {found.get(k)!r} instead of {recipe[k]!r}' for k in keys)
-            raise ValueError(
+            raise ConfigError(
                 f'{folder}: holds a set made with other options ({shown}); '
                 'choose another folder, or make it anew with --no-resume'
             )
     else:
         taken = [name for name in ('train.yaml', 'test.yaml') if (folder / name).exists()]
         if taken:
-            raise ValueError(
+            raise ConfigError(
                 f'{folder}: {taken[0]} belongs to a data set that is not synthetic; '
                 'choose another folder'
             )
@@ -167,7 +168,7 @@ def make_synthetic_set(
         RuntimeError: A worker process was killed.
     """
     if workers < 0:
-        raise ValueError(f'workers is {workers}, expected 0 or more')
+        raise ConfigError(f'workers is {workers}, expected 0 or more')
     start = time.monotonic()
     folder = Path(folder)
     _prepare_folder(folder, options.recipe(), resume)

@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastmetro_mm.body_models.model_files import find_model_file
+from fastmetro_mm.body.model_files import find_model_file
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.synthetic.figures import KINDS
 
 SCENES = ('street', 'studio')
@@ -41,16 +42,16 @@ class SyntheticSetOptions:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"kind is '{self.kind}', expected one of {', '.join(KINDS)}")
+            raise ConfigError(f"kind is '{self.kind}', expected one of {', '.join(KINDS)}")
         if self.scene not in SCENES:
-            raise ValueError(f"scene is '{self.scene}', expected one of {', '.join(SCENES)}")
+            raise ConfigError(f"scene is '{self.scene}', expected one of {', '.join(SCENES)}")
         for name in ('train', 'test', 'seed'):
             if getattr(self, name) < 0:
-                raise ValueError(f'{name} is {getattr(self, name)}, expected 0 or more')
+                raise ConfigError(f'{name} is {getattr(self, name)}, expected 0 or more')
         if self.train + self.test == 0:
-            raise ValueError('train and test are both 0, so there is nothing to draw')
+            raise ConfigError('train and test are both 0, so there is nothing to draw')
         if not all(64 <= side <= 4096 for side in self.size):
-            raise ValueError(
+            raise ConfigError(
                 f'size is {self.size[0]}x{self.size[1]}, expected sides from 64 to 4096 pixels'
             )
 
@@ -83,10 +84,10 @@ def read_recipe(path: Path) -> dict:
     try:
         recipe = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise ValueError(
+        raise ConfigError(
             f'{path}: not readable as the record of a synthetic set ({error}); '
             'remove the file or choose another folder'
         ) from error
     if not isinstance(recipe, dict):
-        raise ValueError(f'{path}: expected a JSON object; remove the file')
+        raise ConfigError(f'{path}: expected a JSON object; remove the file')
     return recipe

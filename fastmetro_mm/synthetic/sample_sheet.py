@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fastmetro_mm.body_models.joint_sets import J24_TO_J14
-from fastmetro_mm.body_models.skeletons import (
+from fastmetro_mm.body.joint_sets import J24_TO_J14
+from fastmetro_mm.body.skeletons import (
     FINGER_COLORS,
     HAND21_SKELETON,
     J14_SKELETON,

@@ -9,7 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from fastmetro_mm.visualization.picture_files import write_bytes
+from fastmetro_mm.errors import InputError, MissingFileError
+from fastmetro_mm.fileio import write_atomically
 
 NOT_CURVES = ('iter', 'epoch', 'step', 'time', 'data_time', 'memory')
 
@@ -32,7 +33,7 @@ def read_scalars(source: str | os.PathLike) -> list[dict[str, Any]]:
     if source.is_dir():
         files = sorted(source.glob('**/vis_data/scalars.json'))
     if not files or not files[0].is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'{source}: no scalars found; give a work directory in which a training has logged, or '
             'a vis_data/scalars.json'
         )
@@ -47,9 +48,9 @@ def read_scalars(source: str | os.PathLike) -> list[dict[str, Any]]:
             except json.JSONDecodeError as error:
                 if number == len(lines):
                     break  # being written right now
-                raise ValueError(f'{file}, line {number}: not JSON ({error})') from error
+                raise InputError(f'{file}, line {number}: not JSON ({error})') from error
             if not isinstance(record, dict):
-                raise ValueError(f'{file}, line {number}: expected a JSON object, got {line[:40]}')
+                raise InputError(f'{file}, line {number}: expected a JSON object, got {line[:40]}')
             kind = 'train' if 'iter' in record else 'val'
             # Repeated after a resume: the newer value counts, at its place in time.
             records[kind, record.get('step', record.get('iter'))] = record
@@ -109,7 +110,7 @@ def plot_curves(
         names = [*losses, *metrics, *[name for name in ('lr',) if name in curves]]
     missing = [name for name in names if name not in curves]
     if missing or not names:
-        raise ValueError(
+        raise InputError(
             f'{source}: {", ".join(missing) or "nothing to plot"} not logged; there are '
             f'{", ".join(curves) or "no numbers"}'
         )
@@ -136,5 +137,5 @@ def plot_curves(
     out_file = Path(out_file)
     buffer = BytesIO()
     figure.savefig(buffer, format=out_file.suffix.lstrip('.') or 'png', dpi=110)
-    write_bytes(out_file, buffer.getvalue())
+    write_atomically(out_file, buffer.getvalue())
     return out_file

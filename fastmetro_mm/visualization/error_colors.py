@@ -4,6 +4,7 @@
 import cv2
 import numpy as np
 
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.visualization.contact_sheet import INK, PAPER
 
 LARGEST_MM = 100.0
@@ -46,7 +47,7 @@ def vertex_errors(
     """
     predicted, true = (np.asarray(mesh, dtype=np.float64) for mesh in (predicted, true))
     if predicted.shape != true.shape or predicted.ndim != 2 or predicted.shape[1] != 3:
-        raise ValueError(
+        raise ConfigError(
             f'predicted and true mesh must both be (V, 3), got {predicted.shape} and {true.shape}'
         )
     if root_regressor is not None:
@@ -68,7 +69,7 @@ def error_colors(errors: np.ndarray, largest_mm: float = LARGEST_MM) -> np.ndarr
         ValueError: If ``largest_mm`` is not positive.
     """
     if not largest_mm > 0:
-        raise ValueError(f'largest_mm must be positive, got {largest_mm}')
+        raise ConfigError(f'largest_mm must be positive, got {largest_mm}')
     place = np.asarray(errors, dtype=np.float64) * 1000 / largest_mm
     stops = np.linspace(0, 1, len(COLOR_TABLE))
     return np.column_stack([np.interp(place, stops, channel) for channel in COLOR_TABLE.T])

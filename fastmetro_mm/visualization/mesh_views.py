@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.geometry.camera import (
     OrthographicCamera,
     PerspectiveCamera,
     overlay_focal_length,
     perspective_from_orthographic,
 )
-from fastmetro_mm.visualization.mesh_renderer import Renderer, RenderMesh
+from fastmetro_mm.visualization.render_types import Renderer, RenderMesh
 
 VIEWS = {
     # Rotations of camera axes (x right, y down, z forward) that bring the named side to the front.
@@ -126,7 +127,7 @@ def draw_view(
         ValueError: If the view is unknown.
     """
     if view not in VIEWS:
-        raise ValueError(f'view must be one of {", ".join(VIEWS)}, got {view!r}')
+        raise ConfigError(f'view must be one of {", ".join(VIEWS)}, got {view!r}')
     meshes, _ = scene_of(people, faces)
     if not meshes:
         return np.full((size, size, 3), 255, dtype=np.uint8)

@@ -13,8 +13,9 @@ from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
-from fastmetro_mm.body_models.assets import BodyAssets, load_body_assets
-from fastmetro_mm.body_models.skeletons import keypoint_metainfo
+from fastmetro_mm.body.assets import BodyAssets, load_body_assets
+from fastmetro_mm.body.skeletons import keypoint_metainfo
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.visualization.contact_sheet import contact_sheet
 from fastmetro_mm.visualization.error_colors import (
     LARGEST_MM,
@@ -22,7 +23,6 @@ from fastmetro_mm.visualization.error_colors import (
     error_legend,
     vertex_errors,
 )
-from fastmetro_mm.visualization.mesh_renderer import Renderer, build_renderer
 from fastmetro_mm.visualization.mesh_views import (
     VIEWS,
     PlacedPerson,
@@ -31,6 +31,8 @@ from fastmetro_mm.visualization.mesh_views import (
     scene_extent,
 )
 from fastmetro_mm.visualization.picture_files import write_picture
+from fastmetro_mm.visualization.render_types import Renderer
+from fastmetro_mm.visualization.renderer_factory import build_renderer
 from fastmetro_mm.visualization.sample_people import (
     predicted_keypoints,
     predicted_people,
@@ -94,7 +96,7 @@ class MeshVisualizer(PoseLocalVisualizer):
         self.error_map = error_map
         self.error_largest_mm = error_largest_mm
         if not error_largest_mm > 0:
-            raise ValueError(f'error_largest_mm must be positive, got {error_largest_mm}')
+            raise ConfigError(f'error_largest_mm must be positive, got {error_largest_mm}')
 
     @cached_property
     def faces(self) -> np.ndarray:
@@ -271,5 +273,5 @@ class MeshVisualizer(PoseLocalVisualizer):
 def _check_views(views: Sequence[str]) -> tuple[str, ...]:
     unknown = [view for view in views if view not in VIEWS]
     if isinstance(views, str) or unknown:
-        raise ValueError(f'views must be a list of {", ".join(VIEWS)}, got {views!r}')
+        raise ConfigError(f'views must be a list of {", ".join(VIEWS)}, got {views!r}')
     return tuple(views)

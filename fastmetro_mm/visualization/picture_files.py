@@ -7,6 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.fileio import write_atomically
+
 
 def write_picture(path: str | os.PathLike, image: np.ndarray) -> Path:
     """Encode a picture by its file name's ending and write it in one step.
@@ -24,28 +27,8 @@ def write_picture(path: str | os.PathLike, image: np.ndarray) -> Path:
     """
     path = Path(path)
     if not path.suffix or not cv2.haveImageWriter(path.name):
-        raise ValueError(f'{path}: no picture format has this ending; use .jpg or .png')
+        raise InputError(f'{path}: no picture format has this ending; use .jpg or .png')
     done, data = cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]))
     if not done:
-        raise ValueError(f'{path}: a picture of shape {image.shape} cannot be encoded')
-    write_bytes(path, data.tobytes())
-    return path
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside it, then rename it.
-
-    Args:
-        path: File to write; its folder is made if missing.
-        data: Content.
-
-    Raises:
-        OSError: If the folder cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise InputError(f'{path}: a picture of shape {image.shape} cannot be encoded')
+    return write_atomically(path, data.tobytes())

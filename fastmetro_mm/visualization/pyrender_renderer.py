@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from fastmetro_mm.errors import RendererUnavailableError
 from fastmetro_mm.geometry.camera import PerspectiveCamera
-from fastmetro_mm.visualization.mesh_renderer import (
+from fastmetro_mm.visualization.render_types import (
     NEAR,
     Camera,
     Lighting,
-    RendererUnavailableError,
     RenderMesh,
     RenderResult,
     prepare_background,

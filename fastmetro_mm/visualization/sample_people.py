@@ -8,7 +8,7 @@ import torch
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 
-from fastmetro_mm.body_models.joint_sets import J24, J24_TO_J14
+from fastmetro_mm.body.joint_sets import J24, J24_TO_J14
 from fastmetro_mm.geometry.camera import OrthographicCamera, crop_to_image, orthographic_from_weak
 from fastmetro_mm.geometry.camera_fit import fit_similarity, fit_weak_camera
 from fastmetro_mm.visualization.mesh_views import PlacedPerson

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastmetro_mm.visualization.mesh_renderer import NEAR, Lighting, RenderMesh
+from fastmetro_mm.visualization.render_types import NEAR, Lighting, RenderMesh
 from fastmetro_mm.visualization.triangle_soup import TriangleSoup, clip_near
 
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.geometry.camera import PerspectiveCamera
-from fastmetro_mm.visualization.mesh_renderer import (
+from fastmetro_mm.visualization.render_types import (
     Camera,
     Lighting,
     RenderMesh,
@@ -40,7 +41,7 @@ class SoftwareRenderer:
 
     def __init__(self, supersample: int = 2, lighting: Lighting | None = None) -> None:
         if supersample < 1:
-            raise ValueError(f'supersample must be at least 1, got {supersample}')
+            raise ConfigError(f'supersample must be at least 1, got {supersample}')
         self.supersample = supersample
         self.lighting = lighting or Lighting()
 

@@ -9,9 +9,9 @@ import torch
 from fastmetro_mm.apis import FrameResult, MeshInferencer, PersonMesh
 from fastmetro_mm.apis.model_loading import load_network
 from fastmetro_mm.apis.picture_camera import camera_on_crop
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.body_models.build import build_body_model
-from fastmetro_mm.body_models.joint_regression import JointRegressor
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.build import build_body_model
+from fastmetro_mm.body.joint_regression import JointRegressor
 from fastmetro_mm.config_files import config_path
 from fastmetro_mm.geometry.camera import PerspectiveCamera
 

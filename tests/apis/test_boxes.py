@@ -14,7 +14,7 @@ from fastmetro_mm.apis.boxes import (
     parse_boxes,
     read_boxes,
 )
-from fastmetro_mm.apis.errors import InputError
+from fastmetro_mm.errors import InputError
 
 
 def test_forms_of_boxes():

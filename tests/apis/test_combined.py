@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from fastmetro_mm.apis import CameraHint, CombinedInferencer, MeshInferencer, PersonBox, load_npz
-from fastmetro_mm.apis.drawing import draw_frame, render_frame
-from fastmetro_mm.apis.errors import InputError
 from fastmetro_mm.apis.saving import ResultSaver
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.body_models.build import load_model_arrays
-from fastmetro_mm.visualization.mesh_renderer import build_renderer
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.build import load_model_arrays
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.visualization.frame_drawing import draw_frame, render_frame
 from fastmetro_mm.visualization.picture_files import write_picture
+from fastmetro_mm.visualization.renderer_factory import build_renderer
 
 HANDS = [dict(bbox=[60, 200, 120, 260], is_right=True),
          dict(bbox=[300, 190, 360, 250], is_right=False)]

@@ -101,12 +101,13 @@ def test_nothing_can_be_started(run, photo, arguments, message):
 
 
 def test_no_opengl(demo, photo, tmp_path, capsys, monkeypatch):
-    from fastmetro_mm.visualization import mesh_renderer
+    from fastmetro_mm.errors import RendererUnavailableError
+    from fastmetro_mm.visualization import renderer_factory
 
     def unavailable(backend):
-        raise mesh_renderer.RendererUnavailableError('no OpenGL here')
+        raise RendererUnavailableError('no OpenGL here')
 
-    monkeypatch.setattr(mesh_renderer, 'build_renderer', unavailable)
+    monkeypatch.setattr(renderer_factory, 'build_renderer', unavailable)
     with pytest.raises(SystemExit) as stop:
         demo.main([str(photo), '--renderer', 'pyrender', '--out', str(tmp_path / 'out')])
     assert stop.value.code == 2

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fastmetro_mm.apis.detector import PersonDetector, keep_separate
-from fastmetro_mm.apis.errors import DetectorError
+from fastmetro_mm.errors import DetectorError
 
 
 def test_doubles_are_dropped():

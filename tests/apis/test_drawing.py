@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastmetro_mm.apis.drawing import draw_frame, render_frame
-from fastmetro_mm.apis.errors import InputError
-from fastmetro_mm.visualization.mesh_renderer import build_renderer
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.visualization.frame_drawing import draw_frame, render_frame
+from fastmetro_mm.visualization.renderer_factory import build_renderer
 
 
 @pytest.fixture(scope='module')

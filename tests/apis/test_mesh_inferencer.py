@@ -11,9 +11,8 @@ import torch
 
 from fastmetro_mm.apis import CameraHint, MeshInferencer
 from fastmetro_mm.apis.boxes import PersonBox
-from fastmetro_mm.apis.errors import DetectorError, InputError
 from fastmetro_mm.apis.video_writer import VideoWriter
-from fastmetro_mm.engine.checkpoint_errors import CheckpointError
+from fastmetro_mm.errors import CheckpointError, DetectorError, InputError
 
 BOX = [280, 44, 499, 391]
 SIDE = 96  # crop of the quickstart network, pixels

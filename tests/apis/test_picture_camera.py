@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from fastmetro_mm.apis import CameraHint
-from fastmetro_mm.apis.errors import InputError
 from fastmetro_mm.apis.picture_camera import (
     camera_on_crop,
     exif_focal_length,
     translation_in_picture,
 )
+from fastmetro_mm.errors import InputError
 from fastmetro_mm.geometry.camera import (
     PerspectiveCamera,
     orthographic_from_weak,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from fastmetro_mm.apis import load_npz
-from fastmetro_mm.apis.errors import InputError
 from fastmetro_mm.apis.saving import ResultSaver, check_kinds, make_folder
-from fastmetro_mm.visualization.mesh_renderer import build_renderer
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.visualization.renderer_factory import build_renderer
 
 
 @pytest.fixture(scope='module')

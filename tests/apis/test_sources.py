@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmetro_mm.apis.errors import InputError
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.apis.video_writer import VideoWriter
+from fastmetro_mm.errors import InputError
 
 
 def fail(error):

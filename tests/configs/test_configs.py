@@ -12,7 +12,7 @@ from mmpose.apis import init_model
 from mmpose.registry import METRICS, MODELS, TRANSFORMS
 
 from fastmetro_mm import config_names, config_path
-from fastmetro_mm.body_models.model_files import find_model_file
+from fastmetro_mm.body.model_files import find_model_file
 from fastmetro_mm.models.official_checkpoint import model_kind
 
 LAYERS = {'s': 1, 'm': 2, 'l': 3}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.body_models.build import build_body_model, load_model_arrays
-from fastmetro_mm.body_models.joint_regression import joint_regressor_matrix
-from fastmetro_mm.datasets.converters.mesh_joints import MeshJoints
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.build import build_body_model, load_model_arrays
+from fastmetro_mm.body.joint_regression import joint_regressor_matrix
+from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow, write_tsv_set
 

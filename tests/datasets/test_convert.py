@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmetro_mm.body_models.joint_sets import HAND21, J24
+from fastmetro_mm.body.joint_sets import HAND21, J24
+from fastmetro_mm.dataset_tools.converters.image_folder import ImageFolderSource
+from fastmetro_mm.dataset_tools.converters.run import run_conversion
+from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
 from fastmetro_mm.datasets import DataSetError, MeshTSVDataset
-from fastmetro_mm.datasets.converters.image_folder import ImageFolderSource
-from fastmetro_mm.datasets.converters.run import run_conversion
-from fastmetro_mm.datasets.converters.spin_npz import SpinNpzSource
 
 PIPELINE = [dict(type='LoadMeshImage'), dict(type='MeshAugment'),
             dict(type='MeshCrop', mode='fast'), dict(type='PackMeshInputs')]

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmetro_mm.body_models.joint_sets import H36M17, J24
+from fastmetro_mm.body.joint_sets import H36M17, J24
+from fastmetro_mm.dataset_tools.converters.bedlam import BedlamSource
+from fastmetro_mm.dataset_tools.converters.h36m_json import Human36MSource
+from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
+from fastmetro_mm.dataset_tools.converters.up3d import UP3DSource
 from fastmetro_mm.datasets import DataSetError
-from fastmetro_mm.datasets.converters.bedlam import BedlamSource
-from fastmetro_mm.datasets.converters.h36m_json import Human36MSource
-from fastmetro_mm.datasets.converters.mesh_joints import MeshJoints
-from fastmetro_mm.datasets.converters.up3d import UP3DSource
 
 NO_MESH = MeshJoints('none')
 

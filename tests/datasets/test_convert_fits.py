@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmetro_mm.body_models.joint_sets import J24
+from fastmetro_mm.body.joint_sets import J24
+from fastmetro_mm.dataset_tools.converters.coco_smpl import CocoSMPLSource
+from fastmetro_mm.dataset_tools.converters.eft import EFTSource
+from fastmetro_mm.dataset_tools.converters.humandata import HumanDataSource
+from fastmetro_mm.dataset_tools.converters.humandata_names import J24_IN_HUMANDATA
+from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.datasets import DataSetError
-from fastmetro_mm.datasets.converters.coco_smpl import CocoSMPLSource
-from fastmetro_mm.datasets.converters.eft import EFTSource
-from fastmetro_mm.datasets.converters.humandata import HumanDataSource
-from fastmetro_mm.datasets.converters.humandata_names import J24_IN_HUMANDATA
-from fastmetro_mm.datasets.converters.mesh_joints import MeshJoints
 
 NO_MESH = MeshJoints('none')
 SHIFT = np.array([0.1, 0.1, 5.0])

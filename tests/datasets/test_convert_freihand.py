@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from fastmetro_mm.dataset_tools.converters.freihand import FREIHAND_TIPS, TIP_ROWS, FreiHANDSource
+from fastmetro_mm.dataset_tools.converters.image_folder import ImageFolderSource
+from fastmetro_mm.dataset_tools.converters.run import run_conversion
 from fastmetro_mm.datasets import DataSetError, HandMeshTSVDataset
-from fastmetro_mm.datasets.converters.freihand import FREIHAND_TIPS, TIP_ROWS, FreiHANDSource
-from fastmetro_mm.datasets.converters.image_folder import ImageFolderSource
-from fastmetro_mm.datasets.converters.run import run_conversion
 
 INTRINSICS = [[480.0, 0, 112], [0, 480, 112], [0, 0, 1]]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
+from fastmetro_mm.dataset_tools.converters.mixed import draw_rows, rows_per_source, write_mixed_set
 from fastmetro_mm.datasets import DataSetError, MeshTSVDataset
-from fastmetro_mm.datasets.converters.mixed import draw_rows, rows_per_source, write_mixed_set
 
 
 def test_shares_of_an_epoch():

@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
+from fastmetro_mm.dataset_tools.converters import run
+from fastmetro_mm.dataset_tools.converters.bedlam import BedlamSource
+from fastmetro_mm.dataset_tools.converters.eft import EFTSource
+from fastmetro_mm.dataset_tools.converters.emdb import EMDBSource
+from fastmetro_mm.dataset_tools.converters.humandata import HumanDataSource
+from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
+from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
+from fastmetro_mm.dataset_tools.converters.threedpw import ThreeDPWSource
 from fastmetro_mm.datasets import MeshTSVDataset
-from fastmetro_mm.datasets.converters import run
-from fastmetro_mm.datasets.converters.bedlam import BedlamSource
-from fastmetro_mm.datasets.converters.eft import EFTSource
-from fastmetro_mm.datasets.converters.emdb import EMDBSource
-from fastmetro_mm.datasets.converters.humandata import HumanDataSource
-from fastmetro_mm.datasets.converters.mesh_joints import MeshJoints
-from fastmetro_mm.datasets.converters.spin_npz import SpinNpzSource
-from fastmetro_mm.datasets.converters.threedpw import ThreeDPWSource
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 

@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
+from fastmetro_mm.dataset_tools.converters.run import run_conversion
+from fastmetro_mm.dataset_tools.converters.shrink import ShrunkSource
 from fastmetro_mm.datasets import MeshTSVDataset
-from fastmetro_mm.datasets.converters.run import run_conversion
-from fastmetro_mm.datasets.converters.shrink import ShrunkSource
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow, write_tsv_set
 

@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmetro_mm.body_models.joint_sets import J24, SMPL24
+from fastmetro_mm.body.joint_sets import J24, SMPL24
+from fastmetro_mm.dataset_tools.converters.emdb import EMDBSource
+from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
+from fastmetro_mm.dataset_tools.converters.run import run_conversion
+from fastmetro_mm.dataset_tools.converters.threedpw import ThreeDPWSource
 from fastmetro_mm.datasets import DataSetError, MeshTSVDataset
-from fastmetro_mm.datasets.converters.emdb import EMDBSource
-from fastmetro_mm.datasets.converters.mesh_joints import MeshJoints
-from fastmetro_mm.datasets.converters.run import run_conversion
-from fastmetro_mm.datasets.converters.threedpw import ThreeDPWSource
 
 INTRINSICS = np.array([[400.0, 0, 160], [0, 400, 120], [0, 0, 1]])
 NO_MESH = MeshJoints('none')

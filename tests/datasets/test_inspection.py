@@ -9,14 +9,18 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmetro_mm.body_models.joint_sets import J24, J24_FLIP
-from fastmetro_mm.datasets.converters.placement import box_of_points, square_box, with_confidence
-from fastmetro_mm.datasets.converters.run import run_conversion
-from fastmetro_mm.datasets.converters.spin_npz import SpinNpzSource
-from fastmetro_mm.datasets.inspection.browse import find_kind, write_browse_sheet
-from fastmetro_mm.datasets.inspection.label_mesh import LabelMesh
-from fastmetro_mm.datasets.inspection.sample_picture import draw_skeleton
-from fastmetro_mm.datasets.inspection.set_report import check_set, write_report_sheet
+from fastmetro_mm.body.joint_sets import J24, J24_FLIP
+from fastmetro_mm.dataset_tools.converters.placement import (
+    box_of_points,
+    square_box,
+    with_confidence,
+)
+from fastmetro_mm.dataset_tools.converters.run import run_conversion
+from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
+from fastmetro_mm.dataset_tools.inspection.browse import find_kind, write_browse_sheet
+from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
+from fastmetro_mm.dataset_tools.inspection.sample_picture import draw_skeleton
+from fastmetro_mm.dataset_tools.inspection.set_report import check_set, write_report_sheet
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow, write_tsv_set
 

@@ -7,7 +7,7 @@ from mmengine.registry import build_from_cfg
 from mmpose.apis.inference import dataset_meta_from_config
 from mmpose.registry import DATASETS
 
-from fastmetro_mm.body_models.joint_sets import HAND21, J14
+from fastmetro_mm.body.joint_sets import HAND21, J14
 from fastmetro_mm.datasets import FreiHANDMeshDataset, MeshTSVDataset, known_sets
 
 NAMES = [name for name in vars(known_sets) if name.endswith('MeshDataset')]

@@ -16,7 +16,7 @@ from mmpose.apis.inference import dataset_meta_from_config
 from mmpose.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from fastmetro_mm.body_models.joint_sets import HAND21, J14
+from fastmetro_mm.body.joint_sets import HAND21, J14
 from fastmetro_mm.datasets import DataRowError, DataSetError, HandMeshTSVDataset, MeshTSVDataset
 from fastmetro_mm.datasets.tsv import lineidx_path
 

@@ -7,9 +7,9 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from fastmetro_mm.datasets.converters.mixed import write_mixed_set
-from fastmetro_mm.datasets.inspection.label_mesh import LabelMesh
-from fastmetro_mm.datasets.inspection.set_report import check_set
+from fastmetro_mm.dataset_tools.converters.mixed import write_mixed_set
+from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
+from fastmetro_mm.dataset_tools.inspection.set_report import check_set
 from fastmetro_mm.synthetic.generate import make_synthetic_set
 from fastmetro_mm.synthetic.options import SyntheticSetOptions
 

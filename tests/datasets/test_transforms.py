@@ -7,7 +7,6 @@ import pytest
 import torch
 from mmpose.models import PoseDataPreprocessor
 
-from fastmetro_mm.datasets.errors import DataRowError
 from fastmetro_mm.datasets.transforms import (
     BoxToCenterScale,
     LoadMeshImage,
@@ -18,6 +17,7 @@ from fastmetro_mm.datasets.transforms import (
 from fastmetro_mm.datasets.transforms.augment import flip_joints, flip_pose, rotate_pose
 from fastmetro_mm.datasets.transforms.crop_geometry import apply_affine, crop_window, invert_affine
 from fastmetro_mm.datasets.transforms.loading import decode_image
+from fastmetro_mm.errors import DataRowError
 
 CASES = [
     dict(flip=0, rot=0.0, scale=1.0),

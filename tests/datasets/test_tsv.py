@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastmetro_mm.datasets.errors import DataRowError, DataSetError, StaleIndexError
 from fastmetro_mm.datasets.tsv import (
     CompositeTSV,
     TSVFile,
@@ -19,6 +18,7 @@ from fastmetro_mm.datasets.tsv import (
     scan_line_offsets,
 )
 from fastmetro_mm.datasets.tsv_writer import TSVRow, TSVSetWriter, write_tsv_set
+from fastmetro_mm.errors import DataRowError, DataSetError, StaleIndexError
 
 
 def _write(path: Path, lines: list[str], end: str = '\n') -> Path:

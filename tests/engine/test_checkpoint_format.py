@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from fastmetro_mm.engine.checkpoint_format import from_plain, to_plain
+from fastmetro_mm.engine.checkpoints.format import from_plain, to_plain
 
 
 def through_a_file(value):

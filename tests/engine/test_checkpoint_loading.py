@@ -17,11 +17,8 @@ from fastmetro_mm.engine import (
     find_resume_checkpoint,
     read_checkpoint,
 )
-from fastmetro_mm.engine.atomic_backend import (
-    AtomicLocalBackend,
-    remove_partial_files,
-    write_atomically,
-)
+from fastmetro_mm.engine.checkpoints.atomic_backend import AtomicLocalBackend
+from fastmetro_mm.fileio import remove_partial_files, write_atomically
 
 
 def write(folder, name, iteration, age):
@@ -89,7 +86,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, 'fsync', full)
         with pytest.raises(OSError, match='No space'):
-            write_atomically(path, b'new')
+            write_atomically(path, b'new', sync=True)
     assert path.read_bytes() == b'old' and os.listdir(tmp_path) == ['epoch_1.pth']
     (tmp_path / '.epoch_2.pth.x.partial').touch()
     assert remove_partial_files(tmp_path) == ['.epoch_2.pth.x.partial']

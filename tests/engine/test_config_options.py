@@ -5,7 +5,7 @@ import pytest
 from mmengine.config import Config
 
 from fastmetro_mm.engine import config_options
-from fastmetro_mm.engine.cli import CliError
+from fastmetro_mm.errors import CliError
 
 TEXT = """
 from torch.optim import AdamW

@@ -10,7 +10,7 @@ from mmpose.registry import MODELS
 from torch import nn
 
 from fastmetro_mm.config_files import config_path
-from fastmetro_mm.engine.optimizer_layout import follow_weights
+from fastmetro_mm.speed.optimizer_layout import follow_weights
 
 
 def step(weight, optimizer, seed):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
-from fastmetro_mm.body_models.build import build_body_model
+from fastmetro_mm.body.build import build_body_model
 from fastmetro_mm.evaluation import FreiHANDMetric, MeshJointMetric, MeshVertexMetric
 from fastmetro_mm.evaluation.functional import auc, mpvpe
 from fastmetro_mm.evaluation.functional.curves import auc_by_sample

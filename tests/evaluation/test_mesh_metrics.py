@@ -14,8 +14,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 from mmpose.registry import METRICS
 
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.body_models.build import build_body_model
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.build import build_body_model
 from fastmetro_mm.evaluation import MeshJointMetric, MeshVertexMetric
 from fastmetro_mm.evaluation.functional import mpjpe, pa_mpjpe
 from fastmetro_mm.structures import MeshDataSample

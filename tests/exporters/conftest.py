@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from fastmetro_mm.apis.results import FrameResult, PersonMesh
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.body_models.build import build_body_model
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.build import build_body_model
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
+from fastmetro_mm.structures.results import FrameResult, PersonMesh
 
 IMAGE_SIZE = (640, 480)
 INTRINSICS = np.array([[800.0, 0, 320], [0, 800, 240], [0, 0, 1]])

@@ -8,11 +8,11 @@ import struct
 import numpy as np
 import pytest
 
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.gltf import srgb_to_linear, vertex_normals, write_glb
 from fastmetro_mm.exporters.scene import frame_meshes
 from fastmetro_mm.geometry.camera import PerspectiveCamera
-from fastmetro_mm.visualization.mesh_renderer import RenderMesh
+from fastmetro_mm.visualization.render_types import RenderMesh
 
 Y_UP = np.array([1.0, -1, -1])
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation, Slerp
 
-from fastmetro_mm.body_models.build import load_model_arrays
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.body.build import load_model_arrays
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.gltf_rig import four_weights, write_animated_glb
 from fastmetro_mm.exporters.smpl_tracks import smpl_tracks
 

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.html_report import ReportFrame, report_frame, write_html_report
 from fastmetro_mm.exporters.scene import frame_meshes
-from fastmetro_mm.visualization.mesh_renderer import RenderMesh
+from fastmetro_mm.visualization.render_types import RenderMesh
 
 FLAGS = (
     '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',

@@ -4,10 +4,10 @@
 import numpy as np
 import pytest
 
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.mesh_files import write_npz, write_obj, write_ply
 from fastmetro_mm.exporters.scene import AXES, frame_meshes, person_names
-from fastmetro_mm.visualization.mesh_renderer import RenderMesh
+from fastmetro_mm.visualization.render_types import RenderMesh
 
 Y_UP = np.array([1.0, -1, -1])
 

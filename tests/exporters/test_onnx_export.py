@@ -16,8 +16,8 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import MODELS
 
 import fastmetro_mm
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters import numpy_runtime
-from fastmetro_mm.exporters.errors import ExportError
 from fastmetro_mm.exporters.onnx_export import (
     ExportedNetwork,
     crop_size_of,

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from fastmetro_mm.body_models.build import build_body_model
-from fastmetro_mm.exporters.errors import ExportError
+from fastmetro_mm.body.build import build_body_model
+from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.scene import AXES
 from fastmetro_mm.exporters.smpl_params import smpl_parameters, write_smpl_params
 from fastmetro_mm.exporters.smpl_tracks import (

@@ -46,7 +46,7 @@ for name in fastmetro_mm.config_names():
     for metric in as_list(config.val_evaluator) + as_list(config.test_evaluator):
         METRICS.build(metric)
     parameters[name] = sum(p.numel() for p in MODELS.build(config.model).parameters())
-from fastmetro_mm.body_models.assets import load_body_assets
+from fastmetro_mm.body.assets import load_body_assets
 print(json.dumps(dict(
     file=fastmetro_mm.__file__, parameters=parameters,
     open_body=load_body_assets('open_body').num_vertices,
@@ -101,10 +101,10 @@ def test_wheel_holds_data_configs_and_notices(wheel, repo_dir):
         metadata = archive.read(next(n for n in names if n.endswith('/METADATA'))).decode()
     for source in (repo_dir / 'configs').rglob('*.py'):
         assert f'fastmetro_mm/.mim/configs/{source.relative_to(repo_dir / "configs")}' in names
-    open_body = repo_dir / 'fastmetro_mm' / 'body_models' / 'open_body'
+    open_body = repo_dir / 'fastmetro_mm' / 'body' / 'open_body'
     for source in open_body.iterdir():
         if source.is_file():
-            assert f'fastmetro_mm/body_models/open_body/{source.name}' in names
+            assert f'fastmetro_mm/body/open_body/{source.name}' in names
     for source in (repo_dir / 'fastmetro_mm').rglob('*.py'):
         assert source.relative_to(repo_dir).as_posix() in names
     assert any(name.endswith('LICENSE') and 'dist-info' in name for name in names)

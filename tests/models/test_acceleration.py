@@ -10,9 +10,9 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 
 from fastmetro_mm.config_files import config_path
-from fastmetro_mm.models import acceleration
-from fastmetro_mm.models.acceleration import accelerate, half_precision
-from fastmetro_mm.models.packed import PackedConv2d, PackedLinear, can_pack
+from fastmetro_mm.speed import acceleration
+from fastmetro_mm.speed.acceleration import accelerate, half_precision
+from fastmetro_mm.speed.packed import PackedConv2d, PackedLinear, can_pack
 
 
 class OtherOrder(BaseModule):

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fastmetro_mm.models.layers import cpu_training
-from fastmetro_mm.models.layers.cpu_training import (
+from fastmetro_mm.speed import cpu_training
+from fastmetro_mm.speed.cpu_training import (
     Dropout,
     Linear,
     attend,

@@ -7,8 +7,8 @@ import torch
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.body_models.build import build_body_model
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.build import build_body_model
 from fastmetro_mm.structures import MeshDataSample
 
 SIZE = 64

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the scripts of tools/open_body importable and load the committed files once."""
+"""Make the scripts of projects/open_body importable and load the committed files once."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ if TOOLS not in sys.path:
 
 def load_npz(name: str) -> dict[str, np.ndarray]:
     """Arrays of one committed file, floats widened to float64."""
-    path = REPOSITORY / 'fastmetro_mm' / 'body_models' / 'open_body' / name
+    path = REPOSITORY / 'fastmetro_mm' / 'body' / 'open_body' / name
     with np.load(path, allow_pickle=False) as data:
         return {k: v.astype(np.float64) if v.dtype.kind == 'f' else v for k, v in data.items()}
 

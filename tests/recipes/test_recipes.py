@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from fastmetro_mm.body_models.build import build_body_model, load_model_arrays
+from fastmetro_mm.body.build import build_body_model, load_model_arrays
+from fastmetro_mm.dataset_tools.converters.freihand import FreiHANDSource
+from fastmetro_mm.dataset_tools.converters.run import run_conversion
 from fastmetro_mm.datasets import HandMeshTSVDataset
-from fastmetro_mm.datasets.converters.freihand import FreiHANDSource
-from fastmetro_mm.datasets.converters.run import run_conversion
 
 TRAIN, TEST, BATCH = 16, 6, 4
 PICTURE = 2 * 96  # side of a drawn crop of 96 pixels

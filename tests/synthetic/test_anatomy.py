@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from fastmetro_mm.body_models.joint_sets import SMPL24_FLIP
+from fastmetro_mm.body.joint_sets import SMPL24_FLIP
 from fastmetro_mm.synthetic.anatomy import LIMITS, clamp_posture, posture_to_pose
 from fastmetro_mm.synthetic.pose_families import FAMILIES, mirror_posture, sample_posture
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mmpose.registry import TRANSFORMS
 
-from fastmetro_mm.body_models.joint_sets import J24_FLIP
+from fastmetro_mm.body.joint_sets import J24_FLIP
 from fastmetro_mm.datasets import MeshTSVDataset
 from fastmetro_mm.synthetic import generate
 from fastmetro_mm.synthetic.options import SyntheticSetOptions

@@ -12,7 +12,7 @@ import torch
 from mmpose.apis import init_model
 
 from fastmetro_mm import config_path
-from fastmetro_mm.datasets.converters.spin_npz import SpinNpzSource
+from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
 from fastmetro_mm.datasets.tsv_writer import write_tsv_set
 from fastmetro_mm.synthetic.generate import make_synthetic_set
 from fastmetro_mm.synthetic.options import SyntheticSetOptions
@@ -162,7 +162,7 @@ def test_body_file_of_another_size(error_of, shared_dir, people, tmp_path):
     """A SMPL file with a vertex too few is refused before training starts."""
     body_data = tmp_path / 'body_models'
     shutil.copytree(shared_dir / 'data' / 'metro', body_data)
-    from fastmetro_mm.body_models.build import load_model_arrays
+    from fastmetro_mm.body.build import load_model_arrays
 
     arrays = load_model_arrays('open_body')
     wrong = {

@@ -73,13 +73,13 @@ def test_kill_mid_epoch_and_mid_write_then_resume(repo_dir, workplace, uninterru
     second = train_in_subprocess(repo_dir, workplace, work_dir, '--resume', TOY_KILL_WRITE='2')
     assert second.returncode == -signal.SIGKILL, second.stderr
     assert 'resumed epoch: 1, iter: 6' in second.stdout
-    partial = list(work_dir.glob('.epoch_2.pth.*.partial'))
+    partial = list(work_dir.glob('.epoch_2.pth.*.partial.pth'))
     assert len(partial) == 1 and not (work_dir / 'epoch_2.pth').exists()
     assert (work_dir / 'last_checkpoint').read_text().endswith('epoch_1.pth')
     assert torch.load(work_dir / 'epoch_1.pth', weights_only=True)['meta']['epoch'] == 1
 
     tool(repo_dir, 'train')(arguments(workplace, work_dir, '--resume', name='resumed'))
-    assert not list(work_dir.glob('.*.partial'))
+    assert not list(work_dir.glob('.*.partial*'))
     last_line = capsys.readouterr().out.strip().splitlines()[-1]
     assert 'Finished 3 epochs (resumed at 1)' in last_line and 'Best MPJPE' in last_line
 

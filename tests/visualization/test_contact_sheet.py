@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmetro_mm.visualization import picture_files
+from fastmetro_mm import fileio
 from fastmetro_mm.visualization.contact_sheet import (
     contact_sheet,
     label_picture,
@@ -61,7 +61,7 @@ def test_interrupted_writing_leaves_the_old_picture(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError('disk full')
 
-    monkeypatch.setattr(picture_files.os, 'replace', fail)
+    monkeypatch.setattr(fileio.os, 'replace', fail)
     with pytest.raises(OSError, match='disk full'):
         write_contact_sheet(path, [('', tile(2))])
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1

@@ -8,13 +8,11 @@ import sys
 import numpy as np
 import pytest
 
+from fastmetro_mm.errors import RendererUnavailableError
 from fastmetro_mm.geometry.camera import OrthographicCamera, PerspectiveCamera
-from fastmetro_mm.visualization import mesh_renderer, pyrender_renderer
-from fastmetro_mm.visualization.mesh_renderer import (
-    RendererUnavailableError,
-    RenderMesh,
-    build_renderer,
-)
+from fastmetro_mm.visualization import pyrender_renderer, renderer_factory
+from fastmetro_mm.visualization.render_types import RenderMesh
+from fastmetro_mm.visualization.renderer_factory import build_renderer
 from fastmetro_mm.visualization.software_renderer import SoftwareRenderer
 
 
@@ -89,15 +87,15 @@ def test_pyrender_keeps_the_background_and_serves_several_sizes(pyrender, sphere
 
 def test_auto_falls_back_to_software_and_says_why_once(monkeypatch):
     messages = []
-    monkeypatch.setattr(mesh_renderer, 'print_log', lambda text, **_: messages.append(text))
+    monkeypatch.setattr(renderer_factory, 'print_log', lambda text, **_: messages.append(text))
     monkeypatch.delenv('PYOPENGL_PLATFORM', raising=False)
     monkeypatch.setattr(pyrender_renderer, 'probe_platform', lambda platform: 'no such library')
-    mesh_renderer._choose_backend.cache_clear()
+    renderer_factory._choose_backend.cache_clear()
     try:
         assert build_renderer('auto').name == 'software'
         assert build_renderer('auto').name == 'software'
     finally:
-        mesh_renderer._choose_backend.cache_clear()
+        renderer_factory._choose_backend.cache_clear()
     assert len(messages) == 1
     assert 'egl: no such library; osmesa: no such library' in messages[0]
     assert 'apt-get install libegl1' in messages[0] and '\n' not in messages[0]

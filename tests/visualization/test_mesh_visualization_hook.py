@@ -13,7 +13,7 @@ from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS
 from torch import nn
 
-from fastmetro_mm.engine import mesh_visualization_hook
+from fastmetro_mm.engine.hooks import mesh_visualization_hook
 from fastmetro_mm.structures import MeshDataSample
 from fastmetro_mm.visualization import mesh_visualizer
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fastmetro_mm.geometry.camera import OrthographicCamera, PerspectiveCamera
-from fastmetro_mm.visualization.mesh_renderer import Lighting, RenderMesh
+from fastmetro_mm.visualization.render_types import Lighting, RenderMesh
 from fastmetro_mm.visualization.shading import vertex_normals
 from fastmetro_mm.visualization.software_renderer import SoftwareRenderer
 

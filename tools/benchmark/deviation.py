@@ -21,7 +21,7 @@ from mmengine.dataset import pseudo_collate
 from fastmetro_mm.apis.model_loading import load_network
 from fastmetro_mm.config_files import config_path
 from fastmetro_mm.engine.cli import friendly_errors
-from fastmetro_mm.models.acceleration import accelerate
+from fastmetro_mm.speed.acceleration import accelerate
 
 
 def deviations(

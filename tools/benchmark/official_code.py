@@ -74,7 +74,7 @@ def prepare(checkout: str | Path, target: Path) -> Path:
     """
     from scipy import sparse
 
-    from fastmetro_mm.body_models.build import load_model_arrays
+    from fastmetro_mm.body.build import load_model_arrays
 
     shutil.copytree(check_checkout(checkout) / 'src', target / 'src')
     data = target / 'src' / 'modeling' / 'data'

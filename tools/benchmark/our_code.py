@@ -13,9 +13,9 @@ from torch import nn
 from workers import Commands
 
 from fastmetro_mm import config_path
-from fastmetro_mm.engine.allocator import keep_freed_memory
-from fastmetro_mm.models.acceleration import accelerate
 from fastmetro_mm.models.official_checkpoint import to_official
+from fastmetro_mm.speed.acceleration import accelerate
+from fastmetro_mm.speed.allocator import keep_freed_memory
 
 
 def network_config(size: str, backbone: str, body: dict, **options: Any) -> Config:
@@ -127,8 +127,8 @@ def smpl_head(commands: Commands, batch: int, body: dict, repeat: int = 1) -> No
 
 def mesh_sampling(commands: Commands, batch: int, body: dict, repeat: int = 1) -> None:
     """Up- and down-sampling between all levels, forward and backward, ``repeat`` times."""
-    from fastmetro_mm.body_models.assets import load_body_assets
-    from fastmetro_mm.body_models.mesh_sampling import MeshSampling
+    from fastmetro_mm.body.assets import load_body_assets
+    from fastmetro_mm.body.mesh_sampling import MeshSampling
 
     sampler = MeshSampling(load_body_assets(**body))
     drive_mesh_sampling(

@@ -20,9 +20,9 @@ from mmcv.transforms import Compose
 from mmengine.structures import InstanceData
 from our_code import build, data_batch, network_config
 
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.engine.allocator import keep_freed_memory
-from fastmetro_mm.models.acceleration import accelerate
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.speed.acceleration import accelerate
+from fastmetro_mm.speed.allocator import keep_freed_memory
 
 
 class Stopwatch:
@@ -63,7 +63,8 @@ def inference_stages(
     """Median seconds of data, backbone, neck, head with mesh, result, metric and drawing."""
     from fastmetro_mm.evaluation import MeshJointMetric
     from fastmetro_mm.geometry.camera import perspective_from_weak
-    from fastmetro_mm.visualization.mesh_renderer import RenderMesh, build_renderer
+    from fastmetro_mm.visualization.render_types import RenderMesh
+    from fastmetro_mm.visualization.renderer_factory import build_renderer
 
     keep_freed_memory()
     cfg = network_config(size, backbone, body)

@@ -28,16 +28,13 @@ warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from fastmetro_mm.body_models.build import build_body_model  # noqa: E402
+from fastmetro_mm.body.build import build_body_model  # noqa: E402
 from fastmetro_mm.engine.cli import OneLineParser, friendly_errors  # noqa: E402
+from fastmetro_mm.errors import CliError, RendererUnavailableError  # noqa: E402
 from fastmetro_mm.geometry.camera import PerspectiveCamera, default_focal_length  # noqa: E402
-from fastmetro_mm.visualization.mesh_renderer import (  # noqa: E402
-    Renderer,
-    RendererUnavailableError,
-    RenderMesh,
-    build_renderer,
-)
 from fastmetro_mm.visualization.picture_files import write_picture  # noqa: E402
+from fastmetro_mm.visualization.render_types import Renderer, RenderMesh  # noqa: E402
+from fastmetro_mm.visualization.renderer_factory import build_renderer  # noqa: E402
 from fastmetro_mm.visualization.sample_people import PREDICTION_COLORS  # noqa: E402
 
 TALL = 0.9
@@ -117,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
             try:
                 renderers.append(build_renderer(args.against))
             except RendererUnavailableError as error:
-                raise ValueError(f'--against {args.against}: {error}') from None
+                raise CliError(f'--against {args.against}: {error}') from None
         seconds = measure(renderers, args.people, tuple(args.size), args.rounds, args.out)
         width, height = args.size
         print(f'{args.people} people on {width}x{height}, one core, {args.rounds} rounds:')

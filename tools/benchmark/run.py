@@ -32,6 +32,7 @@ from suites import NETWORKS, OFFICIAL, Work, works  # noqa: E402
 from workers import BenchmarkError, Contestant, Timing, largest_difference, race  # noqa: E402
 
 from fastmetro_mm.engine.cli import friendly_errors  # noqa: E402
+from fastmetro_mm.errors import CliError  # noqa: E402
 
 SUITES = ('inference', 'train', 'data', 'eval', 'render')
 HEADER = (f'{"work":<36} {"who":<10} {"ms":>9} {"items/s":>8} {"peak MB":>8} {"ratio":>6} '
@@ -137,7 +138,7 @@ def render_rows(rounds: int) -> list[dict[str, Any]]:
 
     from render import measure as measure_drawing
 
-    from fastmetro_mm.visualization.mesh_renderer import build_renderer
+    from fastmetro_mm.visualization.renderer_factory import build_renderer
 
     rows = []
     for people in (1, 4):
@@ -186,7 +187,7 @@ def profile(args: argparse.Namespace, body: dict) -> None:
     from our_code import build
     from our_stages import largest_costs, training_round
 
-    from fastmetro_mm.models.acceleration import accelerate
+    from fastmetro_mm.speed.acceleration import accelerate
 
     size, backbone = NETWORKS[args.network]
     if args.suite == 'train':
@@ -253,7 +254,7 @@ def main(argv: list[str] | None = None) -> int:
                 try:
                     rows = measure(work, folder, args.rounds, machine, body)
                 except BenchmarkError as error:
-                    raise ValueError(f'{work.name}: {error}') from None
+                    raise CliError(f'{work.name}: {error}') from None
                 report['rows'] += rows
                 print('\n'.join(map(line, rows)), flush=True)
         extra: list[dict[str, Any]] = []

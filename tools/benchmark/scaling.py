@@ -29,7 +29,7 @@ warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 import torch  # noqa: E402
 
 from fastmetro_mm.engine.cli import OneLineParser, friendly_errors  # noqa: E402
-from fastmetro_mm.evaluation.atomic_write import write_json  # noqa: E402
+from fastmetro_mm.fileio import write_json  # noqa: E402
 
 SUITES = ('batch', 'people', 'rows', 'ranks', 'paper')
 

@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 # mmengine 0.10 imports pkg_resources; its users can do nothing about that.
 warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
-from fastmetro_mm.datasets.inspection.browse import find_kind, write_browse_sheet  # noqa: E402
-from fastmetro_mm.datasets.inspection.label_mesh import BODIES, LabelMesh  # noqa: E402
+from fastmetro_mm.dataset_tools.inspection.browse import find_kind, write_browse_sheet  # noqa: E402
+from fastmetro_mm.dataset_tools.inspection.label_mesh import BODIES, LabelMesh  # noqa: E402
 
 
 def _build_parser() -> argparse.ArgumentParser:

@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 # mmengine 0.10 imports pkg_resources; its users can do nothing about that.
 warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
-from fastmetro_mm.datasets.converters.command_line import CONVERTERS, add_converter  # noqa: E402
-from fastmetro_mm.datasets.converters.mixed import write_mixed_set  # noqa: E402
-from fastmetro_mm.datasets.converters.run import run_conversion  # noqa: E402
+from fastmetro_mm.dataset_tools.converters.command_line import CONVERTERS, add_converter  # noqa: E402
+from fastmetro_mm.dataset_tools.converters.mixed import write_mixed_set  # noqa: E402
+from fastmetro_mm.dataset_tools.converters.run import run_conversion  # noqa: E402
 
 
 def _build_parser() -> argparse.ArgumentParser:

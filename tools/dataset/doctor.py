@@ -18,13 +18,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 # mmengine 0.10 imports pkg_resources; its users can do nothing about that.
 warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
-from fastmetro_mm.datasets.inspection.browse import find_kind  # noqa: E402
-from fastmetro_mm.datasets.inspection.label_mesh import BODIES, LabelMesh  # noqa: E402
-from fastmetro_mm.datasets.inspection.set_report import (  # noqa: E402
+from fastmetro_mm.dataset_tools.inspection.browse import find_kind  # noqa: E402
+from fastmetro_mm.dataset_tools.inspection.label_mesh import BODIES, LabelMesh  # noqa: E402
+from fastmetro_mm.dataset_tools.inspection.set_report import (  # noqa: E402
     check_set,
     write_report_sheet,
 )
-from fastmetro_mm.datasets.tsv import write_atomically  # noqa: E402
+from fastmetro_mm.fileio import write_atomically  # noqa: E402
 
 
 def _build_parser() -> argparse.ArgumentParser:

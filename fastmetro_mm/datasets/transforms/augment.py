@@ -12,7 +12,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from ...body_models.joint_sets import J24, J24_FLIP, SMPL24_FLIP
+from fastmetro_mm.body.joint_sets import J24, J24_FLIP, SMPL24_FLIP
+from fastmetro_mm.errors import ConfigError
 
 _POSE_FLIP = (np.array(SMPL24_FLIP)[:, None] * 3 + np.arange(3)).reshape(-1)
 _POSE_FLIP_SIGN = np.tile(np.array([1, -1, -1], np.float32), len(SMPL24_FLIP))
@@ -90,7 +91,7 @@ class MeshAugment(BaseTransform):
     def _complete(fixed: dict) -> dict:
         unknown = set(fixed) - {'flip', 'noise', 'rot', 'scale'}
         if unknown:
-            raise ValueError(f'fixed has unknown keys {sorted(unknown)}: use flip, noise, rot, '
+            raise ConfigError(f'fixed has unknown keys {sorted(unknown)}: use flip, noise, rot, '
                              'scale')
         noise = np.broadcast_to(np.asarray(fixed.get('noise', 1.0), np.float64), (3,)).copy()
         return dict(flip=bool(fixed.get('flip', 0)), noise=noise,
@@ -121,7 +122,7 @@ class MeshAugment(BaseTransform):
         aug = self.draw()
         joints = results.get('joints_3d')
         if aug['flip'] and joints is not None and len(joints) != len(J24):
-            raise ValueError(f'labels with {len(joints)} joints cannot be flipped (a mirrored '
+            raise ConfigError(f'labels with {len(joints)} joints cannot be flipped (a mirrored '
                              'right hand is a left one): set flip_prob=0 in MeshAugment')
         results['aug'] = aug
         results['flip'], results['rot'] = aug['flip'], aug['rot']

@@ -8,8 +8,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from .augment import flip_joints
-from .crop_geometry import (
+from fastmetro_mm.datasets.transforms.augment import flip_joints
+from fastmetro_mm.datasets.transforms.crop_geometry import (
     CropWindow,
     apply_affine,
     crop_to_image_matrix,
@@ -17,6 +17,7 @@ from .crop_geometry import (
     invert_affine,
     official_box_matrix,
 )
+from fastmetro_mm.errors import ConfigError
 
 # Fixed-point steps of OpenCV's affine warp up to version 4: 1/1024 px for the terms of the
 # position, 1/32 px for the position itself. Version 5 is finer for some pixel types.
@@ -146,7 +147,7 @@ class MeshCrop(BaseTransform):
 
     def __init__(self, size: int = 224, mode: str = 'official') -> None:
         if mode not in ('official', 'fast'):
-            raise ValueError(f"MeshCrop mode must be 'official' or 'fast', got {mode!r}")
+            raise ConfigError(f"MeshCrop mode must be 'official' or 'fast', got {mode!r}")
         self.size = size
         self.mode = mode
 
@@ -159,7 +160,7 @@ class MeshCrop(BaseTransform):
         matrix = crop_to_image_matrix(window, self.size, rot, flip)
         if self.mode == 'official':
             if results.get('img_reduction', 1) != 1:
-                raise ValueError("MeshCrop(mode='official') needs the full image: remove "
+                raise ConfigError("MeshCrop(mode='official') needs the full image: remove "
                                  'crop_size from LoadMeshImage')
             crop = crop_official(image, window, self.size, rot)
             crop = crop[:, ::-1] if flip else crop

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ..errors import DataRowError
+from fastmetro_mm.errors import DataRowError
 
 
 class CropWindow(NamedTuple):

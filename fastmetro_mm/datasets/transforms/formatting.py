@@ -11,7 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.structures import InstanceData
 from mmpose.registry import TRANSFORMS
 
-from ...structures import MeshDataSample
+from fastmetro_mm.structures import MeshDataSample
 
 _LABELS = ('joints_2d', 'joints_3d', 'pose', 'betas', 'has_smpl', 'has_2d', 'has_3d')
 _META_KEYS = ('sample_idx', 'img_key', 'img_path', 'ori_shape', 'img_shape', 'input_size',

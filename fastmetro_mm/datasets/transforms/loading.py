@@ -10,7 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from ..errors import DataRowError
+from fastmetro_mm.errors import ConfigError, DataRowError, MissingFileError
 
 # Smallest scale factor of the official augmentation, assumed where it is not drawn yet.
 _SMALLEST_SCALE_FACTOR = 0.75
@@ -68,12 +68,12 @@ class LoadMeshImage(BaseTransform):
         if data is None and 'img' not in results:
             path = Path(results['img_path'])
             if not path.is_file():
-                raise FileNotFoundError(f'image {path} not found: correct the path')
+                raise MissingFileError(f'image {path} not found: correct the path')
             data = path.read_bytes()
         if data is None:
             image = np.asarray(results['img'])
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-                raise ValueError(f'img is {image.dtype} {image.shape}: pass uint8 (H, W, 3) BGR')
+                raise ConfigError(f'img is {image.dtype} {image.shape}: pass uint8 (H, W, 3) BGR')
             image = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2RGB)
         else:
             reduction = self._choose_reduction(results, data)

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
+from fastmetro_mm.evaluation.functional.curves import auc
 from fastmetro_mm.geometry.alignment import as_paired_points, similarity_align_reflecting
-
-from .curves import auc
 
 F_THRESHOLDS_MM = (5, 15)
 

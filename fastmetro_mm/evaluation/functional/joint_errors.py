@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastmetro_mm.body_models.joint_sets import HAND21, HAND21_WRIST, J14, J14_HIPS
+from fastmetro_mm.body.joint_sets import HAND21, HAND21_WRIST, J14, J14_HIPS
 from fastmetro_mm.geometry.alignment import as_paired_points, similarity_align
 
 NAMES = ('pred', 'gt')

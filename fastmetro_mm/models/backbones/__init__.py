@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Backbones that mmpose does not have."""
 
-from .fused_hrnet import FusedHRNet
+from fastmetro_mm.models.backbones.fused_hrnet import FusedHRNet
 
 __all__ = ['FusedHRNet']

@@ -10,6 +10,8 @@ from mmpose.models.backbones.resnet import Bottleneck
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from fastmetro_mm.errors import ConfigError
+
 TRUNK_CHANNELS = (128, 256, 512, 1024)
 OUT_CHANNELS = 2048
 
@@ -44,7 +46,7 @@ class FusedHRNet(HRNet):
         init_cfg: dict | list | None = None,
     ) -> None:
         if width not in (18, 30, 32, 40, 44, 48, 64):
-            raise ValueError(f'FusedHRNet: width is {width}, expected 18, 30, 32, 40, 44, 48 or 64')
+            raise ConfigError(f'FusedHRNet: width is {width}: use 18, 30, 32, 40, 44, 48 or 64')
         super().__init__(
             extra=_stages(width),
             norm_cfg=norm_cfg or dict(type='BN'),

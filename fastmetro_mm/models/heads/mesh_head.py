@@ -10,15 +10,15 @@ from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from ...body_models.assets import BodyAssets, load_body_assets
-from ...body_models.build import load_model_arrays
-from ...body_models.joint_regression import JointRegressor
-from ...body_models.joint_sets import H36M17_TO_J14, J14_HIPS
-from ...body_models.mesh_sampling import MeshSampling
-from ...geometry.camera import crop_to_image, weak_perspective_project
-from ...geometry.precision import full_precision
-from ...structures import MeshDataSample, MeshPrediction, TokenFeatures
-from .targets import MeshTargets
+from fastmetro_mm.body.assets import BodyAssets, load_body_assets
+from fastmetro_mm.body.build import load_model_arrays
+from fastmetro_mm.body.joint_regression import JointRegressor
+from fastmetro_mm.body.joint_sets import H36M17_TO_J14, J14_HIPS
+from fastmetro_mm.body.mesh_sampling import MeshSampling
+from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.geometry.camera import crop_to_image, weak_perspective_project
+from fastmetro_mm.geometry.precision import full_precision
+from fastmetro_mm.structures import MeshDataSample, MeshPrediction, MeshTargets, TokenFeatures
 
 
 @MODELS.register_module()
@@ -55,7 +55,7 @@ class FastMETROHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if joints_from not in ('mesh', 'tokens'):
-            raise ValueError(f"joints_from is {joints_from!r}, expected 'mesh' or 'tokens'")
+            raise ConfigError(f"joints_from is {joints_from!r}, expected 'mesh' or 'tokens'")
         self.body = dict(body)
         self.joints_from = joints_from
         assets = load_body_assets(**body)
@@ -126,7 +126,7 @@ class FastMETROHead(BaseModule):
             ValueError: If the head was built without a criterion.
         """
         if self.criterion is None:
-            raise ValueError(
+            raise ConfigError(
                 'FastMETROHead has no criterion: set '
                 "model.head.criterion=dict(type='FastMETROLoss')"
             )

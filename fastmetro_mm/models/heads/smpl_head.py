@@ -5,11 +5,11 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from ...body_models.assets import load_body_assets
-from ...geometry.rotation import project_to_rotation
-from ...structures import MeshPrediction
-from ..layers.cpu_training import Linear
-from .targets import MeshTargets
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.geometry.rotation import project_to_rotation
+from fastmetro_mm.speed.cpu_training import Linear
+from fastmetro_mm.structures import MeshPrediction, MeshTargets
 
 NUM_JOINTS = 24
 NUM_BETAS = 10
@@ -58,7 +58,8 @@ class SMPLRegressorHead(BaseModule):
         super().__init__(init_cfg=init_cfg)
         assets = load_body_assets(**body)
         if assets.is_hand:
-            raise ValueError(f'SMPLRegressorHead works on bodies, but body.name is {assets.name!r}')
+            raise ConfigError(
+                f'SMPLRegressorHead works on bodies, but body.name is {assets.name!r}')
         self.num_vertices = assets.num_vertices[1]
 
         def residual() -> nn.Module:
@@ -116,7 +117,7 @@ class SMPLRegressorHead(BaseModule):
             ValueError: If the head was built without a criterion.
         """
         if self.criterion is None:
-            raise ValueError(
+            raise ConfigError(
                 'SMPLRegressorHead has no criterion: set '
                 "model.smpl_head.criterion=dict(type='SMPLParamLoss')"
             )

@@ -17,7 +17,7 @@ one to one.
 import torch
 from torch import Tensor, nn
 
-from .cpu_training import Dropout, Linear, attend, linear, relu_dropout
+from fastmetro_mm.speed.cpu_training import Dropout, Linear, attend, linear, relu_dropout
 
 
 class Attention(nn.Module):

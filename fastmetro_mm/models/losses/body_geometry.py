@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fastmetro_mm.body_models.assets import load_body_assets
-from fastmetro_mm.body_models.joint_sets import H36M17_TO_J14, J24_TO_J14
-from fastmetro_mm.body_models.mesh_sampling import MeshSampling
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.joint_sets import H36M17_TO_J14, J24_TO_J14
+from fastmetro_mm.body.mesh_sampling import MeshSampling
+from fastmetro_mm.errors import ConfigError
 
 
 def resolve_assets(body: Any, default: str) -> Any:
@@ -35,19 +36,19 @@ def resolve_assets(body: Any, default: str) -> Any:
     if isinstance(body, dict):
         unknown = set(body) - {'name', 'body_data_root'}
         if unknown:
-            raise ValueError(f'body: unknown keys {sorted(unknown)}; '
+            raise ConfigError(f'body: unknown keys {sorted(unknown)}; '
                              "use dict(name=..., body_data_root=...)")
         return load_body_assets(body.get('name', default), body.get('body_data_root'))
     if hasattr(body, 'num_vertices') and hasattr(body, 'down'):
         return body
-    raise ValueError('body: expected a name, dict(name=..., body_data_root=...) or BodyAssets, '
+    raise ConfigError('body: expected a name, dict(name=..., body_data_root=...) or BodyAssets, '
                      f'got {type(body).__name__}')
 
 
 def check_mesh_size(vertices: Tensor, count: int, name: str) -> None:
     """Raise one clear error unless vertices are (B, count, 3)."""
     if vertices.dim() != 3 or tuple(vertices.shape[1:]) != (count, 3):
-        raise ValueError(f'{name}: expected shape (B, {count}, 3), got {tuple(vertices.shape)}; '
+        raise ConfigError(f'{name}: expected shape (B, {count}, 3), got {tuple(vertices.shape)}; '
                          'is the criterion built for the body of the network?')
 
 
@@ -63,7 +64,7 @@ class BodyGeometry(nn.Module):
     def __init__(self, assets: Any) -> None:
         super().__init__()
         if assets.is_hand:
-            raise ValueError(f"body '{assets.name}' is a hand; use HandMeshLoss for hands")
+            raise ConfigError(f"body '{assets.name}' is a hand; use HandMeshLoss for hands")
         self.num_vertices = tuple(assets.num_vertices)
         self.sampling = MeshSampling(assets, method='gather')
         regressor = np.asarray(assets.J_regressor_h36m, dtype=np.float64)
@@ -80,7 +81,7 @@ class BodyGeometry(nn.Module):
             ValueError: if the shape is another one.
         """
         if labels.dim() != 3 or tuple(labels.shape[1:]) != (24, columns):
-            raise ValueError(f'{name}: expected shape (B, 24, {columns}) (J24 order, last column '
+            raise ConfigError(f'{name}: expected shape (B, 24, {columns}) (J24 order, last column '
                              f'confidence), got {tuple(labels.shape)}')
         return labels.index_select(1, self.j14_of_j24)
 

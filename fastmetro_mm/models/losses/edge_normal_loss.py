@@ -12,8 +12,8 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .masked_mean import blank_unlabelled, label_mask, masked_mean
-from .vertex_loss import check_same_mesh
+from fastmetro_mm.models.losses.masked_mean import blank_unlabelled, label_mask, masked_mean
+from fastmetro_mm.models.losses.vertex_loss import check_same_mesh
 
 
 def index_table(rows: Tensor | np.ndarray, width: int, name: str) -> Tensor:

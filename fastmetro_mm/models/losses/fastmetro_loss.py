@@ -8,14 +8,13 @@ from typing import Any
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from fastmetro_mm.body_models.joint_sets import J14_HIPS
+from fastmetro_mm.body.joint_sets import J14_HIPS
 from fastmetro_mm.geometry.camera import weak_perspective_project
-
-from .body_geometry import BodyGeometry, check_mesh_size, resolve_assets
-from .edge_normal_loss import EdgeLengthLoss, EdgeSelfLoss, FaceNormalLoss
-from .joint_loss import MeshJoint2DLoss, MeshJoint3DLoss, centre_on
-from .precision import autocast_disabled, cast_all
-from .vertex_loss import MeshVertexLoss
+from fastmetro_mm.models.losses.body_geometry import BodyGeometry, check_mesh_size, resolve_assets
+from fastmetro_mm.models.losses.edge_normal_loss import EdgeLengthLoss, EdgeSelfLoss, FaceNormalLoss
+from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss, centre_on
+from fastmetro_mm.models.losses.precision import autocast_disabled, cast_all
+from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
 
 
 @MODELS.register_module()

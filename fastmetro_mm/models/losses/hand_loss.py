@@ -9,15 +9,20 @@ import torch
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from fastmetro_mm.body_models.joint_sets import HAND21, HAND21_WRIST
-from fastmetro_mm.body_models.mesh_sampling import MeshSampling
+from fastmetro_mm.body.joint_sets import HAND21, HAND21_WRIST
+from fastmetro_mm.body.mesh_sampling import MeshSampling
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.geometry.camera import weak_perspective_project
-
-from .body_geometry import check_mesh_size, resolve_assets
-from .edge_normal_loss import EdgeLengthLoss, FaceNormalLoss, index_table, sides_of
-from .joint_loss import MeshJoint2DLoss, MeshJoint3DLoss, centre_on
-from .precision import autocast_disabled, cast_all
-from .vertex_loss import MeshVertexLoss
+from fastmetro_mm.models.losses.body_geometry import check_mesh_size, resolve_assets
+from fastmetro_mm.models.losses.edge_normal_loss import (
+    EdgeLengthLoss,
+    FaceNormalLoss,
+    index_table,
+    sides_of,
+)
+from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss, centre_on
+from fastmetro_mm.models.losses.precision import autocast_disabled, cast_all
+from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
 
 WRIST = (HAND21_WRIST,)
 NUM_JOINTS = len(HAND21)
@@ -26,7 +31,7 @@ NUM_JOINTS = len(HAND21)
 def check_joints(joints: Tensor, name: str) -> None:
     """Raise one clear error unless joints are (B, 21, 3)."""
     if joints.dim() != 3 or tuple(joints.shape[1:]) != (NUM_JOINTS, 3):
-        raise ValueError(f'{name}: expected shape (B, {NUM_JOINTS}, 3), '
+        raise ConfigError(f'{name}: expected shape (B, {NUM_JOINTS}, 3), '
                          f'got {tuple(joints.shape)}')
 
 
@@ -63,7 +68,7 @@ class HandMeshLoss(nn.Module):
         super().__init__()
         assets = resolve_assets(body, default='mano')
         if not assets.is_hand:
-            raise ValueError(f"body '{assets.name}' is not a hand; use FastMETROLoss for bodies")
+            raise ConfigError(f"body '{assets.name}' is not a hand; use FastMETROLoss for bodies")
         self.num_vertices = tuple(assets.num_vertices)
         self.sampling = MeshSampling(assets, method='gather')
         faces = index_table(assets.loss_faces, 3, 'loss_faces')

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from .masked_mean import blank_unlabelled, label_mask, masked_mean
+from fastmetro_mm.models.losses.masked_mean import blank_unlabelled, label_mask, masked_mean
 
 
 def centre_on(joints: Tensor, root: Sequence[int]) -> Tensor:

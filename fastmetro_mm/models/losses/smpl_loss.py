@@ -8,15 +8,14 @@ from typing import Any
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from fastmetro_mm.body_models.joint_sets import J14_HIPS, SMPL24
+from fastmetro_mm.body.joint_sets import J14_HIPS, SMPL24
 from fastmetro_mm.geometry.camera import weak_perspective_project
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
-
-from .body_geometry import BodyGeometry, check_mesh_size, resolve_assets
-from .joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
-from .masked_mean import blank_unlabelled, label_mask, masked_mean
-from .precision import autocast_disabled, cast_all
-from .vertex_loss import MeshVertexLoss
+from fastmetro_mm.models.losses.body_geometry import BodyGeometry, check_mesh_size, resolve_assets
+from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
+from fastmetro_mm.models.losses.masked_mean import blank_unlabelled, label_mask, masked_mean
+from fastmetro_mm.models.losses.precision import autocast_disabled, cast_all
+from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
 
 
 @MODELS.register_module()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from .masked_mean import blank_unlabelled, label_mask, masked_mean
+from fastmetro_mm.models.losses.masked_mean import blank_unlabelled, label_mask, masked_mean
 
 
 def check_same_mesh(pred: Tensor, target: Tensor, name: str) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Necks: from a feature map to camera, joint and vertex tokens."""
 
-from .transformer_neck import FastMETRONeck
+from fastmetro_mm.models.necks.transformer_neck import FastMETRONeck
 
 __all__ = ['FastMETRONeck']

@@ -7,10 +7,11 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from ...body_models.assets import load_body_assets
-from ...structures import TokenFeatures
-from ..layers.position_encoding import sine_position_encoding
-from ..layers.transformer import Transformer
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.models.layers.position_encoding import sine_position_encoding
+from fastmetro_mm.models.layers.transformer import Transformer
+from fastmetro_mm.structures import TokenFeatures
 
 
 @MODELS.register_module()
@@ -90,7 +91,7 @@ class FastMETRONeck(BaseModule):
         """
         x = feats[-1] if isinstance(feats, (tuple, list)) else feats
         if x.shape[1] != self.conv_1x1.in_channels:
-            raise ValueError(
+            raise ConfigError(
                 f'FastMETRONeck expects a feature map of {self.conv_1x1.in_channels} channels but '
                 f'got {tuple(x.shape)}: set neck.in_channels to what the backbone returns last'
             )

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the files with sampling matrices: the official ones and those of the open body."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from fastmetro_mm.body import topology
+from fastmetro_mm.body.locations import PREPARE_HINT
+from fastmetro_mm.body.safe_pickle import load_object_member
+from fastmetro_mm.errors import BodyDataError
+
+COPY_AGAIN = f'copy the official file again: {PREPARE_HINT}'
+REINSTALL = 'the package is incomplete, install fastmetro_mm again'
+Sampling = tuple[list[sparse.csr_matrix], list[sparse.csr_matrix], list[sparse.csr_matrix],
+                 list[np.ndarray]]  # fmt: skip
+
+
+def read_official_sampling(path: Path) -> Sampling:
+    """A, U, D, F of ``mesh_downsampling.npz`` or ``mano_downsampling.npz``, all levels.
+
+    Raises:
+        BodyDataError: The file is damaged or lacks a member.
+    """
+    members = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            for key in 'AUDF':
+                if f'{key}.npy' not in names:
+                    raise BodyDataError(f'{path}: no array {key} in it; {COPY_AGAIN}')
+                members[key] = archive.read(f'{key}.npy')
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise BodyDataError(f'{path}: not a readable .npz file ({error}); {COPY_AGAIN}') from None
+    loaded = {key: load_object_member(data, f'{path}[{key}]') for key, data in members.items()}
+    for key in 'AUD':
+        if not all(sparse.issparse(matrix) for matrix in loaded[key]):
+            raise BodyDataError(f'{path}: {key} does not hold sparse matrices; {COPY_AGAIN}')
+    faces = [np.asarray(table, dtype=np.int64) for table in loaded['F']]
+    return (
+        [topology.without_diagonal(matrix) for matrix in loaded['A']],
+        [_clean_csr(matrix) for matrix in loaded['U']],
+        [_clean_csr(matrix) for matrix in loaded['D']],
+        faces,
+    )
+
+
+def read_open_sampling(path: Path) -> Sampling:
+    """A, U, D, F of the open body's plain-array file (csr parts per level).
+
+    Raises:
+        BodyDataError: The file is damaged or lacks a member.
+    """
+    arrays = load_npz(path)
+
+    def matrices(letter: str) -> list[sparse.csr_matrix]:
+        found = []
+        while f'{letter}{len(found)}_data' in arrays:
+            stem = f'{letter}{len(found)}_'
+            try:
+                parts = tuple(arrays[stem + part] for part in ('data', 'indices', 'indptr'))
+                shape = tuple(int(n) for n in arrays[stem + 'shape'])
+                found.append(sparse.csr_matrix(parts, shape=shape))
+            except (KeyError, ValueError) as error:
+                raise BodyDataError(f'{path}: {stem[:-1]} is damaged ({error}); '
+                                    f'{REINSTALL}') from None
+        return found
+
+    faces = []
+    while f'F{len(faces)}' in arrays:
+        faces.append(arrays[f'F{len(faces)}'].astype(np.int64))
+    return (
+        [topology.without_diagonal(matrix) for matrix in matrices('A')],
+        [_clean_csr(matrix) for matrix in matrices('U')],
+        [_clean_csr(matrix) for matrix in matrices('D')],
+        faces,
+    )
+
+
+def _clean_csr(matrix: sparse.spmatrix) -> sparse.csr_matrix:
+    result = sparse.csr_matrix(matrix, dtype=np.float64)
+    result.eliminate_zeros()
+    result.sort_indices()
+    return result
+
+
+def load_npy(path: Path) -> np.ndarray:
+    """Array of a ``.npy`` file without pickles.
+
+    Raises:
+        BodyDataError: The file is damaged.
+    """
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise BodyDataError(f'{path}: not a readable .npy file ({error}); {COPY_AGAIN}') from None
+
+
+def load_npz(path: Path, keys: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
+    """Arrays of an ``.npz`` file without pickles, all or some.
+
+    Raises:
+        BodyDataError: The file is damaged or lacks a key.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in (archive.files if keys is None else keys)}
+    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise BodyDataError(f'{path}: not a readable .npz file ({error})') from None

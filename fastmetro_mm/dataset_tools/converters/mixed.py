@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A composite set: several converted sets read as one, in given proportions.
+
+Nothing is copied: the yaml lists the files of the sources and the linelist names
+``source<TAB>row``, the official composite form (FastMETRO ``src/utils/tsv_file.py``). Rows that a
+source's own linelist leaves out are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
+from fastmetro_mm.datasets.tsv import TSVFile, lineidx_path
+from fastmetro_mm.errors import DataSetError
+from fastmetro_mm.fileio import write_atomically
+
+PARTS = ('img', 'hw', 'label')
+
+
+@dataclass
+class MixReport:
+    """Outcome of `write_mixed_set`.
+
+    Attributes:
+        yaml_path: The composite set.
+        counts: Rows of an epoch, per source.
+        available: Different rows, per source.
+        checksum: SHA-256 of the linelist.
+    """
+
+    yaml_path: Path
+    counts: list[int]
+    available: list[int]
+    checksum: str
+
+
+def rows_per_source(available: Sequence[int], ratios: Sequence[float] | None,
+                    total: int | None) -> list[int]:
+    """How many rows of an epoch come from each source.
+
+    Args:
+        available: Rows that each source has.
+        ratios: Share of each source in an epoch (any unit); without, every row once.
+        total: Rows of an epoch; by default as many as no source has to be repeated for.
+
+    Raises:
+        DataSetError: As many ratios as sources are needed, none negative, not all 0.
+    """
+    if ratios is None:
+        ratios = available
+    if len(ratios) != len(available) or min(ratios) < 0 or not 0 < sum(ratios) < float('inf'):
+        raise DataSetError(f'{len(available)} sources need as many ratios, none negative and not '
+                           f'all 0: got {list(ratios)}')
+    shares = np.asarray(ratios, np.float64) / sum(ratios)
+    if total is None:
+        total = int(min(n / s for n, s in zip(available, shares, strict=True) if s > 0) + 1e-9)
+    counts = np.floor(shares * total + 1e-9).astype(int)
+    rest = shares * total - counts
+    for place in np.argsort(-rest, kind='stable')[:total - int(counts.sum())]:
+        counts[place] += 1
+    return counts.tolist()
+
+
+def draw_rows(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` of the rows, as evenly as can be: whole passes, then a random rest, sorted."""
+    passes, rest = divmod(count, len(rows)) if count else (0, 0)
+    return np.sort(np.concatenate([np.tile(rows, passes), rng.permutation(rows)[:rest]]))
+
+
+def write_mixed_set(sources: Sequence[str | Path], out: str | Path, split: str = 'train',
+                    ratios: Sequence[float] | None = None, total: int | None = None,
+                    seed: int = 0) -> MixReport:
+    """Write the yaml and linelist of a composite set.
+
+    Args:
+        sources: Yaml files of simple sets, each with img, hw and label.
+        out: Folder of the new set.
+        split: First part of the file names.
+        ratios: See `rows_per_source`.
+        total: See `rows_per_source`.
+        seed: Which rows of a source are taken where not all are.
+
+    Returns:
+        The report.
+
+    Raises:
+        FileNotFoundError: A source is missing.
+        DataSetError: A source lacks a part or is composite itself, or bad ratios.
+    """
+    out = Path(out)
+    files: dict[str, list[str]] = {part: [] for part in PARTS}
+    rows = []
+    for source in map(Path, sources):
+        dataset = MeshTSVDataset(source)  # checks that the parts fit together
+        config = yaml.safe_load(source.read_text())
+        if config.get('composite'):
+            raise DataSetError(f'{source} is composite itself: mix the sets it is made of')
+        for part in PARTS:
+            path = config.get(part) and _beside(source, config[part])
+            if not path:
+                raise DataSetError(f'{source} has no {part} file: a composite set needs all three')
+            TSVFile(path)  # makes a missing lineidx now, not in every worker
+            files[part].append(os.path.relpath(path, out))
+        rows.append(dataset.source_rows())
+    counts = rows_per_source([len(r) for r in rows], ratios, total)
+    rng = np.random.default_rng(seed)
+    drawn = [draw_rows(own, count, rng) for own, count in zip(rows, counts, strict=True)]
+    lines = [b'%d\t%d\n' % (number, row) for number, own in enumerate(drawn)
+             for row in own.tolist()]
+    if not lines:
+        raise DataSetError('the mixed set would be empty: give more rows with --rows')
+    out.mkdir(parents=True, exist_ok=True)
+    yaml_path, linelist = out / f'{split}.yaml', out / f'{split}.linelist.tsv'
+    write_atomically(linelist, b''.join(lines))
+    offsets = np.cumsum([0, *map(len, lines)])[:-1]
+    write_atomically(lineidx_path(linelist), b''.join(b'%d\n' % o for o in offsets))
+    content = {'composite': True, **files, 'linelist': linelist.name}
+    write_atomically(yaml_path, yaml.safe_dump(content, sort_keys=False).encode())
+    return MixReport(yaml_path, counts, [len(r) for r in rows],
+                     hashlib.sha256(b''.join(lines)).hexdigest())
+
+
+def _beside(yaml_path: Path, name: str) -> Path:
+    path = yaml_path.parent / name
+    return path if path.is_file() else Path(name)

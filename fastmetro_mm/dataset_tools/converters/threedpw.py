@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""3DPW as released: ``sequenceFiles/<split>/*.pkl`` and ``imageFiles/<sequence>/``.
+
+Labels as in METRO's ``tsv_demo_3dpw.py`` (from which the official ``has_gender`` set comes): pose
+in the camera frame, 3D joints of the *neutral* SMPL whatever the gender, 2D joints projected from
+them, gender kept as text. One row per person and frame with a valid camera pose.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fastmetro_mm.body.joint_sets import J24, J24_PELVIS, SMPL24
+from fastmetro_mm.dataset_tools.converters.files import (
+    read_image_bytes,
+    read_pickle,
+    require_folder,
+)
+from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
+from fastmetro_mm.dataset_tools.converters.placement import (
+    box_of_points,
+    project,
+    square_box,
+    with_confidence,
+)
+from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.datasets.labels import make_label
+from fastmetro_mm.datasets.tsv_writer import TSVRow
+from fastmetro_mm.errors import ConfigError, DataSetError
+
+SPLITS = ('train', 'validation', 'test')
+BOXES = ('pose2mesh', 'spin')
+_GENDERS = {'m': 'male', 'f': 'female'}
+# Joints that SMPL's skeleton and J24 share; hips, neck and head have the same name but another
+# place (J24 takes them from the extra regressor).
+_SHARED = tuple((J24.index(name), SMPL24.index(name)) for name in SMPL24
+                if name.endswith(('Ankle', 'Knee', 'Wrist', 'Elbow', 'Shoulder')))
+_ONLY_PLACED = tuple((J24.index(name), SMPL24.index(name))
+                     for name in ('R_Hip', 'L_Hip', 'Pelvis', 'Neck', 'Head'))
+
+
+class ThreeDPWSource:
+    """Rows of one split.
+
+    Args:
+        root: Folder with ``sequenceFiles`` and ``imageFiles``.
+        split: ``'train'``, ``'validation'`` or ``'test'``.
+        mesh: Derives the joints.
+        box: ``'pose2mesh'``: box of the projected SMPL joints inside the image, times 1.2, times
+            1.2 (Pose2Mesh pads its boxes and METRO pads them again: the official rows);
+            ``'spin'``: box of the annotated 2D points times 1.2.
+
+    Raises:
+        FileNotFoundError: A folder is missing.
+        DataSetError: A pkl lacks a key, or its parts differ in length.
+    """
+
+    def __init__(self, root: str | Path, split: str, mesh: MeshJoints,
+                 box: str = 'pose2mesh') -> None:
+        if split not in SPLITS:
+            raise ConfigError(f'3DPW has no split {split!r}: use --split {" | ".join(SPLITS)}')
+        if box not in BOXES:
+            raise ConfigError(f'box {box!r}: use one of {", ".join(BOXES)}')
+        root = Path(root)
+        folder = require_folder(root / 'sequenceFiles' / split, '3DPW folder')
+        self._images = require_folder(root / 'imageFiles', '3DPW folder')
+        self.split, self.mesh, self.box = split, mesh, box
+        paths = sorted(folder.glob('*.pkl'))
+        if not paths:
+            raise DataSetError(f'{folder} holds no pkl: unpack sequenceFiles.zip there')
+        self._sequences = [_read_sequence(path) for path in paths]
+        # Frames without a valid camera pose have no place in the image (SPIN, 3dpw-eval).
+        self._rows = np.array(
+            [(number, actor, frame) for number, sequence in enumerate(self._sequences)
+             for actor, valid in enumerate(sequence['campose_valid'])
+             for frame in np.flatnonzero(valid)], np.int64).reshape(-1, 3)
+
+    @property
+    def note(self) -> str:
+        """What the labels hold."""
+        if self.mesh.body is None and self.split != 'train':
+            return f'{self.mesh.note}; has_3d_joints is 0, so these rows cannot be evaluated'
+        return self.mesh.note
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def describe(self) -> dict:
+        """What makes this source different from another, for resuming."""
+        return {'source': '3dpw', 'split': self.split, 'box': self.box, 'mesh': self.mesh.body}
+
+    def key(self, index: int) -> str:
+        """Name of the image below ``imageFiles``."""
+        number, _, frame = self._rows[index]
+        # Images are numbered by position: `img_frame_ids` counts frames of the 60 Hz capture.
+        return f'{self._sequences[number]["sequence"]}/image_{frame:05d}.jpg'
+
+    def row(self, index: int) -> TSVRow:
+        """One person.
+
+        Raises:
+            SkipRow: Image missing, no joint in the image, joints behind the camera.
+        """
+        number, actor, frame = self._rows[index]
+        sequence, key = self._sequences[number], self.key(index)
+        row = TSVRow(key, read_image_bytes(self._images / key))
+        camera = sequence['cam_poses'][frame]
+        rotation, translation = camera[:3, :3], camera[:3, 3]
+        betas = sequence['betas'][actor]
+        kinematic = (sequence['jointPositions'][actor][frame].reshape(24, 3) @ rotation.T
+                     + translation)
+        pose, joints = self.mesh.from_world(
+            sequence['poses'][actor][frame], betas, sequence['trans'][actor][frame], rotation,
+            translation)
+        if joints is None:
+            joints_3d = _shared_joints(kinematic)
+        else:
+            joints_3d = with_confidence(joints)
+        joints_2d = with_confidence(project(np.where(joints_3d[:, 3:] > 0, joints_3d[:, :3],
+                                                     kinematic[0]), sequence['cam_intrinsics']),
+                                    joints_3d[:, 3])
+        box = self._box(sequence, actor, frame, kinematic, row.image_size())
+        if joints is None and self.split != 'train':
+            joints_3d = None  # never evaluate on joints that are not those of the protocol
+        row.label = make_label(*box, joints_2d, joints_3d, pose, betas,
+                               _GENDERS.get(sequence['genders'][actor], 'neutral'))
+        return row
+
+    def _box(self, sequence: dict, actor: int, frame: int, kinematic: np.ndarray,
+             size: tuple[int, int]) -> tuple[np.ndarray, float]:
+        if self.box == 'spin':
+            points = sequence['poses2d'][actor][frame].reshape(3, 18).T
+            # All zeros where less than six joints were detected; SPIN's script stops there.
+            points = points[points[:, 2] > 0, :2]
+            if not len(points):
+                raise SkipRow('no detected 2D points')
+            return square_box(*box_of_points(points), padding=1.2)
+        points = project(kinematic, sequence['cam_intrinsics'])
+        inside = (points >= 0).all(1) & (points < (size[1], size[0])).all(1)
+        if inside.sum() < 2:
+            raise SkipRow('less than two joints lie in the image')
+        return square_box(*box_of_points(points[inside]), padding=1.2 * 1.2)
+
+
+def _shared_joints(kinematic: np.ndarray) -> np.ndarray:
+    """J24 (24, 4) as far as SMPL's skeleton gives them."""
+    joints = np.zeros((24, 4))
+    joints[:, :3] = kinematic[0]
+    for target, source in _SHARED:
+        joints[target] = (*kinematic[source], 1.0)
+    # Losses centre on hips and labels on the pelvis: a place near the true one, not trained on.
+    for target, source in _ONLY_PLACED:
+        joints[target, :3] = kinematic[source]
+    joints[J24_PELVIS, 3] = 0.0
+    return joints
+
+
+def _read_sequence(path: Path) -> dict:
+    content = read_pickle(path, 'unpack sequenceFiles.zip of 3DPW')
+    content = content if isinstance(content, dict) else {}
+    content.setdefault('genders', content.get('gender'))  # named otherwise in the readme
+    content.setdefault('poses2d', content.get('poses2D'))
+    names = ('sequence', 'betas', 'poses', 'trans', 'genders', 'poses2d', 'jointPositions',
+             'cam_poses', 'campose_valid', 'cam_intrinsics')
+    missing = [name for name in names if content.get(name) is None]
+    if missing:
+        raise DataSetError(f'{path} lacks {", ".join(missing)}: not a 3DPW sequence file')
+    try:
+        sequence = dict(sequence=str(content['sequence']),
+                        genders=[str(gender) for gender in content['genders']])
+        for name in ('cam_poses', 'cam_intrinsics'):
+            sequence[name] = np.asarray(content[name], np.float64)
+        # 48 of 87 tracks carry 300 betas of which only the first ten are used.
+        sequence['betas'] = [np.asarray(b, np.float64).ravel()[:10] for b in content['betas']]
+        for name in ('poses', 'trans', 'jointPositions', 'poses2d', 'campose_valid'):
+            sequence[name] = [np.asarray(track, np.float64) for track in content[name]]
+        people = {len(value) for name, value in sequence.items()
+                  if isinstance(value, list)}
+        if len(people) != 1:
+            raise ValueError(f'tracks for {sorted(people)} people')
+        frames = len(sequence['cam_poses'])
+        shapes = dict(poses=(72,), trans=(3,), jointPositions=(72,), poses2d=(3, 18),
+                      campose_valid=())
+        for name, shape in shapes.items():
+            for track in sequence[name]:
+                if track.shape != (frames, *shape):
+                    raise ValueError(f'{name} has shape {track.shape}, expected '
+                                     f'{(frames, *shape)}')
+    except (ValueError, TypeError) as error:
+        raise DataSetError(f'{path}: {error}: download it again') from None
+    return sequence

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tell a checkpoint of another model from one that fits, in one sentence."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from fastmetro_mm.errors import CheckpointError
+
+
+def extract_state_dict(checkpoint: Mapping) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint, wherever they lie, without a data-parallel ``module.``."""
+    for key in ('state_dict', 'model', 'ema_state_dict'):
+        if isinstance(checkpoint.get(key), Mapping):
+            checkpoint = checkpoint[key]
+            break
+    return {
+        str(key).removeprefix('module.'): value
+        for key, value in checkpoint.items() if isinstance(value, torch.Tensor)
+    }
+
+
+def check_state_dict(model: nn.Module,
+                     checkpoint: Mapping,
+                     source: str,
+                     least_match: float = 0.9) -> None:
+    """Raise if the weights are plainly those of another model.
+
+    mmengine only warns about missing keys and wrong shapes, and a test then runs with random
+    weights.
+
+    Args:
+        model: The model that the weights are meant for.
+        checkpoint: A checkpoint with a ``state_dict``, or a bare state dict.
+        source: Name of the checkpoint for the message.
+        least_match: Share of the model's tensors that must be present with the same shape.
+
+    Raises:
+        CheckpointError: with the counts and the first tensor that does not fit.
+    """
+    given = extract_state_dict(checkpoint)
+    if not given:
+        raise CheckpointError(
+            f'{source}: holds no weights (no tensor in it, nor in its "state_dict"): give a '
+            'checkpoint written by training')
+    wanted = {
+        key: value.shape
+        for key, value in model.state_dict().items()
+        # BatchNorm counters are absent in old files and change no prediction.
+        if isinstance(value, torch.Tensor) and not key.endswith('num_batches_tracked')
+    }
+    if not wanted:
+        return
+    wrong = [key for key, shape in wanted.items() if key not in given or given[key].shape != shape]
+    matched = len(wanted) - len(wrong)
+    if matched >= least_match * len(wanted) and matched > 0:
+        return
+    first = wrong[0]
+    found = f'has shape {tuple(given[first].shape)}' if first in given else 'is missing'
+    raise CheckpointError(
+        f'{source}: these are weights of another model: only {matched} of {len(wanted)} tensors of '
+        f'{type(model).__name__} fit (first: {first} {found}, expected {tuple(wanted[first])}): '
+        'give the checkpoint that belongs to this config')

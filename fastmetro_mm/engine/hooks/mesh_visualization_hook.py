@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of predictions beside the truth, made while a model is trained or tested."""
+
+import copy
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import mmengine.fileio as fileio
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
+from mmpose.registry import HOOKS
+from mmpose.structures import PoseDataSample
+
+from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.geometry.camera import crop_to_image
+from fastmetro_mm.visualization.mesh_visualizer import MeshVisualizer
+from fastmetro_mm.visualization.true_meshes import add_true_meshes
+
+LEAST_PICTURE = 224
+"""Crops about this size or larger are drawn as they are, smaller ones enlarged, pixels."""
+
+
+@HOOKS.register_module()
+class MeshVisualizationHook(Hook):
+    """Draws some predictions of every ``interval``-th batch, the truth beside them.
+
+    The full picture is drawn on where a sample knows its ``img_path``; otherwise (TSV data) the
+    crop that the network saw. Needs ``visualizer=dict(type='MeshVisualizer', ...)`` in the config.
+
+    Args:
+        enable: Whether to draw at all.
+        interval: Draw every so many batches of validation and test, beginning with the first.
+        max_samples: Most people drawn of one batch.
+        train_interval: Draw every so many training iterations; 0 for never. The batch is predicted
+            again in evaluation mode, so training goes on as if nothing had been drawn.
+        out_dir: Folder of the pictures; ``visualization`` in the work directory if not given.
+        show: Whether to open a window for each picture.
+        wait_time: How long a window stays, seconds.
+        kpt_thr: Keypoints with a lower score are not drawn.
+        draw_gt: Whether to draw the truth.
+        draw_bbox: Whether to draw boxes.
+        backend_args: Arguments of mmengine's file backend for reading pictures.
+
+    Raises:
+        ValueError: If an interval or ``max_samples`` is out of range.
+    """
+
+    # After the hooks that may still change outputs or weights of the iteration.
+    priority = 'LOW'
+
+    def __init__(
+        self,
+        enable: bool = False,
+        interval: int = 50,
+        max_samples: int = 4,
+        train_interval: int = 0,
+        out_dir: str | None = None,
+        show: bool = False,
+        wait_time: float = 0.0,
+        kpt_thr: float = 0.3,
+        draw_gt: bool = True,
+        draw_bbox: bool = False,
+        backend_args: dict | None = None,
+    ) -> None:
+        if interval < 1 or max_samples < 1 or train_interval < 0:
+            raise ConfigError(
+                'MeshVisualizationHook needs interval >= 1, max_samples >= 1 and train_interval '
+                f'>= 0, got {interval}, {max_samples} and {train_interval}'
+            )
+        self.enable = enable
+        self.interval = interval
+        self.max_samples = max_samples
+        self.train_interval = train_interval
+        self.out_dir = out_dir
+        self.show = show
+        self.wait_time = wait_time
+        self.kpt_thr = kpt_thr
+        self.draw_gt = draw_gt
+        self.draw_bbox = draw_bbox
+        self.backend_args = backend_args
+        self._truth_works = True
+
+    def before_run(self, runner: Runner) -> None:
+        """Check the visualizer before any work is done.
+
+        Raises:
+            ValueError: If the config's visualizer draws no meshes.
+        """
+        if not self.enable:
+            return
+        if not isinstance(runner.visualizer, MeshVisualizer):
+            raise ConfigError(
+                'MeshVisualizationHook is enabled, but the config has visualizer.type = '
+                f"'{type(runner.visualizer).__name__}'; set visualizer=dict(type='MeshVisualizer', "
+                "body=dict(name='smpl'), ...) or visualization.enable=False"
+            )
+        builder = getattr(_unwrap(runner.model), 'target_builder', None)
+        if runner.visualizer.body is None and builder is not None:
+            # SMPL and the open body have as many vertices each but other faces.
+            known = ('name', 'body_data_root')
+            runner.visualizer.body = {
+                key: builder.body[key] for key in known if key in builder.body
+            }
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[PoseDataSample] | None = None,
+    ) -> None:
+        """Draw predictions of a validation batch."""
+        if self._is_due(batch_idx):
+            epoch, iteration = _training_progress(runner)
+            folder = f'val_epoch_{epoch}' if epoch else f'val_iter_{iteration}'
+            meta = runner.val_evaluator.dataset_meta
+            self._draw(runner, folder, batch_idx, data_batch, outputs, meta)
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[PoseDataSample] | None = None,
+    ) -> None:
+        """Draw predictions of a test batch."""
+        if self._is_due(batch_idx):
+            meta = runner.test_evaluator.dataset_meta
+            self._draw(runner, 'test', batch_idx, data_batch, outputs, meta)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Predict a training batch in evaluation mode and draw it."""
+        if not (self.enable and self.train_interval and is_main_process()):
+            return
+        if (runner.iter + 1) % self.train_interval:
+            return
+        part = {
+            'inputs': data_batch['inputs'][: self.max_samples],
+            # Predictions are written into the samples; training must not see them.
+            'data_samples': copy.deepcopy(data_batch['data_samples'][: self.max_samples]),
+        }
+        model = _unwrap(runner.model)
+        with _evaluation_mode(model):
+            predicted = model.test_step(part)
+        meta = getattr(runner.train_dataloader.dataset, 'metainfo', None)
+        self._draw(runner, 'train', runner.iter + 1, part, predicted, meta)
+
+    def _is_due(self, batch_idx: int) -> bool:
+        return self.enable and batch_idx % self.interval == 0 and is_main_process()
+
+    def _draw(
+        self,
+        runner: Runner,
+        folder: str,
+        number: int,
+        data_batch: dict,
+        outputs: Sequence[PoseDataSample],
+        dataset_meta: dict | None,
+    ) -> None:
+        """Draw the first people of a batch into files."""
+        visualizer: Visualizer = runner.visualizer
+        if dataset_meta:
+            visualizer.set_dataset_meta(dataset_meta)
+        model = _unwrap(runner.model)
+        out_dir = Path(self.out_dir or os.path.join(runner.work_dir, 'visualization')) / folder
+        samples = [copy.deepcopy(sample) for sample in outputs[: self.max_samples]]
+        if self.draw_gt:
+            self._add_true_meshes(model, samples)
+        for index, sample in enumerate(samples):
+            image = self._full_image(sample)
+            if image is None:
+                image = crop_picture(data_batch['inputs'][index], model)
+                enlarge = max(1, round(LEAST_PICTURE / image.shape[0]))
+                sample = on_the_crop(sample, image.shape[0], enlarge)
+                image = image.repeat(enlarge, axis=0).repeat(enlarge, axis=1)
+            key = re.sub(r'[^\w-]+', '_', str(sample.get('img_key', '')))[-60:]
+            name = f'{number:06d}_{index}{"_" if key else ""}{key}.jpg'
+            visualizer.add_datasample(
+                f'{folder}/{name}',
+                image,
+                sample,
+                draw_gt=self.draw_gt,
+                draw_bbox=self.draw_bbox,
+                show=self.show,
+                wait_time=self.wait_time,
+                kpt_thr=self.kpt_thr,
+                out_file=str(out_dir / name),
+                step=_training_progress(runner)[1],
+            )
+
+    def _full_image(self, sample: PoseDataSample) -> np.ndarray | None:
+        """RGB picture a sample was cut from, or None if it has no readable file."""
+        path = sample.get('img_path')
+        if not path or not fileio.exists(path, backend_args=self.backend_args):
+            return None
+        data = np.frombuffer(fileio.get(path, backend_args=self.backend_args), dtype=np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        return None if image is None else np.ascontiguousarray(image[..., ::-1])
+
+    def _add_true_meshes(self, model: torch.nn.Module, samples: list[PoseDataSample]) -> None:
+        """Pose the body model with the labels, so that the true mesh can be drawn."""
+        if not self._truth_works:
+            return
+        try:
+            add_true_meshes(model, samples)
+        except FileNotFoundError as error:
+            # The skeleton of the labels is drawn instead; it needs no licensed body file.
+            print_log(f'True meshes are not drawn: {error}', logger='current')
+            self._truth_works = False
+
+
+def crop_picture(inputs: torch.Tensor, model: torch.nn.Module) -> np.ndarray:
+    """The crop that the network saw, as a picture.
+
+    Args:
+        inputs: RGB crop before the data preprocessor, or normalised by it. (3, H, W)
+        model: Model whose ``data_preprocessor`` knows mean and deviation.
+
+    Returns:
+        RGB. (H, W, 3) uint8
+    """
+    crop = inputs.detach().cpu()
+    if crop.is_floating_point():
+        preprocessor = getattr(model, 'data_preprocessor', None)
+        # Normalised values are small and signed, picture values in floating point are not.
+        if getattr(preprocessor, '_enable_normalize', False) and crop.min() < 0:
+            crop = crop * preprocessor.std.cpu() + preprocessor.mean.cpu()
+        crop = crop.round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(crop.permute(1, 2, 0).numpy())
+
+
+def on_the_crop(sample: PoseDataSample, crop_size: int, enlarge: int = 1) -> PoseDataSample:
+    """A sample whose image pixels are the pixels of its crop.
+
+    Args:
+        sample: Sample with ``crop_to_image`` in its metainfo.
+        crop_size: Side of the crop, pixels.
+        enlarge: Pixels of the picture for one of the crop.
+
+    Returns:
+        The same sample, changed: ``crop_to_image`` only enlarges, keypoints and boxes lie on the
+        enlarged crop.
+    """
+    matrix = np.asarray(sample.crop_to_image, dtype=np.float64)
+    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
+    if 'pred_instances' in sample and 'keypoints' in sample.pred_instances:
+        predicted = sample.pred_instances
+        keypoints = np.asarray(torch.as_tensor(predicted.keypoints).cpu(), dtype=np.float64)
+        on_crop = enlarge * crop_to_image(keypoints, inverse)
+        predicted.keypoints = on_crop.astype(np.float32)
+        side = enlarge * crop_size
+        predicted.bboxes = np.array([[0, 0, side, side]], dtype=np.float32)
+    sample.set_metainfo(dict(crop_to_image=enlarge * np.eye(2, 3)))
+    return sample
+
+
+def _training_progress(runner: Runner) -> tuple[int, int]:
+    """Epoch and iteration; zeros where nothing is trained.
+
+    ``runner.iter`` would build the training data set, which a test need not have: until somebody
+    trains, the loop is its config.
+    """
+    loop = runner._train_loop
+    return (0, 0) if loop is None or isinstance(loop, dict) else (loop.epoch, loop.iter)
+
+
+def _unwrap(model: torch.nn.Module) -> torch.nn.Module:
+    return model.module if is_model_wrapper(model) else model
+
+
+@contextmanager
+def _evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; afterwards every module is in the mode it was in."""
+    training = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in training:
+            module.training = mode

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing files so that a reader, or a killed run, never meets half of one.
+
+Every writer of the package goes through here: a temporary name beside the target, then one rename,
+which is atomic within a file system. ``sync=True`` also waits for the disk, for files whose loss
+in a power failure would cost hours (checkpoints).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastmetro_mm.errors import InputError
+
+_MARK = '.partial'  # in the names of files that are still being written
+
+
+def check_target(path: str | Path) -> Path:
+    """Refuse what a rename would destroy instead of fill.
+
+    Args:
+        path: Name of a file to write.
+
+    Returns:
+        The same path.
+
+    Raises:
+        InputError: If the name is that of a folder, a device, a pipe or a symbolic link.
+    """
+    path = Path(path)
+    if path.is_symlink():
+        raise InputError(f'{path}: is a symbolic link, which writing would replace: give the name '
+                         f'of the file itself ({os.path.realpath(path)})')
+    if path.is_dir():
+        raise InputError(f'{path}: is a folder: give the name of a file')
+    if path.exists() and not path.is_file():
+        raise InputError(f'{path}: is a device or a pipe: give the name of a file')
+    return path
+
+
+def temporary_beside(path: str | Path) -> Path:
+    """An empty temporary file in the folder of ``path``, which is made if needed.
+
+    Args:
+        path: Final name; the temporary one keeps its suffix.
+
+    Returns:
+        The temporary name, for :func:`publish`.
+
+    Raises:
+        InputError: If the target cannot be replaced, see :func:`check_target`.
+        OSError: If the folder cannot be written.
+    """
+    path = check_target(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle, temporary = tempfile.mkstemp(
+            prefix=f'.{path.name}.', suffix=f'{_MARK}{path.suffix}', dir=path.parent)
+    except OSError as error:
+        _name(error, path)
+        raise
+    # mkstemp makes private files; give what open() would have given
+    umask = os.umask(0)
+    os.umask(umask)
+    os.fchmod(handle, 0o666 & ~umask)
+    os.close(handle)
+    return Path(temporary)
+
+
+def publish(temporary: Path, path: str | Path, sync: bool = False) -> None:
+    """Move a finished temporary file to its final name.
+
+    Args:
+        temporary: From :func:`temporary_beside`.
+        path: Final name.
+        sync: Whether to wait until content and name are on the disk.
+    """
+    if sync:
+        _sync(temporary, os.O_RDWR)
+    os.replace(temporary, path)
+    if sync:
+        _sync(Path(path).parent, os.O_RDONLY)
+
+
+def write_atomically(
+    path: str | Path, content: bytes | Callable[[Path], Any], sync: bool = False
+) -> Path:
+    """Write a file in one step: afterwards ``path`` holds the old or the whole new content.
+
+    Args:
+        path: Final name; its folder is made if needed.
+        content: The bytes, or a function that fills the file whose name it is given (a temporary
+            one with the suffix of ``path``).
+        sync: See :func:`publish`.
+
+    Returns:
+        The final path.
+
+    Raises:
+        InputError: If the target cannot be replaced, see :func:`check_target`.
+        OSError: If the folder cannot be written or the disk is full; it names ``path``, and the
+            temporary file is removed.
+    """
+    temporary = temporary_beside(path)
+    try:
+        if callable(content):
+            content(temporary)
+        else:
+            temporary.write_bytes(content)
+        publish(temporary, path, sync)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            _name(error, path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Path(path)
+
+
+def write_json(path: str | Path, content: Any, indent: int | None = None) -> Path:
+    """Write JSON in one step.
+
+    Args:
+        path: Final name.
+        content: Anything ``json`` takes.
+        indent: As in ``json.dumps``.
+
+    Returns:
+        The final path.
+    """
+    return write_atomically(path, json.dumps(content, indent=indent).encode())
+
+
+def remove_partial_files(folder: str | Path) -> list[str]:
+    """Delete what killed runs left half-written.
+
+    Args:
+        folder: Where to look; not below it.
+
+    Returns:
+        Names of the deleted files.
+    """
+    removed = []
+    for path in Path(folder).glob(f'.*{_MARK}*'):
+        path.unlink(missing_ok=True)
+        removed.append(path.name)
+    return removed
+
+
+def _name(error: OSError, path: str | Path) -> None:
+    """Let an error of the system name the file that the user knows."""
+    if error.errno is not None:
+        error.filename = str(path)
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make a trained network answer faster."""
+
+from __future__ import annotations
+
+import copy
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmcv.cnn.utils.fuse_conv_bn import fuse_conv_bn
+from mmpose.models.backbones import HRNet, ResNet
+from torch import Tensor, nn
+
+from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.models.backbones import FusedHRNet
+from fastmetro_mm.speed.packed import can_pack, pack
+
+
+def accelerate(network: nn.Module, speed: str = 'exact', compiled: bool = False) -> nn.Module:
+    """Rebuild a network for inference, in place; it cannot be trained afterwards.
+
+    ``'exact'`` multiplies every BatchNorm into the convolution before it, keeps pictures in
+    channels-last order, and on a CPU runs convolutions and linear layers with weights packed once
+    (see ``packed.py``): the same numbers up to float32 rounding. ``'fast'`` also computes the
+    backbone and the first transformer in half precision where the processor has instructions for
+    it; the second transformer, coordinates, camera and everything after them stay float32. What
+    that changes in millimetres is measured in docs/performance.md.
+
+    Args:
+        network: A :class:`TopdownMeshEstimator` in evaluation mode, weights loaded.
+        speed: ``'exact'`` or ``'fast'``.
+        compiled: On a GPU, also compile backbone and transformers with ``torch.compile``, once
+            for every batch size, and replay them as CUDA graphs. On the CPU packed weights are
+            faster than compiling (measured), and it is refused.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: If the network is in training mode, ``speed`` is neither, or compiling is
+            asked for on a CPU.
+    """
+    if speed not in ('exact', 'fast'):
+        raise ConfigError(f"speed must be 'exact' or 'fast', got {speed!r}")
+    if network.training:
+        raise ConfigError('accelerate works on a network in evaluation mode: call eval() first')
+    device = next(network.parameters()).device
+    if compiled and device.type != 'cuda':
+        raise ConfigError('compiled=True is for GPUs: on the CPU packed weights are faster')
+    network.backbone = _without_batch_norm(network.backbone)
+    network.backbone.to(memory_format=torch.channels_last)
+    dtype = half_precision(device) if speed == 'fast' else torch.float32
+    packs = can_pack(device)
+    network.backbone.to(dtype)
+    if dtype != torch.float32:
+        network.neck.lower_precision(dtype)
+    for part in (network.backbone, network.neck):
+        part.requires_grad_(False)
+        if packs:
+            pack(part)
+    network.image_layout = dict(dtype=dtype, memory_format=torch.channels_last)
+    if compiled:
+        # Made inside of a CUDA graph it would be overwritten by the next replay.
+        network.neck.keep_first_attention()
+        network.extract_feat = torch.compile(
+            network.extract_feat, mode='reduce-overhead', dynamic=False)
+    return network
+
+
+@torch.no_grad()
+def _without_batch_norm(backbone: nn.Module) -> nn.Module:
+    """Multiply BatchNorms into convolutions where that is right.
+
+    mmcv takes a BatchNorm to belong to the convolution defined before it. That holds for the
+    shipped backbones; any other one is checked on a picture and left as it is where it does not.
+    """
+    if type(backbone) in (ResNet, HRNet, FusedHRNet):
+        return fuse_conv_bn(backbone)
+    parameter = next(backbone.parameters())
+    picture = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    picture = picture.to(parameter.device, parameter.dtype)
+    fused = fuse_conv_bn(copy.deepcopy(backbone))
+    try:
+        expected, found = backbone(picture), fused(picture)
+    except RuntimeError:  # it wants another size
+        return backbone
+    pairs = zip(_maps(expected), _maps(found), strict=True)
+    same = all(torch.allclose(a, b, rtol=1e-3, atol=1e-4 * float(a.abs().max())) for a, b in pairs)
+    return fused if same else backbone
+
+
+def _maps(features: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return [features] if isinstance(features, Tensor) else features
+
+
+def half_precision(device: torch.device) -> torch.dtype:
+    """The fastest type with enough digits: half precision where it is native, else float32.
+
+    Args:
+        device: Where the network runs.
+
+    Returns:
+        float16 on GPUs (its three more digits than bfloat16 matter more than range here),
+        bfloat16 on CPUs with instructions for it, float32 on others.
+    """
+    if device.type == 'cuda':
+        return torch.float16
+    return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware (AVX512-BF16, AMX, or ARM's)."""
+    try:
+        flags = Path('/proc/cpuinfo').read_text()
+    except OSError:
+        return platform.machine() == 'arm64' and platform.system() == 'Darwin'
+    return any(name in flags for name in ('avx512_bf16', 'amx_bf16', ' bf16'))

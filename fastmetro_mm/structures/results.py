@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What inference returns: the people of one picture, with everything needed to place them in it.
+
+Frames and conventions as in ``geometry/camera.py``: *root* is metres, x right, y down, z forward,
+origin at the pelvis (hands: wrist); ``camera = root + translation``; pixels are continuous.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.geometry.camera import (
+    OrthographicCamera,
+    PerspectiveCamera,
+    orthographic_from_weak,
+)
+
+FORMAT = 'fastmetro_mm.frame.1'
+"""Name and version of the npz and JSON layout, stored in every file."""
+
+_OPTIONAL_ARRAYS = ('global_orient', 'body_pose', 'betas', 'smpl_vertices')
+_HAND = 'hand_'  # before the arrays of hands that go with bodies
+_UNKNOWN = -1  # stands for None where a file holds whole numbers
+
+
+@dataclass
+class PersonMesh:
+    """One person (or hand) of a picture.
+
+    Args:
+        vertices: Root frame, metres. (V, 3)
+        joints_3d: Root frame, metres; 14 joints, hands 21. (J, 3)
+        keypoints: The same joints as the network's own camera sees them, image pixels. (J, 2)
+        camera: Weak perspective ``(s, tx, ty)`` on the crop: ``xy = s * (XY + t)``. (3,)
+        translation: Metres, to add to root-frame points for the picture's camera
+            (``FrameResult.intrinsics``). NaN if the network's camera is of no use (scale not
+            positive), which only untrained networks give: see ``is_placed``. (3,)
+        bbox: Box the crop was made from, x1 y1 x2 y2, image pixels. (4,)
+        bbox_score: Confidence of the box; 1 for boxes that were given.
+        crop_to_image: Affine map from crop pixels to image pixels. (2, 3)
+        crop_size: Side of the crop, pixels.
+        track_id: Number of the person through a video, None for single pictures.
+        is_right: Hands: whether it is a right one; None for bodies. Left hands are stored as
+            left hands: mesh, keypoints, camera and crop are mirrored back already.
+        global_orient: Rotation of the SMPL head. (3, 3)
+        body_pose: Rotations of the SMPL head, joints 1 to 23. (23, 3, 3)
+        betas: Shape of the SMPL head. (10,)
+        smpl_vertices: Mesh of the SMPL head, root frame, metres. (V, 3)
+    """
+
+    vertices: np.ndarray
+    joints_3d: np.ndarray
+    keypoints: np.ndarray
+    camera: np.ndarray
+    translation: np.ndarray
+    bbox: np.ndarray
+    bbox_score: float
+    crop_to_image: np.ndarray
+    crop_size: float
+    track_id: int | None = None
+    is_right: bool | None = None
+    global_orient: np.ndarray | None = None
+    body_pose: np.ndarray | None = None
+    betas: np.ndarray | None = None
+    smpl_vertices: np.ndarray | None = None
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether the person has a place in the scene and a finite mesh: it can be drawn."""
+        return bool(np.isfinite(self.translation).all() and np.isfinite(self.vertices).all())
+
+    @property
+    def camera_vertices(self) -> np.ndarray:
+        """Vertices in the frame of the picture's camera, metres (V, 3)."""
+        return self.vertices + self.translation
+
+    def image_camera(self, image_size: tuple[int, int]) -> OrthographicCamera:
+        """The network's own camera as a camera of the full picture, exact.
+
+        Args:
+            image_size: Width and height, pixels.
+
+        Returns:
+            Camera that projects root-frame points to image pixels.
+
+        Raises:
+            ValueError: If the person is not placed.
+        """
+        return orthographic_from_weak(
+            self.camera, self.crop_to_image, self.crop_size, image_size)
+
+
+@dataclass
+class FrameResult:
+    """The people of one picture or video frame. All share one camera and one scene.
+
+    Args:
+        image_path: File the picture came from; None for arrays.
+        frame_index: Number of the frame in its video, 0 for single pictures.
+        image_size: Width and height, pixels.
+        intrinsics: Matrix K of the picture's camera, pixels. (3, 3)
+        people: People, most confident box first where a detector found them.
+        body: Name of the mesh: ``smpl``, ``mano``, ``open_body`` or ``open_hand``.
+        faces: Triangles, counter-clockwise seen from outside; of right hands for hands, see
+            :meth:`faces_of`. (F, 3)
+        image: The picture, RGB (H, W, 3) uint8; None once it is released. Never written to files.
+        hand_body: Name of the mesh of hands where the frame has bodies as well, else None.
+        hand_faces: Triangles of right hands where the frame has bodies as well, else None. (F, 3)
+    """
+
+    image_path: str | None
+    frame_index: int
+    image_size: tuple[int, int]
+    intrinsics: np.ndarray
+    people: list[PersonMesh]
+    body: str
+    faces: np.ndarray
+    image: np.ndarray | None = field(default=None, repr=False)
+    hand_body: str | None = None
+    hand_faces: np.ndarray | None = None
+
+    @property
+    def bodies(self) -> list[PersonMesh]:
+        """Those of ``people`` whose mesh is ``body``: all but hands that go with bodies."""
+        return [person for person in self.people if not self._is_other_hand(person)]
+
+    @property
+    def hands(self) -> list[PersonMesh]:
+        """Those of ``people`` that are hands."""
+        return [person for person in self.people if person.is_right is not None]
+
+    @property
+    def camera(self) -> PerspectiveCamera:
+        """Camera that projects ``person.camera_vertices`` to image pixels."""
+        return PerspectiveCamera(self.intrinsics, *self.image_size)
+
+    def faces_of(self, person: PersonMesh) -> np.ndarray:
+        """Triangles of one person; those of a left hand run the other way round.
+
+        Args:
+            person: One of ``people``.
+
+        Returns:
+            Vertex numbers, counter-clockwise seen from outside. (F, 3)
+        """
+        faces = self.hand_faces if self._is_other_hand(person) else self.faces
+        return faces[:, ::-1] if person.is_right is False else faces
+
+    def _is_other_hand(self, person: PersonMesh) -> bool:
+        return self.hand_faces is not None and person.is_right is not None
+
+    def to_dict(self, with_meshes: bool = True) -> dict[str, Any]:
+        """The frame in lists, numbers and strings, ready for JSON. Not-a-number becomes None.
+
+        Args:
+            with_meshes: Whether to include vertices and faces, which are most of the size.
+
+        Returns:
+            Keys as the attributes, without the picture; and ``format``.
+        """
+        skipped = set() if with_meshes else {'vertices', 'smpl_vertices'}
+        people = [
+            {item.name: _plain(getattr(person, item.name)) for item in fields(person)
+             if item.name not in skipped}
+            for person in self.people
+        ]
+        content = dict(
+            format=FORMAT,
+            image_path=self.image_path,
+            frame_index=self.frame_index,
+            image_size=list(self.image_size),
+            intrinsics=_plain(self.intrinsics),
+            body=self.body,
+            people=people,
+        )
+        if self.hand_body is not None:
+            content['hand_body'] = self.hand_body
+        if with_meshes:
+            content['faces'] = _plain(self.faces)
+            if self.hand_faces is not None:
+                content['hand_faces'] = _plain(self.hand_faces)
+        return content
+
+    def save_json(self, path: str | Path, with_meshes: bool = False) -> Path:
+        """Write :meth:`to_dict` as JSON; an existing file is replaced in one step.
+
+        Args:
+            path: File to write; its folder is made if missing.
+            with_meshes: As for :meth:`to_dict`; meshes take about 0.5 MB a person.
+
+        Returns:
+            The path.
+        """
+        text = json.dumps(self.to_dict(with_meshes), allow_nan=False)
+        return write_atomically(path, text.encode())
+
+    def save_npz(self, path: str | Path) -> Path:
+        """Write everything but the picture as plain arrays; people are the first axis.
+
+        Unknown ``track_id`` and ``is_right`` are -1; the fields of the SMPL head are there only
+        if every person has them. Hands that go with bodies (``hand_faces``) have other numbers of
+        vertices and joints: all their arrays are there once more under ``hand_<name>``.
+
+        Args:
+            path: File to write, ending in ``.npz``; its folder is made if missing.
+
+        Returns:
+            The path.
+        """
+        arrays = dict(
+            format=np.array(FORMAT),
+            image_path=np.array(self.image_path or ''),
+            frame_index=np.array(self.frame_index),
+            image_size=np.array(self.image_size),
+            intrinsics=self.intrinsics,
+            body=np.array(self.body),
+            faces=self.faces,
+        )
+        arrays.update(_stacked(self.bodies))
+        if self.hand_faces is not None:
+            others = [person for person in self.people if self._is_other_hand(person)]
+            arrays.update(
+                {f'{_HAND}{name}': value for name, value in _stacked(others).items()})
+            arrays[f'{_HAND}body'] = np.array(self.hand_body)
+            arrays[f'{_HAND}faces'] = self.hand_faces
+        return write_atomically(path, lambda name: np.savez_compressed(name, **arrays))
+
+
+def load_npz(path: str | Path) -> FrameResult:
+    """Read what :meth:`FrameResult.save_npz` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The frame, without its picture; hands that go with bodies come after them.
+
+    Raises:
+        ValueError: If the file is not of this layout.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, EOFError) as error:
+        raise InputError(f'{path}: not an npz of plain arrays ({error}); write it with '
+                         'FrameResult.save_npz') from None
+    if str(arrays.get('format', '')) != FORMAT:
+        raise InputError(f'{path}: format is {arrays.get("format")}, expected {FORMAT}; write it '
+                         'with FrameResult.save_npz')
+    people = [_person(arrays, number) for number in range(len(arrays['bbox_score']))]
+    hands = {name.removeprefix(_HAND): value for name, value in arrays.items()
+             if name.startswith(_HAND)}
+    if hands:
+        people += [_person(hands, number) for number in range(len(hands['bbox_score']))]
+    return FrameResult(
+        image_path=str(arrays['image_path']) or None,
+        frame_index=int(arrays['frame_index']),
+        image_size=tuple(arrays['image_size'].tolist()),
+        intrinsics=arrays['intrinsics'],
+        people=people,
+        body=str(arrays['body']),
+        faces=arrays['faces'],
+        hand_body=str(hands['body']) if hands else None,
+        hand_faces=hands.get('faces'),
+    )
+
+
+def _stacked(people: Sequence[PersonMesh]) -> dict[str, np.ndarray]:
+    """Arrays of people of one mesh; people are the first axis."""
+    arrays = {}
+    for item in fields(PersonMesh):
+        values = [getattr(person, item.name) for person in people]
+        if item.name in _OPTIONAL_ARRAYS:
+            if values and all(value is not None for value in values):
+                arrays[item.name] = np.stack(values)
+        elif item.name in ('track_id', 'is_right'):
+            arrays[item.name] = np.array(
+                [_UNKNOWN if value is None else int(value) for value in values], np.int64)
+        else:
+            arrays[item.name] = np.array(values, np.float32 if not values else None)
+    return arrays
+
+
+def _person(arrays: Mapping[str, np.ndarray], number: int) -> PersonMesh:
+    values: dict[str, Any] = {}
+    for item in fields(PersonMesh):
+        if item.name in arrays:
+            values[item.name] = arrays[item.name][number]
+    for name in ('bbox_score', 'crop_size'):
+        values[name] = float(values[name])
+    track_id, is_right = int(values['track_id']), int(values['is_right'])
+    values['track_id'] = None if track_id == _UNKNOWN else track_id
+    values['is_right'] = None if is_right == _UNKNOWN else bool(is_right)
+    return PersonMesh(**values)
+
+
+def _plain(value: Any) -> Any:
+    """Lists and builtin values instead of arrays; None instead of numbers JSON does not know."""
+    if isinstance(value, np.ndarray):
+        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+            return np.where(np.isfinite(value), value.astype(object), None).tolist()
+        return value.tolist()
+    return value.item() if isinstance(value, np.generic) else value

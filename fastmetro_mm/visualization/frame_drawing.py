@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of a result: people over the full picture, and the same people from other sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.geometry.camera import PerspectiveCamera, overlay_focal_length
+from fastmetro_mm.structures.results import FrameResult, PersonMesh
+from fastmetro_mm.visualization.contact_sheet import label_picture
+from fastmetro_mm.visualization.mesh_views import PlacedPerson, draw_view, scene_of
+from fastmetro_mm.visualization.render_types import Renderer, RenderMesh, RenderResult
+from fastmetro_mm.visualization.sample_people import PREDICTION_COLORS
+
+
+def person_color(person: PersonMesh, number: int) -> tuple[float, float, float]:
+    """Colour of a person: by track, so that it stays the same through a video, else by place.
+
+    Args:
+        person: The person.
+        number: Its place in the frame.
+
+    Returns:
+        RGB in 0..1.
+    """
+    index = number if person.track_id is None else person.track_id
+    return PREDICTION_COLORS[index % len(PREDICTION_COLORS)]
+
+
+def has_smpl_mesh(person: PersonMesh) -> bool:
+    """Whether the SMPL head gave this person a finite mesh."""
+    return person.smpl_vertices is not None and bool(np.isfinite(person.smpl_vertices).all())
+
+
+def render_frame(
+    frame: FrameResult,
+    renderer: Renderer,
+    image: np.ndarray | None = None,
+    camera: str = 'network',
+    mesh: str = 'network',
+) -> RenderResult:
+    """Draw people over their picture, nearer ones before farther ones.
+
+    Args:
+        frame: The result. People without a place in the scene are left out.
+        renderer: What draws.
+        image: RGB picture; that of the frame, or white, if not given. (H, W, 3) uint8
+        camera: ``'network'`` draws everybody where the network's own (weak-perspective) camera
+            sees them, which fits the picture best; ``'scene'`` uses the frame's intrinsics and
+            translations, which is right when the camera is known.
+        mesh: ``'network'``, or ``'smpl'``: that of the SMPL head, of those who have one.
+
+    Returns:
+        The picture, and which person each pixel shows (``index``: place in ``frame.people``, -1
+        for none).
+
+    Raises:
+        InputError: If the camera's or the mesh's name is unknown.
+    """
+    if mesh not in ('network', 'smpl'):
+        raise InputError(f"mesh must be 'network' or 'smpl', got {mesh!r}")
+    if camera not in ('network', 'scene'):
+        raise InputError(f"camera must be 'network' or 'scene', got {camera!r}")
+    placed = [
+        number for number, person in enumerate(frame.people)
+        if person.is_placed and (mesh == 'network' or has_smpl_mesh(person))]
+    view = frame.camera
+    if camera == 'network':
+        view = PerspectiveCamera.from_focal_length(
+            overlay_focal_length(frame.image_size), frame.image_size)
+    meshes = []
+    for number in placed:
+        person = frame.people[number]
+        color, faces = person_color(person, number), frame.faces_of(person)
+        vertices = person.vertices if mesh == 'network' else person.smpl_vertices
+        if camera == 'scene':
+            meshes.append(RenderMesh(vertices + person.translation, faces, color))
+        else:
+            found, _ = scene_of(
+                [PlacedPerson(vertices, person.image_camera(frame.image_size), color)],
+                faces, view.intrinsics[0, 0])
+            meshes.extend(found)
+    result = renderer.render(meshes, view, frame.image if image is None else image)
+    if placed != list(range(len(placed))):
+        numbers = np.array([*placed, -1])  # index -1, the background, reads the last entry
+        result.index = numbers[result.index]
+    return result
+
+
+def draw_frame(
+    frame: FrameResult,
+    renderer: Renderer,
+    image: np.ndarray | None = None,
+    views: Sequence[str] = (),
+    camera: str = 'network',
+    opacity: float = 0.9,
+    draw_boxes: bool = False,
+    smpl_panel: bool | None = None,
+) -> np.ndarray:
+    """Overlay on the full picture; beside it that of the SMPL head and views from other sides.
+
+    Args:
+        frame: The result.
+        renderer: What draws.
+        image: RGB picture; that of the frame if not given. (H, W, 3) uint8
+        views: Any of ``front side back top``, each a square as high as the picture.
+        camera: See :func:`render_frame`.
+        opacity: 1 hides the picture behind the meshes.
+        draw_boxes: Whether to draw boxes and track numbers.
+        smpl_panel: Whether a second overlay shows the meshes of the SMPL head; if anybody has one
+            if not given. Frames of one video need the same answer to be of the same size.
+
+    Returns:
+        RGB; panels have a line of text above if there are several. (H', W', 3) uint8
+    """
+    image = frame.image if image is None else image
+    if smpl_panel is None:
+        smpl_panel = any(person.is_placed and has_smpl_mesh(person) for person in frame.people)
+    panels = []
+    for label, mesh in (('overlay', 'network'), ('SMPL head', 'smpl'))[:2 if smpl_panel else 1]:
+        overlay = render_frame(frame, renderer, image, camera, mesh).image
+        if opacity < 1 and image is not None:
+            overlay = cv2.addWeighted(image, 1 - opacity, overlay, opacity, 0)
+        if draw_boxes:
+            overlay = overlay.copy()
+            for number, person in enumerate(frame.people):
+                _draw_box(overlay, person, person_color(person, number))
+        panels.append((label, overlay))
+    if len(panels) == 1 and not views:
+        return panels[0][1]
+    sheet = [label_picture(panel, label) for label, panel in panels]
+    if views:
+        sheet.append(draw_views(frame, renderer, views))
+    return np.concatenate(sheet, axis=1)
+
+
+def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> np.ndarray:
+    """The people of a frame from other sides, side by side on white.
+
+    Args:
+        frame: The result.
+        renderer: What draws.
+        views: Any of ``front side back top``, at least one; each a square as high as the picture
+            with a line of text above.
+
+    Returns:
+        RGB. (H', W', 3) uint8
+    """
+    people = [
+        PlacedPerson(person.vertices, person.image_camera(frame.image_size),
+                     person_color(person, number), frame.faces_of(person))
+        for number, person in enumerate(frame.people) if person.is_placed
+    ]
+    size = frame.image_size[1]
+    return np.concatenate(
+        [label_picture(draw_view(people, frame.faces, renderer, view, size), view)
+         for view in views], axis=1)
+
+
+def _draw_box(image: np.ndarray, person: PersonMesh, color: tuple[float, float, float]) -> None:
+    line = max(1, round(max(image.shape[:2]) / 500))
+    ink = tuple(round(255 * part) for part in color)
+    x1, y1, x2, y2 = (round(float(value)) for value in person.bbox)
+    cv2.rectangle(image, (x1, y1), (x2, y2), ink, line)
+    if person.track_id is not None:
+        cv2.putText(image, str(person.track_id), (x1 + 2 * line, y1 + 14 * line),
+                    cv2.FONT_HERSHEY_SIMPLEX, 0.5 * line, ink, line, cv2.LINE_AA)
