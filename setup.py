@@ -62,6 +62,7 @@ setup(
         'fastmetro_mm.body.open_body': ['*.npz', '*.md', '*.txt', 'LICENSE*', 'NOTICE*'],
         # a data folder need not be a package of its own
         'fastmetro_mm.body': ['open_body/*'],
+        'fastmetro_mm.model_zoo': ['weights/*'],
     },
     cmdclass={'build_py': BuildPyWithConfigs},
     zip_safe=False,
@@ -77,6 +78,7 @@ setup(
         'numpy',
         'pillow',
         'PyYAML',
+        'safetensors',
         'scipy',
         'setuptools<81',  # mmengine 0.10 imports pkg_resources
         'shapely',

@@ -2,5 +2,6 @@
 """Backbones that mmpose does not have."""
 
 from fastmetro_mm.models.backbones.fused_hrnet import FusedHRNet
+from fastmetro_mm.models.backbones.movenet import MoveNet
 
-__all__ = ['FusedHRNet']
+__all__ = ['FusedHRNet', 'MoveNet']

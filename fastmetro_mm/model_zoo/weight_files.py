@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights in safetensors files, stored in half precision."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+SHIPPED = Path(__file__).resolve().parent / 'weights'
+
+
+def weight_file(name: str | Path) -> Path:
+    """The file of a network.
+
+    Args:
+        name: The name of a shipped network, e.g. ``'movenet_thunder'``, or a path.
+
+    Returns:
+        The safetensors file.
+
+    Raises:
+        FileNotFoundError: Neither is there.
+    """
+    shipped = SHIPPED / f'{name}.safetensors'
+    if shipped.is_file():
+        return shipped
+    if Path(name).is_file():
+        return Path(name)
+    names = ', '.join(sorted(path.stem for path in SHIPPED.glob('*.safetensors')))
+    raise FileNotFoundError(f'{name}: neither a file nor a shipped network (these are: {names})')
+
+
+def load_weights(name: str | Path) -> dict[str, Tensor]:
+    """Read a network's weights.
+
+    Args:
+        name: See ``weight_file``.
+
+    Returns:
+        The entries, floating-point ones as float32.
+
+    Raises:
+        FileNotFoundError: See ``weight_file``.
+        ValueError: The file is not a whole safetensors file.
+    """
+    path = weight_file(name)
+    try:
+        entries = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f'{path}: not a whole safetensors file ({error})') from error
+    return {
+        key: value.to(torch.float32) if value.is_floating_point() else value
+        for key, value in entries.items()
+    }

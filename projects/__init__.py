@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Projects: experiments and recipes beside the package."""

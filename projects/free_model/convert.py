@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Source networks to safetensors files with the names of our modules.
+
+``python -m projects.free_model.convert SOURCE OUT NETWORK...``, where ``SOURCE`` is the folder that
+``projects.free_model.source`` has filled.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from fastmetro_mm.models.backbones.mobilenet_fpn import MobileNetFPN
+from fastmetro_mm.models.backbones.movenet import HEADS, WIDTHS
+from projects.free_model.source import PACKAGE
+from projects.free_model.tfjs_graph import TfjsGraph
+
+ROOT = 'StatefulPartitionedCall/'
+TRUNK = ROOT + 'center_net_mobile_net_v2fpn_feature_extractor/model_1/'
+# our head: the source's head, number of its separable convolution, number of its last convolution
+SINGLE_HEADS = {
+    'centers': ('center_0', 3, 4),
+    'heatmaps': ('kpt_heatmap_0', 4, 5),
+    'regressions': ('kpt_regress_0', 5, 6),
+    'offsets': ('kpt_offset_0', 6, 7),
+}
+
+
+def convolution(weight: Tensor, depthwise: bool = False) -> Tensor:
+    """A kernel from TensorFlow's order (rows, columns, in, out or multiplier) to torch's."""
+    order = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
+    return weight.permute(*order).contiguous()
+
+
+def movenet(graph: TfjsGraph, heads: dict[str, tuple[str, int, int]]) -> dict[str, Tensor]:
+    """Weights of a MoveNet, named as in ``MobileNetFPN``.
+
+    Args:
+        graph: The source.
+        heads: Where each head is in the source.
+
+    Returns:
+        A state dict.
+    """
+    entries: dict[str, Tensor] = {}
+
+    def add(target: str, weight: str, bias: str | None, depthwise: bool = False) -> None:
+        entries[f'{target}.weight'] = convolution(graph.weights[weight], depthwise)
+        if bias is not None:
+            entries[f'{target}.bias'] = graph.weights[bias]
+
+    def folded(target: str, name: str) -> None:
+        stem = TRUNK + 'model/' + name
+        add(target, f'{stem}/Conv2D_weights', f'{stem}/Conv2D_bn_offset')
+
+    def unfolded(target: str, name: str) -> None:
+        add(target, f'{name}/Conv2D/ReadVariableOp', f'{name}/BiasAdd/ReadVariableOp')
+
+    folded('stem', 'Conv1')
+    for index in range(17):
+        block = f'block_{index}' if index else 'expanded_conv'
+        if index:
+            folded(f'blocks.{index}.expand', f'{block}_expand')
+        stem = f'{TRUNK}model/{block}_depthwise/depthwise'
+        add(f'blocks.{index}.depthwise', f'{stem}_weights', f'{stem}_bn_offset', depthwise=True)
+        folded(f'blocks.{index}.project', f'{block}_project')
+    folded('deep', 'Conv_1')
+    unfolded('top', TRUNK + 'conv2d')
+    for index in range(3):
+        unfolded(f'laterals.{index}', f'{TRUNK}conv2d_{index + 1}')
+        stem = f'{TRUNK}separable_conv2d{f"_{index}" if index else ""}/separable_conv2d'
+        add(f'merges.{index}.depthwise', f'{stem}/ReadVariableOp', None, depthwise=True)
+        add(f'merges.{index}.pointwise', f'{stem}_weights', f'{stem}_bn_offset')
+    for head, (name, separable, last) in heads.items():
+        stem = f'{ROOT}{name}/separable_conv2d_{separable}'
+        kernels = f'{stem}/separable_conv2d/ReadVariableOp'
+        add(f'heads.{head}.0.depthwise', kernels, None, depthwise=True)
+        add(f'heads.{head}.0.pointwise', f'{kernels}_1', f'{stem}/BiasAdd/ReadVariableOp')
+        unfolded(f'heads.{head}.1', f'{ROOT}{name}/conv2d_{last}')
+    return entries
+
+
+# shipped name: source network, conversion, our module
+NETWORKS: dict[str, tuple[str, Callable, Callable[[], nn.Module]]] = {
+    f'movenet_{arch}': (
+        f'movenet-{arch}',
+        lambda graph: movenet(graph, SINGLE_HEADS),
+        lambda arch=arch: MobileNetFPN(WIDTHS[arch], HEADS),
+    )
+    for arch in ('thunder', 'lightning')
+}
+
+
+def convert(name: str, source: Path) -> dict[str, Tensor]:
+    """Convert a network and load it into our module, which must take every entry.
+
+    Args:
+        name: Of ``NETWORKS``.
+        source: The folder with the source networks.
+
+    Returns:
+        The state dict, float32.
+    """
+    network, translate, build = NETWORKS[name]
+    entries = translate(TfjsGraph(source / f'{network}.json'))
+    build().load_state_dict(entries)
+    return entries
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('source', type=Path, help='folder with the source networks')
+    parser.add_argument('out', type=Path, help='folder for the safetensors files')
+    parser.add_argument('networks', nargs='*', help=f'default: {" ".join(sorted(NETWORKS))}')
+    args = parser.parse_args()
+    if unknown := set(args.networks) - set(NETWORKS):
+        parser.error(f'unknown networks {sorted(unknown)}, expected some of {sorted(NETWORKS)}')
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name in args.networks or sorted(NETWORKS):
+        entries = {
+            key: value.to(torch.float16) for key, value in convert(name, args.source).items()
+        }
+        target = args.out / f'{name}.safetensors'
+        unfinished = target.with_suffix('.tmp')
+        save_file(entries, unfinished, metadata={'source': f'{PACKAGE}, {NETWORKS[name][0]}'})
+        unfinished.replace(target)
+        print(target, f'{target.stat().st_size:,} bytes')
+
+
+if __name__ == '__main__':
+    main()
