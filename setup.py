@@ -63,6 +63,7 @@ setup(
         # a data folder need not be a package of its own
         'fastmetro_mm.body': ['open_body/*'],
         'fastmetro_mm.model_zoo': ['weights/*'],
+        'fastmetro_mm.synthetic': ['assets/*'],
     },
     cmdclass={'build_py': BuildPyWithConfigs},
     zip_safe=False,

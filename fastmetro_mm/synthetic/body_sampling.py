@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmetro_mm.synthetic.anatomy import posture_to_pose
-from fastmetro_mm.synthetic.camera_placement import sample_view
+from fastmetro_mm.synthetic.camera_placement import sample_photo_view, sample_view
+from fastmetro_mm.synthetic.figures import Figure
+from fastmetro_mm.synthetic.photo_poses import sample_photo_pose
 from fastmetro_mm.synthetic.pose_families import sample_posture
 from fastmetro_mm.synthetic.rotations import matrices_to_vectors, vectors_to_matrices
 
@@ -41,3 +43,40 @@ def plan_body(rng: np.random.Generator, facing: bool = False) -> Plan:
     pose = posture_to_pose(posture)
     pose[0] = matrices_to_vectors(sample_view(rng, facing) @ vectors_to_matrices(pose[0]))
     return Plan(family, pose.reshape(-1).round(6), sample_betas(rng))
+
+
+def plan_photo_body(rng: np.random.Generator, rest_joints: np.ndarray) -> Plan:
+    """Draws pose, view and shape of one person as photographs show people.
+
+    Args:
+        rng: Source of randomness.
+        rest_joints: (24, 3) joints of the body at rest, metres.
+    """
+    family, pose = sample_photo_pose(rng, rest_joints)
+    pose[0] = matrices_to_vectors(sample_photo_view(rng) @ vectors_to_matrices(pose[0]))
+    betas = sample_betas(rng)
+    if rng.random() < 0.5:  # the first coefficients make most of what tells people apart
+        betas[:3] = np.clip(betas[:3] * 1.35, -3.0, 3.0).round(4)
+    return Plan(family, pose.reshape(-1).round(6), betas)
+
+
+def sample_people(
+    rng: np.random.Generator, count: int, rest_joints: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws many people without pictures, as the ``'photo'`` scene does.
+
+    Args:
+        rng: Source of randomness.
+        count: How many.
+        rest_joints: (24, 3) joints of the body at rest; those of the open body if None.
+
+    Returns:
+        (N, 72) float64 axis-angle poses, the root in camera axes, and (N, 10) shapes.
+    """
+    if rest_joints is None:
+        rest_joints = Figure('body').rest_joints
+    people = [plan_photo_body(rng, rest_joints) for _ in range(count)]
+    return (
+        np.array([person.pose for person in people]).reshape(count, 72),
+        np.array([person.betas for person in people]).reshape(count, 10),
+    )

@@ -55,6 +55,26 @@ def sample_view(rng: np.random.Generator, facing: bool = False) -> np.ndarray:
     )  # a turn by pi about x makes y point down and the body face the camera
 
 
+def sample_photo_view(rng: np.random.Generator) -> np.ndarray:
+    """Orientation of a body as photographs show it: from all around, sometimes rolled or steep.
+
+    Args:
+        rng: Source of randomness.
+
+    Returns:
+        (3, 3) rotation from body axes to camera axes, see :func:`sample_view`.
+    """
+    yaw = rng.normal(0.0, 0.8) if rng.random() < 0.42 else rng.uniform(-np.pi, np.pi)
+    pitch = rng.normal(0.08, 0.15) if rng.random() < 0.78 else rng.uniform(-0.5, 0.95)
+    draw = rng.random()
+    roll = rng.normal(0.0, 0.06)
+    if draw > 0.97:
+        roll = rng.uniform(-np.pi, np.pi)
+    elif draw > 0.85:
+        roll = rng.normal(0.0, 0.35)
+    return rotate_about(_Z, roll) @ rotate_about(_X, pitch + np.pi) @ rotate_about(_Y, yaw)
+
+
 def bounding_box(points: np.ndarray) -> np.ndarray:
     """(4,) left, top, right, bottom of (N, 2) points."""
     x, y = np.ascontiguousarray(points.T)  # NumPy is slow along the long axis of an (N, 2) array

@@ -10,7 +10,7 @@ from fastmetro_mm.body.model_files import find_model_file
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.synthetic.figures import KINDS
 
-SCENES = ('street', 'studio')
+SCENES = ('street', 'studio', 'photo')
 DRAWING_VERSION = 1
 """Raised whenever the same seed gives other pictures, so that old and new shards never mix."""
 
@@ -28,6 +28,7 @@ class SyntheticSetOptions:
         scene: ``'street'``: cluttered backgrounds, occluders, truncation, people seen from
             everywhere. ``'studio'``: plain backgrounds, nothing in front, whole people (palms)
             who more or less face the camera; a small network learns from it in minutes.
+            ``'photo'``: poses of daily life, sports and real motions, seen from all around.
 
     Raises:
         ValueError: A value is out of range; the message names it.

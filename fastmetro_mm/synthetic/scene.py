@@ -9,7 +9,7 @@ import numpy as np
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.synthetic.appearance import BodyPainter, Paint, weave
 from fastmetro_mm.synthetic.backgrounds import draw_backdrop, draw_background
-from fastmetro_mm.synthetic.body_sampling import Plan, plan_body
+from fastmetro_mm.synthetic.body_sampling import Plan, plan_body, plan_photo_body
 from fastmetro_mm.synthetic.camera_placement import PlacedCamera, bounding_box, place_camera
 from fastmetro_mm.synthetic.figures import Figure, PosedFigure
 from fastmetro_mm.synthetic.hand_appearance import HandPainter, add_forearm
@@ -43,11 +43,11 @@ class Studio:
     Args:
         kind: ``'body'`` or ``'hand'``.
         size: Width and height of the pictures, pixels.
-        scene: ``'street'`` or ``'studio'``, see ``SyntheticSetOptions``.
+        scene: ``'street'``, ``'studio'`` or ``'photo'``, see ``SyntheticSetOptions``.
     """
 
     def __init__(self, kind: str, size: tuple[int, int], scene: str = 'street') -> None:
-        self.plain = scene == 'studio'
+        self.plain, self.photo = scene == 'studio', scene == 'photo'
         self.figure = Figure(kind)
         self.size = size
         figure = self.figure
@@ -62,6 +62,8 @@ class Studio:
     def plan(self, rng: np.random.Generator) -> Plan:
         """Draws pose, view and shape of one sample."""
         if self.figure.kind == 'body':
+            if self.photo:
+                return plan_photo_body(rng, self.figure.rest_joints)
             return plan_body(rng, facing=self.plain)
         return plan_hand(rng, self.figure, facing=self.plain)
 

@@ -113,3 +113,23 @@ def test_studio_people_are_whole_and_face_the_camera():
         assert points[:, 2].all()
         if plan.family not in ('turning', 'sitting', 'lunging', 'kicking'):
             assert points[2, 0] < points[3, 0], plan.family
+
+
+@pytest.mark.parametrize(
+    ('scene', 'first', 'total', 'color'),
+    [
+        ('street', [2.769475, -0.088685, 1.379505], 6.936902, [105.76, 124.12, 115.29]),
+        ('studio', [-2.853153, -0.015626, 1.004814], 1.012642, [57.86, 60.53, 86.14]),
+    ],
+)
+def test_older_scenes_draw_what_they_drew(
+    scene: str, first: list[float], total: float, color: list[float]
+) -> None:
+    """Additions for photos leave the quickstart's pictures alone (values of drawing version 1)."""
+    studio, rng = Studio('body', (96, 96), scene), np.random.default_rng((7, 3))
+    plan = studio.plan(rng)
+    assert plan.pose[:3] == pytest.approx(first, abs=1e-5)
+    assert plan.pose.sum() == pytest.approx(total, abs=1e-4)
+    posed = studio.figure.pose(plan.pose[None], plan.betas[None])[0]
+    image = cv2.imdecode(np.frombuffer(studio.draw(rng, plan, posed).image, np.uint8), 1)
+    assert image.reshape(-1, 3).mean(axis=0) == pytest.approx(color, abs=0.3)

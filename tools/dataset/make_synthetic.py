@@ -52,7 +52,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         '--scene', choices=SCENES, default='street',
-        help='street: clutter, occluders, any view; studio: plain, facing the camera',
+        help='street: clutter, occluders, any view; studio: plain, facing the camera; '
+        'photo: people as in photos',
     )  # fmt: skip
     parser.add_argument(
         '--workers', type=int, default=_cores(), help='drawing processes; 0 = no extra process'
