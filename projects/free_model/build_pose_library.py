@@ -3,7 +3,7 @@
 
     apt-get download assimp-testmodels && dpkg -x assimp-testmodels_*.deb motions
     pip download --no-deps pybullet==3.2.7 && unzip -q pybullet-*.whl 'pybullet_data/*' -d motions
-    python projects/free_model/build_pose_library.py motions
+    python -m projects.free_model.build_pose_library motions
 
 Frames are carried over to the open body, and thinned until any two poses differ visibly.
 """
@@ -14,9 +14,9 @@ import io
 from pathlib import Path
 
 import numpy as np
-from motions.bvh import read_bvh
-from motions.deepmimic import read_deepmimic
-from motions.retarget import CMU, DEEPMIMIC, PARENTS, TOES, retarget
+from projects.free_model.motions.bvh import read_bvh
+from projects.free_model.motions.deepmimic import read_deepmimic
+from projects.free_model.motions.retarget import CMU, DEEPMIMIC, PARENTS, TOES, retarget
 
 from fastmetro_mm.synthetic.figures import Figure
 from fastmetro_mm.synthetic.rotations import vectors_to_matrices

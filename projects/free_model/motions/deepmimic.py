@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from motions.bvh import Motion
+from projects.free_model.motions.bvh import Motion
 from scipy.spatial.transform import Rotation
 
 # Joint, parent, and how many numbers of a row it takes: quaternion w x y z, or a hinge angle.
