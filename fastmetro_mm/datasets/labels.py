@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmetro_mm.errors import DataRowError, DataSetError
+from fastmetro_mm.datasets.genders import parse_gender
+from fastmetro_mm.errors import DataRowError
 
 # Far above any real value (8K video gives boxes below 10000 px); stops overflows and huge crops.
 _MAX_VALUE = 1e6
@@ -44,9 +45,12 @@ def _numbers(label: dict, name: str, shape: tuple[int, ...]) -> np.ndarray | Non
     if value is None:
         return None
     try:
-        array = np.asarray(value, dtype=np.float64)
+        array = np.asarray(value)
     except (TypeError, ValueError, OverflowError):
-        raise DataRowError(f'{name} does not hold numbers in shape {shape}') from None
+        array = None
+    if array is None or array.dtype.kind not in 'iuf':  # text, null, ragged lists
+        raise DataRowError(f'{name} does not hold numbers in shape {shape}')
+    array = array.astype(np.float64)
     if array.ndim == len(shape) + 1 and len(array) > 0:
         array = array[0]  # written one level deeper by some official scripts
     if array.shape != shape:
@@ -71,6 +75,36 @@ def _flag(label: dict, name: str, present: bool) -> bool:
     return bool(value)
 
 
+def _check(label: dict, layout: LabelLayout) -> dict:
+    """The fields of a label object, for reading and for writing alike.
+
+    Returns:
+        Each field of the official label: numbers as float64 arrays or None, flags as bool,
+        gender as text.
+
+    Raises:
+        DataRowError: A field that is not what it should be.
+    """
+    shapes = {'center': (2,), 'scale': (), '2d_joints': (layout.num_joints, 3),
+              '3d_joints': (layout.num_joints, 4), 'pose': (layout.pose_size,), 'betas': (10,)}
+    fields: dict = {name: _numbers(label, name, shape) for name, shape in shapes.items()}
+    if fields['center'] is None or fields['scale'] is None:
+        raise DataRowError('center or scale is missing')
+    if not 0 < 200 * fields['scale'] <= _MAX_BOX_SIDE:
+        raise DataRowError(f'scale {float(fields["scale"]):g} means a box of '
+                           f'{200 * float(fields["scale"]):g} px')
+    has_mesh = fields['pose'] is not None and fields['betas'] is not None
+    for name, present in (('has_2d_joints', fields['2d_joints'] is not None),
+                          ('has_3d_joints', fields['3d_joints'] is not None),
+                          ('has_smpl', has_mesh)):
+        fields[name] = _flag(label, name, present)
+    try:
+        fields['gender'] = parse_gender(label.get('gender'))
+    except ValueError as error:
+        raise DataRowError(str(error)) from None
+    return fields
+
+
 def parse_label(text: bytes, layout: LabelLayout) -> dict:
     """Read the label column of one row.
 
@@ -81,8 +115,8 @@ def parse_label(text: bytes, layout: LabelLayout) -> dict:
     Returns:
         ``center`` (2,) px, ``scale``, ``joints_2d`` (J,3) px and visibility, ``joints_3d`` (J,4)
         metres relative to the root and confidence, ``pose``, ``betas`` (10,) (all float64),
-        ``has_2d``, ``has_3d``, ``has_smpl`` (float32 0 or 1) and ``gender``. Labels that a row
-        lacks are zeros with their flag 0.
+        ``has_2d``, ``has_3d``, ``has_smpl`` (float32 0 or 1) and ``gender`` (text that
+        `genders.parse_gender` knows). Labels that a row lacks are zeros with their flag 0.
 
     Raises:
         DataRowError: Anything else than that; never a silent repair.
@@ -93,32 +127,23 @@ def parse_label(text: bytes, layout: LabelLayout) -> dict:
         raise DataRowError('label column is not JSON (cut off?)') from None
     if not isinstance(content, list) or not content or not isinstance(content[0], dict):
         raise DataRowError('label column is not a list with one object')
-    label = content[0]
+    fields = _check(content[0], layout)
 
-    center, scale = _numbers(label, 'center', (2,)), _numbers(label, 'scale', ())
-    if center is None or scale is None:
-        raise DataRowError('center or scale is missing')
-    if not 0 < 200 * scale <= _MAX_BOX_SIDE:
-        raise DataRowError(f'scale {float(scale):g} means a box of {200 * float(scale):g} px')
+    def or_zeros(name: str, *shape: int) -> np.ndarray:
+        return np.zeros(shape) if fields[name] is None else fields[name]
 
-    joints_2d = _numbers(label, '2d_joints', (layout.num_joints, 3))
-    joints_3d = _numbers(label, '3d_joints', (layout.num_joints, 4))
-    pose = _numbers(label, 'pose', (layout.pose_size,))
-    betas = _numbers(label, 'betas', (10,))
     result = {
-        'center': center,
-        'scale': float(scale),
-        'has_2d': np.float32(_flag(label, 'has_2d_joints', joints_2d is not None)),
-        'has_3d': np.float32(_flag(label, 'has_3d_joints', joints_3d is not None)),
-        'has_smpl': np.float32(_flag(label, 'has_smpl', pose is not None and betas is not None)),
-        'joints_2d': np.zeros((layout.num_joints, 3)) if joints_2d is None else joints_2d,
-        'joints_3d': np.zeros((layout.num_joints, 4)) if joints_3d is None else joints_3d,
-        'pose': np.zeros(layout.pose_size) if pose is None else pose,
-        'betas': np.zeros(10) if betas is None else betas,
-        'gender': label.get('gender', 'none'),
+        'center': fields['center'],
+        'scale': float(fields['scale']),
+        'has_2d': np.float32(fields['has_2d_joints']),
+        'has_3d': np.float32(fields['has_3d_joints']),
+        'has_smpl': np.float32(fields['has_smpl']),
+        'joints_2d': or_zeros('2d_joints', layout.num_joints, 3),
+        'joints_3d': or_zeros('3d_joints', layout.num_joints, 4),
+        'pose': or_zeros('pose', layout.pose_size),
+        'betas': or_zeros('betas', 10),
+        'gender': content[0].get('gender') or 'none',  # the text of the file, as officially
     }
-    if not isinstance(result['gender'], str):
-        raise DataRowError(f'gender is {str(result["gender"])[:20]!r}, expected text')
     result['joints_3d'][:, :3] -= result['joints_3d'][layout.root, :3].copy()
     return result
 
@@ -129,6 +154,8 @@ def make_label(center: np.ndarray, scale: float, joints_2d: np.ndarray | None = 
                body: str = 'smpl') -> dict:
     """Make the label object of one person in the official form, with every field.
 
+    It passes the check that `parse_label` makes, so what is written can be read.
+
     Args:
         center: (2,) centre of the box, px.
         scale: Side of the square box / 200.
@@ -136,31 +163,29 @@ def make_label(center: np.ndarray, scale: float, joints_2d: np.ndarray | None = 
         joints_3d: (J, 4) metres in camera axes (absolute or root-relative) and confidence.
         pose: Axis-angle pose, global orientation in the camera frame; goes with `betas`.
         betas: (10,) shape.
-        gender: Left out where None.
+        gender: See `genders.parse_gender`; left out where nothing is known.
         body: ``'smpl'`` or ``'hand'``.
 
     Returns:
         A dict for `json.dumps`.
 
     Raises:
-        ValueError: A wrong shape or a value that is not finite.
+        DataRowError: What `parse_label` would refuse.
     """
     layout = LAYOUTS[body]
-    fields = {
-        'center': (center, (2,)), 'scale': (scale, ()),
-        '2d_joints': (joints_2d, (layout.num_joints, 3)),
-        '3d_joints': (joints_3d, (layout.num_joints, 4)),
-        'pose': (pose, (layout.pose_size,)), 'betas': (betas, (10,)),
-    }
+    fields = _check({
+        'center': center, 'scale': scale, '2d_joints': joints_2d, '3d_joints': joints_3d,
+        'pose': pose, 'betas': betas, 'gender': gender,
+        'has_2d_joints': int(joints_2d is not None), 'has_3d_joints': int(joints_3d is not None),
+        'has_smpl': int(pose is not None and betas is not None)}, layout)
+    empty = {'2d_joints': (layout.num_joints, 3), '3d_joints': (layout.num_joints, 4),
+             'pose': (layout.pose_size,), 'betas': (10,)}
     label = {}
-    for name, (value, shape) in fields.items():
-        array = np.zeros(shape) if value is None else np.asarray(value, np.float64)
-        if array.shape != shape or not np.isfinite(array).all():
-            raise DataSetError(f'{name} must be finite numbers in shape {shape}, got {array.shape}')
+    for name in ('center', 'scale', *empty):
+        array = np.zeros(empty[name]) if fields[name] is None else fields[name]
         label[name] = array.tolist()
-    label['has_2d_joints'] = int(joints_2d is not None)
-    label['has_3d_joints'] = int(joints_3d is not None)
-    label['has_smpl'] = int(pose is not None and betas is not None)
-    if gender is not None:
-        label['gender'] = gender
+    label.update({name: int(fields[name])
+                  for name in ('has_2d_joints', 'has_3d_joints', 'has_smpl')})
+    if fields['gender'] != 'none':
+        label['gender'] = fields['gender']
     return label

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, TRANSFORMS
@@ -21,8 +20,9 @@ from torch.utils.data import Dataset
 
 from fastmetro_mm.datasets.labels import LAYOUTS, parse_label
 from fastmetro_mm.datasets.metainfo import BODY14_METAINFO, HAND21_METAINFO, METAINFO
+from fastmetro_mm.datasets.set_yaml import SetYaml
 from fastmetro_mm.datasets.tsv import CompositeTSV, TSVFile, read_int_table
-from fastmetro_mm.errors import ConfigError, DataRowError, DataSetError, MissingFileError
+from fastmetro_mm.errors import ConfigError, DataRowError, DataSetError
 
 _MAX_TRIES = 100
 
@@ -57,7 +57,8 @@ class MeshTSVDataset(Dataset):
 
     Raises:
         FileNotFoundError: The yaml or a part is missing.
-        DataSetError: The set is empty or its parts do not fit together.
+        DataSetError: The set is empty, its parts do not fit together, or it is to train a network
+            and has no labels.
     """
 
     METAINFO: dict = BODY14_METAINFO
@@ -103,14 +104,16 @@ class MeshTSVDataset(Dataset):
         """Open the files and check that they belong together; nothing on a second call."""
         if self._ready:
             return
-        config = self._read_yaml()
-        composite = bool(config.get('composite', False))
-        self._img = self._open(config, 'img', composite)
-        self._label = self._open(config, 'label', composite)
-        self._hw = self._open(config, 'hw', composite)
+        self._yaml = SetYaml(self.ann_file)
+        self._img = self._open('img')
+        self._label = self._open('label')
+        self._hw = self._open('hw')
+        if self._label is None and self.pipeline and not self.test_mode:
+            raise DataSetError(f'{self.ann_file} has no "label" entry and training needs labels: '
+                               'name the label.tsv there, or use the set with test_mode=True')
         if self.check_rows:
-            self._check_counts(composite)
-        lines = self._read_lines(config, composite)
+            self._check_counts(self._yaml.composite)
+        lines = self._read_lines()
         if self._indices is not None:
             lines = (lines[:self._indices] if isinstance(self._indices, int)
                      else lines[np.asarray(self._indices, np.int64)])
@@ -122,59 +125,15 @@ class MeshTSVDataset(Dataset):
         self._unusable = torch.zeros(len(lines), dtype=torch.uint8).share_memory_()
         self._ready = True
 
-    def _read_yaml(self) -> dict:
-        if not self.ann_file.is_file():
-            raise MissingFileError(
-                f'data set {self.ann_file} not found: set ann_file and data_root in the config '
-                'to a yaml of the TSV layout, or make one with tools/dataset/')
-        try:
-            config = yaml.safe_load(self.ann_file.read_text())
-        except (yaml.YAMLError, UnicodeDecodeError):
-            raise DataSetError(f'{self.ann_file} is not a yaml file: correct it') from None
-        if not isinstance(config, dict) or not config.get('img'):
-            raise DataSetError(f'{self.ann_file} has no "img" entry: name the img.tsv there')
-        if not isinstance(config.get('linelist') or '', str):
-            raise DataSetError(f'{self.ann_file}: "linelist" must be one path')
-        return config
-
-    def _resolve(self, name: str) -> Path:
-        beside = self.ann_file.parent / name
-        return Path(name) if not beside.is_file() and Path(name).is_file() else beside
-
-    def _open(self, config: dict, part: str, composite: bool) -> TSVFile | CompositeTSV | None:
-        names = config.get(part)
-        if not names:
+    def _open(self, part: str) -> TSVFile | CompositeTSV | None:
+        paths = self._yaml.files(part)
+        if paths is None:
             return None
-        if not composite:
-            if not isinstance(names, str):
-                raise DataSetError(f'{self.ann_file}: "{part}" must be one path (lists of files '
-                                   'need composite: true)')
-            return TSVFile(self._resolve(names), self.on_stale)
-        if isinstance(names, str):
-            list_file = self._resolve(names)
-            if not list_file.is_file():
-                raise MissingFileError(f'{self.ann_file}: list {list_file} of "{part}" not found')
-            names = self._read_name_list(list_file)
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise DataSetError(f'{self.ann_file}: "{part}" must be a list of paths')
-        linelist = self._linelist_path(config)
-        if linelist is None:
-            raise DataSetError(f'{self.ann_file}: a composite set needs a "linelist" of '
-                               'source<TAB>row lines')
-        sources = [TSVFile(self._resolve(name), self.on_stale) for name in names]
+        sources = [TSVFile(path, self.on_stale) for path in paths]
+        if not self._yaml.composite:
+            return sources[0]
+        linelist = self._yaml.linelist
         return CompositeTSV(sources, read_int_table(linelist, 2), linelist)
-
-    @staticmethod
-    def _read_name_list(path: Path) -> list[str]:
-        with open(path, 'rb') as file:
-            lines = file.read(1 << 20).splitlines()  # a list of names is far shorter
-        if not lines or any(b'\t' in line for line in lines):
-            raise DataSetError(f'{path} is not a list of file names, one per line (as a composite '
-                               'set needs it): list the files in the yaml')
-        return [line.strip().decode() for line in lines if line.strip()]
-
-    def _linelist_path(self, config: dict) -> Path | None:
-        return self._resolve(config['linelist']) if config.get('linelist') else None
 
     def _check_counts(self, composite: bool) -> None:
         for part, file in (('label', self._label), ('hw', self._hw)):
@@ -191,9 +150,9 @@ class MeshTSVDataset(Dataset):
                         f'{other.path} has {len(other)} rows but {img.path} has {len(img)}: use '
                         'files of one release, or set check_rows=False if this is meant')
 
-    def _read_lines(self, config: dict, composite: bool) -> np.ndarray:
-        path = self._linelist_path(config)
-        if composite or path is None:  # a composite linelist picked the rows already
+    def _read_lines(self) -> np.ndarray:
+        path = self._yaml.linelist
+        if self._yaml.composite or path is None:  # a composite linelist picked the rows already
             return np.arange(len(self._img))
         lines = read_int_table(path, 1)[:, 0]
         limit = min(len(f) for f in (self._img, self._label, self._hw) if f is not None)
@@ -211,6 +170,18 @@ class MeshTSVDataset(Dataset):
         """Rows of the files that the samples come from (of the picks, in a composite set)."""
         self.full_init()
         return np.array(self._lines)
+
+    def source_files(self) -> list[Path]:
+        """The yaml and all files of the set."""
+        files = [path for paths in self.part_files().values() for path in paths]
+        return [self.ann_file, *files, *filter(None, [self._yaml.linelist])]
+
+    def part_files(self) -> dict[str, list[Path]]:
+        """TSV files of the parts ``img``, ``hw`` and ``label`` that the set has."""
+        self.full_init()
+        parts = {'img': self._img, 'hw': self._hw, 'label': self._label}
+        return {name: [file.path for file in getattr(part, 'sources', [part])]
+                for name, part in parts.items() if part is not None}
 
     def where(self, idx: int) -> str:
         """File and row of a sample's image as text."""
@@ -269,7 +240,7 @@ class MeshTSVDataset(Dataset):
         try:
             content = json.loads(text)[0]
             height, width = content['height'], content['width']
-        except (ValueError, TypeError, KeyError, IndexError):
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError):
             parts = text.split(b' ')  # old form "H W"
             height, width = parts if len(parts) == 2 else (None, None)
         try:
@@ -282,7 +253,7 @@ class MeshTSVDataset(Dataset):
 
     @staticmethod
     def _error(file: TSVFile | CompositeTSV, line: int, reason: str) -> DataRowError:
-        return DataRowError(f'{file.where(line)}: {reason}; mend the row or take it out of the '
+        return DataRowError(f'{file.where(line)}: {reason}; fix the row or take it out of the '
                             'linelist')
 
     def prepare_data(self, idx: int) -> dict:

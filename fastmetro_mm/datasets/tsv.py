@@ -70,7 +70,7 @@ def read_int_table(path: str | Path, columns: int) -> np.ndarray:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f'linelist {path} not found: restore it or correct the yaml')
-    text = path.read_bytes()
+    text = path.read_bytes().removeprefix(b'\xef\xbb\xbf')
     num_lines = text.count(b'\n') + (not text.endswith(b'\n') and len(text) > 0)
     with warnings.catch_warnings():
         warnings.simplefilter('error', DeprecationWarning)  # unparsed rest of the text
@@ -194,7 +194,8 @@ class TSVFile:
 
         Raises:
             DataRowError: No such row.
-            StaleIndexError: The offsets do not belong to the file (it was changed meanwhile).
+            DataSetError: The file was cut or changed while it was in use.
+            StaleIndexError: The offsets do not belong to the file.
         """
         if not 0 <= index < len(self.offsets):
             raise DataRowError(f'no such row, the file has {len(self.offsets)}')
@@ -202,8 +203,14 @@ class TSVFile:
         stop = int(self.offsets[index + 1]) if index + 1 < len(self.offsets) else self.size
         line = self._pread(max(start - 1, 0), stop)  # with the newline before, to check it
         before, line = (b'\n', line) if start == 0 else (line[:1], line[1:])
-        cut = index + 1 < len(self.offsets) and not line.endswith(b'\n')
+        cut = len(line) < stop - start or (index + 1 < len(self.offsets)
+                                           and not line.endswith(b'\n'))
         if before != b'\n' or cut or b'\n' in line[:-1]:
+            now = os.fstat(self._fd).st_size
+            if now != self.size:
+                raise DataSetError(
+                    f'{self.path} was changed while it was in use ({self.size} bytes, now {now}): '
+                    'restore the file, then start again (a training: with --resume)')
             raise StaleIndexError(
                 f'{lineidx_path(self.path)} does not belong to {self.path} (row {index} is not '
                 'one whole line): delete it, it is then made again')

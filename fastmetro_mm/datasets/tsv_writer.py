@@ -2,8 +2,8 @@
 """Writing data sets in the TSV layout, whole or in shards from several processes.
 
 A shard is a set of part files that appears under its final name only when complete, so an
-interrupted run goes on with the shards that are missing. `TSVSetWriter.close` joins the shards;
-the yaml is written last: where it exists, the set is whole.
+interrupted run goes on with the shards that are missing. `TSVSetWriter.close` joins the shards
+beside the final names; an older set is replaced only by a whole new one (see `set_files`).
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
+import yaml
 
+from fastmetro_mm.datasets.set_files import SetFolder
+from fastmetro_mm.datasets.transforms.loading import decode_image
 from fastmetro_mm.datasets.tsv import lineidx_path
-from fastmetro_mm.errors import DataSetError
+from fastmetro_mm.errors import DataRowError, DataSetError
 from fastmetro_mm.fileio import write_atomically
 
 _PARTS = ('img', 'hw', 'label')
 _SKIPPED = 'skipped'
+_NOTE = 'note'
 
 
 @dataclass
@@ -47,26 +51,30 @@ class TSVRow:
         """(height, width) px, decoded where not given.
 
         Raises:
-            ValueError: The image cannot be decoded.
+            DataRowError: The image cannot be decoded: the data set would refuse it.
         """
         if self.size is None:
-            decoded = cv2.imdecode(np.frombuffer(self.image, np.uint8), cv2.IMREAD_COLOR)
-            if decoded is None:
-                raise DataSetError(f'row {self.key}: the image cannot be decoded')
-            self.size = decoded.shape[:2]
+            try:
+                self.size = decode_image(self.image).shape[:2]
+            except DataRowError as error:
+                raise DataRowError(f'row {self.key}: {error}') from None
         return self.size
 
 
 def _columns(row: TSVRow) -> dict[str, bytes]:
     """The three lines of a row, with their newlines."""
     if not row.key or any(c in row.key for c in '\t\r\n'):
-        raise DataSetError(f'row key {row.key!r} is empty or holds a tab or newline: rename it')
+        raise DataRowError(f'row key {row.key!r} is empty or holds a tab or newline: rename it')
+    try:
+        key = row.key.encode()
+    except UnicodeEncodeError:
+        raise DataRowError(f'row key {row.key!r} is not UTF-8 text: rename it') from None
     size = row.image_size()
     try:
         label = json.dumps([] if row.label is None else [row.label], allow_nan=False)
     except ValueError:
-        raise DataSetError(f'row {row.key}: the label holds a value that is not finite') from None
-    key = row.key.encode()
+        raise DataRowError(
+            f'row {row.key}: the label holds a value that is not finite') from None
     hw = json.dumps([{'height': int(size[0]), 'width': int(size[1])}])
     return {
         'img': key + b'\t' + base64.b64encode(row.image) + b'\n',
@@ -75,46 +83,63 @@ def _columns(row: TSVRow) -> dict[str, bytes]:
     }
 
 
+@contextmanager
+def _named(path: Path):
+    """Let errors of a full or failing disk name the folder of the set."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 class TSVShardWriter:
     """Writes the rows of one shard; use as a context manager.
 
     Leaving the block without an error publishes the shard; an error leaves nothing behind.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, note: str = '') -> None:
         self._final = folder / name
         self._temporary = folder / f'.{name}.{os.getpid()}.tmp'
+        self._note = note
         self._files: dict = {}
+        self._open = ExitStack()
         self.num_rows = 0
 
     def __enter__(self) -> TSVShardWriter:
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir(parents=True)
-        self._files = {part: open(self._temporary / part, 'wb') for part in (*_PARTS, _SKIPPED)}
+        self._files = {part: self._open.enter_context(open(self._temporary / part, 'wb'))
+                       for part in (*_PARTS, _SKIPPED)}
         return self
 
     def add(self, row: TSVRow) -> None:
         """Append one row.
 
         Raises:
-            ValueError: A key with a tab, an image that cannot be decoded, a label not finite.
+            DataRowError: A key with a tab, an image that cannot be decoded, a label not finite.
         """
-        for part, line in _columns(row).items():
-            self._files[part].write(line)
+        with _named(self._final.parent.parent):
+            for part, line in _columns(row).items():
+                self._files[part].write(line)
         self.num_rows += 1
 
     def skip(self, key: str, reason: str) -> None:
         """Note that a row was left out, for the ``skipped.tsv`` of the set."""
         line = ' '.join(key.split()) + '\t' + ' '.join(reason.split()) + '\n'
-        self._files[_SKIPPED].write(line.encode())
+        self._files[_SKIPPED].write(line.encode(errors='backslashreplace'))
 
     def __exit__(self, error_type, error, trace) -> None:
-        for file in self._files.values():
-            file.close()
-        if error_type is None:
-            shutil.rmtree(self._final, ignore_errors=True)
-            os.replace(self._temporary, self._final)
-        else:
+        try:
+            with _named(self._final.parent.parent):
+                self._open.close()
+                if error_type is None:
+                    (self._temporary / _NOTE).write_text(self._note)
+                    shutil.rmtree(self._final, ignore_errors=True)
+                    os.replace(self._temporary, self._final)
+        finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
 
@@ -131,7 +156,9 @@ class TSVSetWriter:
             text are refused instead of joined with new ones.
 
     Raises:
-        ValueError: Shards of another job lie in the folder.
+        DataSetError: Shards of another job lie in the folder.
+        ConfigError: `split` is no name for files.
+        InputError: A final name belongs to a link, a folder or a device.
 
     Example:
         >>> writer = TSVSetWriter('data/mine', 'train')
@@ -142,30 +169,58 @@ class TSVSetWriter:
     """
 
     def __init__(self, folder: str | Path, split: str, fingerprint: str = '') -> None:
-        self.folder = Path(folder)
-        self.split = split
+        self.files = SetFolder(folder, split)
+        self.folder, self.split = self.files.folder, split
         self._fingerprint = fingerprint
-        self._shards = self.folder / f'.{split}.shards'
+        self._shards = self.files.shards
         about = self._shards / 'about'
         if about.is_file() and about.read_text() != fingerprint:
             raise DataSetError(f'{self._shards} holds unfinished shards made with other arguments '
-                             f'({about.read_text()}): delete that folder to start again')
+                               f'({about.read_text()}): delete that folder to start again')
 
     @property
     def yaml_path(self) -> Path:
         """The yaml of the set; it exists once the set is complete."""
-        return self.folder / f'{self.split}.yaml'
+        return self.files.yaml_path
 
-    def shard(self, number: int) -> TSVShardWriter:
-        """Writer of one shard; replaces an earlier shard of that number."""
+    def shard(self, number: int, note: str = '') -> TSVShardWriter:
+        """Writer of one shard; replaces an earlier shard of that number.
+
+        Args:
+            number: Place of the shard in the set.
+            note: Kept with the shard, for `shard_note`.
+        """
         if not (self._shards / 'about').is_file():
             self._shards.mkdir(parents=True, exist_ok=True)
             write_atomically(self._shards / 'about', self._fingerprint.encode())
-        return TSVShardWriter(self._shards, f'{number:06d}')
+        return TSVShardWriter(self._shards, f'{number:06d}', note)
 
     def has_shard(self, number: int) -> bool:
         """Whether the shard was written completely, now or in an earlier run."""
         return (self._shards / f'{number:06d}').is_dir()
+
+    def shard_note(self, number: int) -> str | None:
+        """Note of a complete shard, None where there is no such shard."""
+        path = self._shards / f'{number:06d}' / _NOTE
+        return path.read_text() if path.is_file() else None
+
+    def remove_unfinished(self) -> None:
+        """Delete what killed workers left; no other process may be writing."""
+        for path in self._shards.glob('.*.tmp'):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Delete all shards; a finished set of that name stays."""
+        shutil.rmtree(self._shards, ignore_errors=True)
+
+    def skipped(self, num_shards: int) -> list[tuple[str, str]]:
+        """Key and reason of every row left out of shards 0 to ``num_shards - 1``."""
+        lines = self._skipped_text(num_shards).decode().splitlines()
+        return [tuple(line.split('\t', 1)) for line in lines]
+
+    def _skipped_text(self, num_shards: int) -> bytes:
+        return b''.join((self._shards / f'{number:06d}' / _SKIPPED).read_bytes()
+                        for number in range(num_shards))
 
     def close(self, num_shards: int) -> Path:
         """Join shards 0 to ``num_shards - 1`` in that order and remove them.
@@ -174,33 +229,36 @@ class TSVSetWriter:
             Path of the yaml.
 
         Raises:
-            ValueError: A shard is missing.
+            DataSetError: A shard is missing, or there is not one row; an older set of that name
+                stays as it was.
         """
         missing = [n for n in range(num_shards) if not self.has_shard(n)]
         if missing:
             raise DataSetError(f'{self.folder}: {len(missing)} of {num_shards} shards of '
-                             f'{self.split} are missing (first {missing[0]}): write them first')
-        self.yaml_path.unlink(missing_ok=True)
-        labelled = []
-        for part in _PARTS:
-            offsets = self._join(part, num_shards, labelled if part == 'label' else None)
-            write_atomically(lineidx_path(self._tsv(part)), offsets)
-        self._write_lines('linelist', [b'%d\n' % row for row in labelled])
-        self._join_skipped(num_shards)
-        write_atomically(self.yaml_path, ''.join(
-            f'{part}: {self._tsv(part).name}\n' for part in (*_PARTS, 'linelist')).encode())
-        shutil.rmtree(self._shards)
+                               f'{self.split} are missing (first {missing[0]}): write them first')
+        with _named(self.folder), self.files.stage() as staging:
+            labelled: list[int] = []
+            for part in _PARTS:
+                offsets = self._join(staging, part, num_shards,
+                                     labelled if part == 'label' else None)
+                if not offsets:
+                    raise DataSetError(f'{self.folder}: not one row for {self.split}')
+                lineidx_path(staging / self._name(part)).write_bytes(b''.join(offsets))
+            self._write_lines(staging, [b'%d\n' % row for row in labelled])
+            if skipped := self._skipped_text(num_shards):
+                (staging / self._name(_SKIPPED)).write_bytes(skipped)
+            content = {part: self._name(part) for part in (*_PARTS, 'linelist')}
+            (staging / self.yaml_path.name).write_text(yaml.safe_dump(content, sort_keys=False))
         return self.yaml_path
 
-    def _tsv(self, part: str) -> Path:
-        return self.folder / f'{self.split}.{part}.tsv'
+    def _name(self, part: str) -> str:
+        return self.files.path(part).name
 
-    def _join(self, part: str, num_shards: int, labelled: list[int] | None) -> bytes:
-        """Concatenate one part of all shards; gives the lineidx text, fills `labelled`."""
-        target = self._tsv(part)
-        temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
+    def _join(self, staging: Path, part: str, num_shards: int,
+              labelled: list[int] | None) -> list[bytes]:
+        """Concatenate one part of all shards; gives the lines of lineidx, fills `labelled`."""
         offsets, position = [], 0
-        with open(temporary, 'wb') as out:
+        with open(staging / self._name(part), 'wb') as out:
             for number in range(num_shards):
                 with open(self._shards / f'{number:06d}' / part, 'rb') as shard:
                     for line in shard:
@@ -209,21 +267,13 @@ class TSVSetWriter:
                         offsets.append(b'%d\n' % position)
                         out.write(line)
                         position += len(line)
-        lineidx_path(target).unlink(missing_ok=True)  # never a new file beside old offsets
-        os.replace(temporary, target)
-        return b''.join(offsets)
+        return offsets
 
-    def _join_skipped(self, num_shards: int) -> None:
-        text = b''.join((self._shards / f'{number:06d}' / _SKIPPED).read_bytes()
-                        for number in range(num_shards))
-        self._tsv(_SKIPPED).unlink(missing_ok=True)
-        if text:
-            write_atomically(self._tsv(_SKIPPED), text)
-
-    def _write_lines(self, part: str, lines: list[bytes]) -> None:
+    def _write_lines(self, staging: Path, lines: list[bytes]) -> None:
+        path = staging / self._name('linelist')
         offsets = np.cumsum([0, *map(len, lines)])[:-1]
-        write_atomically(self._tsv(part), b''.join(lines))
-        write_atomically(lineidx_path(self._tsv(part)), b''.join(b'%d\n' % o for o in offsets))
+        path.write_bytes(b''.join(lines))
+        lineidx_path(path).write_bytes(b''.join(b'%d\n' % o for o in offsets))
 
 
 def write_tsv_set(folder: str | Path, split: str, rows: Iterable[TSVRow]) -> Path:
@@ -238,7 +288,8 @@ def write_tsv_set(folder: str | Path, split: str, rows: Iterable[TSVRow]) -> Pat
         Path of the yaml.
     """
     writer = TSVSetWriter(folder, split)
-    with writer.shard(0) as shard:
-        for row in rows:
-            shard.add(row)
-    return writer.close(num_shards=1)
+    with writer.files.hold():
+        with writer.shard(0) as shard:
+            for row in rows:
+                shard.add(row)
+        return writer.close(num_shards=1)

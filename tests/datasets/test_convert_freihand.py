@@ -81,7 +81,7 @@ def test_bad_files(freihand, write_image):
         source.row(2)
     for text, error, message in (
         (json.dumps(xyz[:1].tolist()), DataSetError, r'\[1, 2\] entries'),
-        ('[[1, 2', DataSetError, 'not json'), ('[["a"]]', DataSetError, 'not a list of numbers'),
+        ('[[1, 2', DataSetError, 'not json'), ('[["a"]]', DataSetError, 'does not hold numbers'),
         (None, FileNotFoundError, 'training_xyz.json not found'),
     ):
         path = root / 'training_xyz.json'

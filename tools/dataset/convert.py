@@ -9,7 +9,6 @@ A conversion that was interrupted goes on when started again with the same argum
 """
 
 import argparse
-import os
 import sys
 import time
 import warnings
@@ -20,21 +19,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 # mmengine 0.10 imports pkg_resources; its users can do nothing about that.
 warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
+from fastmetro_mm.dataset_tools.commands import cores, count, run_command  # noqa: E402
 from fastmetro_mm.dataset_tools.converters.command_line import CONVERTERS, add_converter  # noqa: E402
 from fastmetro_mm.dataset_tools.converters.mixed import write_mixed_set  # noqa: E402
 from fastmetro_mm.dataset_tools.converters.run import run_conversion  # noqa: E402
+from fastmetro_mm.engine.cli import OneLineParser  # noqa: E402
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(description=__doc__,
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
     names = parser.add_subparsers(dest='name', required=True)
     for name, converter in CONVERTERS.items():
         sub = names.add_parser(name, help=converter.help, description=converter.help)
         sub.add_argument('--in', dest='source', required=True, help='what to convert')
         sub.add_argument('--out', required=True, help='folder of the new set')
-        sub.add_argument('--limit', type=int, help='convert at most so many rows')
-        sub.add_argument('--workers', type=int, default=os.cpu_count() or 1)
+        sub.add_argument('--limit', type=count, help='convert at most so many rows')
+        sub.add_argument('--workers', type=count, default=cores(),
+                         help='processes (default: one a core)')
         add_converter(sub, converter)
     mixed = names.add_parser('mixed', help='one composite set of several converted sets')
     mixed.add_argument('--in', dest='source', nargs='+', required=True, help='yaml files')
@@ -42,7 +44,7 @@ def _build_parser() -> argparse.ArgumentParser:
     mixed.add_argument('--split', default='train', help='first part of the file names')
     mixed.add_argument('--ratios', type=float, nargs='+',
                        help='share of each source in an epoch; by default every row once')
-    mixed.add_argument('--rows', type=int,
+    mixed.add_argument('--rows', type=count,
                        help='rows of an epoch; by default as many as need no repeated row')
     mixed.add_argument('--seed', type=int, default=0, help='which rows are taken')
     return parser
@@ -62,16 +64,17 @@ class _Progress:
         print(f'\r{done}/{total} rows{left}   ', end='', file=sys.stderr, flush=True)
 
 
-def _mix(args: argparse.Namespace) -> None:
+def _mix(args: argparse.Namespace) -> int:
     report = write_mixed_set(args.source, args.out, args.split, args.ratios, args.rows, args.seed)
     print(f'{report.yaml_path}: {sum(report.counts)} rows an epoch, '
           f'sha256 of the linelist {report.checksum}')
-    for path, count, available in zip(args.source, report.counts, report.available,
+    for path, number, available in zip(args.source, report.counts, report.available,
                                       strict=True):
-        print(f'  {path}: {count} rows of {available}')
+        print(f'  {path}: {number} rows of {available}')
+    return 0
 
 
-def _convert(args: argparse.Namespace) -> None:
+def _convert(args: argparse.Namespace) -> int:
     source = CONVERTERS[args.name].build(args)
     if getattr(source, 'note', None):
         print(f'labels: {source.note}')
@@ -79,19 +82,16 @@ def _convert(args: argparse.Namespace) -> None:
     print(file=sys.stderr)
     print(f'{report.yaml_path}: {report.num_rows} rows, {report.num_skipped} skipped, '
           f'sha256 {report.checksum}')
-    for reason, count in sorted(report.reasons.items(), key=lambda item: -item[1]):
-        print(f'  skipped {count}: {reason}')
+    for reason, number in sorted(report.reasons.items(), key=lambda item: -item[1]):
+        print(f'  skipped {number}: {reason}')
+    return 0
 
 
 def main() -> int:
     """Run one conversion; 1 with a one-line message where the input cannot be used."""
     args = _build_parser().parse_args()
-    try:
-        (_mix if args.name == 'mixed' else _convert)(args)
-    except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
-    return 0
+    work = _mix if args.name == 'mixed' else _convert
+    return run_command(lambda: work(args), 1, 'the same command goes on where it stopped')
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ share are labelled. With 72 they are SMPL and the mesh is used.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -17,12 +18,19 @@ import numpy as np
 from fastmetro_mm.body.joint_sets import J24, SMPL24
 from fastmetro_mm.dataset_tools.converters.files import (
     RestrictedNpz,
-    read_image_bytes,
     require_folder,
+)
+from fastmetro_mm.dataset_tools.converters.foreign_paths import find_image, key_of, read_image
+from fastmetro_mm.dataset_tools.converters.foreign_values import (
+    betas_note,
+    betas_rows,
+    numbers,
+    texts,
 )
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import with_confidence
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.datasets.genders import parse_gender
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.transforms.loading import decode_image
 from fastmetro_mm.datasets.tsv_writer import TSVRow
@@ -56,6 +64,7 @@ class BedlamSource:
             raise DataSetError(f'{path} holds no npz: unpack the training labels of BEDLAM there')
         self.path, self.mesh = path, mesh
         self._images = require_folder(images, 'image folder')
+        self._paths = files
         self._parts = [_read_part(file) for file in files]
         self._starts = np.cumsum([0, *(len(part['imgname']) for part in self._parts)])
 
@@ -65,15 +74,26 @@ class BedlamSource:
         if any(part['pose_cam'].shape[1] == 165 for part in self._parts):
             return ('SMPL-X labels: has_smpl is 0; 2D ankles, knees, wrists, elbows and shoulders '
                     'only, all other joints get confidence 0')
-        return self.mesh.note
+        return self.mesh.note + betas_note([part['num_betas'] for part in self._parts])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'bedlam', 'file': self.path.name, 'images': self._images.name,
-                'mesh': self.mesh.body}
+        return {'source': 'bedlam', 'file': str(self.path.absolute()),
+                'images': str(self._images.absolute()), 'mesh': self.mesh.body}
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [*self._paths, *self.mesh.files]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The image."""
+        try:
+            return [self._path(index)]
+        except SkipRow:
+            return []
 
     def _find(self, index: int) -> tuple[dict, int]:
         number = int(np.searchsorted(self._starts, index, 'right')) - 1
@@ -82,7 +102,11 @@ class BedlamSource:
     def key(self, index: int) -> str:
         """Name of the image."""
         part, row = self._find(index)
-        return str(part['imgname'][row])
+        return key_of(part['imgname'][row])
+
+    def _path(self, index: int) -> Path:
+        part, row = self._find(index)
+        return find_image(self._images, part['imgname'][row])
 
     def row(self, index: int) -> TSVRow:
         """One person.
@@ -92,7 +116,7 @@ class BedlamSource:
         """
         part, number = self._find(index)
         key = self.key(index)
-        row = TSVRow(key, read_image_bytes(self._images / key))
+        row = TSVRow(key, read_image(self._path(index)))
         if 'closeup' in f'{part["name"]}/{key}':
             # Portrait sequences lie on their side on disk and their labels do not: BEDLAM turns
             # the picture when it loads it (`dataset_hmr.py`).
@@ -105,14 +129,14 @@ class BedlamSource:
         joints_2d = np.zeros((24, 3))
         for target, source in _SHARED:
             joints_2d[target] = (*points[source, :2], 1.0)
+        gender = parse_gender(part['gender'][number])
         pose = betas = joints_3d = None
         if part['pose_cam'].shape[1] == 72:
-            pose, betas = part['pose_cam'][number], part['shape'][number][:10]
-            posed = self.mesh.posed(pose, betas, part['gender'][number])
+            pose, betas = part['pose_cam'][number], part['shape'][number]
+            posed = self.mesh.posed(pose, betas, gender)
             joints_3d = None if posed is None else with_confidence(posed[0])
-        gender = {'m': 'male', 'f': 'female'}.get(part['gender'][number], part['gender'][number])
         row.label = make_label(part['center'][number], float(part['scale'][number]), joints_2d,
-                               joints_3d, pose, betas, str(gender))
+                               joints_3d, pose, betas, gender)
         return row
 
 
@@ -130,21 +154,23 @@ def _read_part(path: Path) -> dict:
     if missing:
         raise DataSetError(f'{path} lacks {", ".join(missing)}: not a BEDLAM label file')
     try:
-        part = {name: np.asarray(file[name], np.float64) for name in names[1:]}
-    except (TypeError, ValueError):
-        raise DataSetError(f'{path}: arrays are not numbers: download it again') from None
-    part['imgname'] = np.asarray(file['imgname']).astype(str)
-    count = len(part['imgname'])
-    part['gender'] = (np.asarray(file['gender']).astype(str) if 'gender' in file
-                      else np.full(count, 'neutral'))
-    part['name'] = path.stem
-    pose, points = part['pose_cam'].reshape(count, -1), part['gtkps']
+        part: dict = {'name': path.stem, 'imgname': texts(file['imgname'], 'imgname')}
+        part.update({name: numbers(file[name], name) for name in names[1:]})
+        count = len(part['imgname'])
+        part['gender'] = (texts(file['gender'], 'gender') if 'gender' in file
+                          else ['neutral'] * count)
+        part['num_betas'] = part['shape'].shape[-1]
+        part['shape'] = betas_rows(part['shape'], count, 'shape')
+    except DataSetError:
+        raise
+    except (ValueError, IndexError) as error:
+        raise DataSetError(f'{path}: {error}: download it again') from None
+    pose, points = part['pose_cam'], part['gtkps']
     good = (part['center'].shape == (count, 2) and part['scale'].shape == (count,)
-            and pose.shape[1] in _POSE_SIZES and len(part['shape']) == count
-            and part['shape'].ndim == 2 and points.ndim == 3 and len(points) == count
+            and pose.ndim == 2 and len(pose) == count and pose.shape[1] in _POSE_SIZES
+            and points.ndim == 3 and len(points) == count
             and points.shape[1] >= 22 and points.shape[2] >= 2 and len(part['gender']) == count)
     if not good:
         raise DataSetError(f'{path}: arrays do not fit together (pose_cam {pose.shape}, expected '
                            f'({count}, 72 or 165)): download it again')
-    part['pose_cam'] = pose
     return part

@@ -13,12 +13,24 @@ mesh gives no joints, and to drop fits that lie far from them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fastmetro_mm.body.joint_sets import J24, J24_PELVIS
-from fastmetro_mm.dataset_tools.converters.files import read_image_bytes, read_json, require_folder
+from fastmetro_mm.dataset_tools.converters.coco_json import CocoFile, read_id
+from fastmetro_mm.dataset_tools.converters.files import read_json, require_folder
+from fastmetro_mm.dataset_tools.converters.foreign_paths import find_image, read_image
+from fastmetro_mm.dataset_tools.converters.foreign_values import (
+    betas_note,
+    betas_of,
+    numbers,
+    pose_of,
+    positive,
+    shaped,
+)
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.named_keypoints import reorder_keypoints
 from fastmetro_mm.dataset_tools.converters.placement import (
@@ -27,7 +39,7 @@ from fastmetro_mm.dataset_tools.converters.placement import (
     square_box,
     with_confidence,
 )
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
@@ -61,18 +73,11 @@ class CocoSMPLSource:
 
     def __init__(self, annotations: str | Path, images: str | Path, mesh: MeshJoints,
                  parameters: str | Path | None = None, padding: float = 1.2) -> None:
-        self.annotations, self.mesh, self.padding = Path(annotations), mesh, padding
+        self.mesh, self.padding = mesh, positive(padding, 'padding')
         self._images = require_folder(images, 'image folder')
-        content = read_json(annotations, 'give the annotations with --in')
-        try:
-            self._infos = {image['id']: image for image in content['images']}
-            self._entries = [a for a in content['annotations'] if a['image_id'] in self._infos]
-            self._names = next((c['keypoints'] for c in content.get('categories', [])
-                                if c.get('keypoints')), None)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataSetError(f'{annotations} is not a COCO-style json (images, annotations): '
-                               f'{type(error).__name__} {error}') from None
-        self._fits = None
+        self._json = CocoFile(annotations, 'give the annotations with --in')
+        self._parameters = None if parameters is None else Path(parameters)
+        self._fits: dict[str, Any] | None = None
         if parameters is not None:
             self._fits = read_json(parameters, 'give the SMPL fits with --smpl')
             if not isinstance(self._fits, dict):
@@ -81,22 +86,35 @@ class CocoSMPLSource:
     @property
     def note(self) -> str:
         """What the labels hold."""
-        return self.mesh.note
+        found = self._json.annotations if self._fits is None else list(self._fits.values())
+        fits = [e.get('smpl_param', e) for e in found if isinstance(e, dict)]
+        shapes = [fit.get('shape') for fit in fits if isinstance(fit, dict)]
+        return self.mesh.note + betas_note([len(b) for b in shapes if isinstance(b, list)])
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._json)
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'coco-smpl', 'file': self.annotations.name, 'padding': self.padding,
-                'images': self._images.name, 'fits': self._fits is not None,
+        return {'source': 'coco-smpl', 'file': str(self._json.path.absolute()),
+                'images': str(self._images.absolute()), 'padding': self.padding,
+                'fits': self._parameters and str(self._parameters.absolute()),
                 'mesh': self.mesh.body}
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [self._json.path, *filter(None, [self._parameters]), *self.mesh.files]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The image."""
+        try:
+            return [find_image(self._images, self._json.file_name(index))]
+        except SkipRow:
+            return []
 
     def key(self, index: int) -> str:
         """Name of the image."""
-        info = self._infos[self._entries[index]['image_id']]
-        sequence = info.get('sequence')
-        return f'{sequence}/{info["file_name"]}' if sequence else str(info['file_name'])
+        return self._json.key(index)
 
     def row(self, index: int) -> TSVRow:
         """One person.
@@ -104,19 +122,15 @@ class CocoSMPLSource:
         Raises:
             SkipRow: Image missing, a crowd, no box, fields of the wrong size.
         """
-        entry, key = self._entries[index], self.key(index)
-        if entry.get('iscrowd'):
-            raise SkipRow('a crowd, not one person')
-        image = read_image_bytes(self._images / key)
-        info = self._infos[entry['image_id']]
+        entry, info = self._json.annotation(index), self._json.image(index)
+        self._json.require_person(entry)
+        image = read_image(find_image(self._images, self._json.file_name(index)))
         try:
-            box = square_box(*(float(v) for v in entry['bbox']), padding=self.padding)
+            box = square_box(*shaped(entry['bbox'], 'bbox', (4,)), padding=self.padding)
             measured = _millimetres(entry)
             pose, betas, trans, gender, camera = self._fit(entry, info)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            if isinstance(error, SkipRow):
-                raise
-            raise SkipRow('box, keypoints or fit missing or of wrong size') from None
+        except (KeyError, TypeError, AttributeError) as error:
+            raise SkipRow(f'box, keypoints or fit missing ({error})') from None
         joints_3d, posed = measured, None
         if pose is not None:
             # the neutral model whatever the gender, as METRO's script
@@ -131,11 +145,12 @@ class CocoSMPLSource:
             seen = joints_3d[:, 3:] > 0
             places = np.where(seen, joints_3d[:, :3], joints_3d[J24_PELVIS, :3])
             joints_2d = with_confidence(project(places, camera), joints_3d[:, 3])
-        return TSVRow(key, image, make_label(*box, joints_2d, joints_3d, pose, betas, gender))
+        label = make_label(*box, joints_2d, joints_3d, pose, betas, gender)
+        return TSVRow(self.key(index), image, label)
 
     def _fit(self, entry: dict, info: dict) -> tuple:
         """pose, betas, translation, gender, intrinsics; None where there is no fit."""
-        found = entry if self._fits is None else self._fits.get(str(entry['id']))
+        found = entry if self._fits is None else self._fits.get(read_id(entry['id'], 'id'))
         if self._fits is not None and found is None:
             raise SkipRow('no SMPL fit for the annotation')
         fit = found.get('smpl_param', found if 'pose' in found else None)
@@ -145,19 +160,18 @@ class CocoSMPLSource:
         matrix = None if camera is None else intrinsics_of(camera['focal'], camera['princpt'])
         if fit is None:
             return None, None, None, None, matrix
-        return (np.asarray(fit['pose'], np.float64).reshape(72),
-                np.asarray(fit['shape'], np.float64).reshape(10),
-                np.asarray(fit['trans'], np.float64).reshape(3), fit.get('gender'), matrix)
+        return (pose_of(fit['pose']), betas_of(fit['shape'], 'shape'),
+                shaped(fit['trans'], 'trans', (3,), (1, 3)), fit.get('gender'), matrix)
 
     def _points(self, entry: dict) -> np.ndarray | None:
         if entry.get('keypoints'):
-            return reorder_keypoints(entry['keypoints'], self._names, J24)
+            return reorder_keypoints(entry['keypoints'], self._json.keypoint_names(entry), J24)
         image_points = entry.get('keypoints_img')
         if not image_points:
             return None
-        points = np.asarray(image_points, np.float64)
-        if points.shape[0] != len(_MUCO21):
-            raise SkipRow(f'{len(points)} keypoints_img, expected {len(_MUCO21)}')
+        points = numbers(image_points, 'keypoints_img')
+        if points.ndim != 2 or len(points) != len(_MUCO21) or points.shape[1] < 2:
+            raise SkipRow(f'keypoints_img has shape {points.shape}, expected ({len(_MUCO21)}, 2)')
         joints = np.zeros((24, 3))
         for target, source in _SHARED:
             joints[target] = (*points[source, :2], 1.0)
@@ -168,7 +182,7 @@ def _millimetres(entry: dict) -> np.ndarray | None:
     """``keypoints_cam`` as J24 (24, 4) in metres."""
     if not entry.get('keypoints_cam'):
         return None
-    points = np.asarray(entry['keypoints_cam'], np.float64).reshape(len(_MUCO21), 3) / 1000
+    points = shaped(entry['keypoints_cam'], 'keypoints_cam', (len(_MUCO21), 3)) / 1000
     joints = with_confidence(np.tile(points[_MUCO21.index('Pelvis')], (24, 1)), 0.0)
     for target, source in _SHARED:
         joints[target] = (*points[source], 1.0)

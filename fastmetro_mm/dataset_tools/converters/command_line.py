@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fastmetro_mm.dataset_tools.commands import count, factor
 from fastmetro_mm.dataset_tools.converters.bedlam import BedlamSource
 from fastmetro_mm.dataset_tools.converters.coco_smpl import CocoSMPLSource
 from fastmetro_mm.dataset_tools.converters.eft import EFTSource
@@ -16,7 +17,7 @@ from fastmetro_mm.dataset_tools.converters.h36m_json import Human36MSource
 from fastmetro_mm.dataset_tools.converters.humandata import HumanDataSource
 from fastmetro_mm.dataset_tools.converters.image_folder import ImageFolderSource
 from fastmetro_mm.dataset_tools.converters.mesh_joints import BODIES, MeshJoints
-from fastmetro_mm.dataset_tools.converters.run import RowSource
+from fastmetro_mm.dataset_tools.converters.rows import RowSource
 from fastmetro_mm.dataset_tools.converters.shrink import ShrunkSource
 from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
 from fastmetro_mm.dataset_tools.converters.threedpw import BOXES, ThreeDPWSource
@@ -78,13 +79,13 @@ def _required_fits_option(parser: argparse.ArgumentParser) -> None:
 
 def _shrink_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--body', default='smpl', choices=['smpl', 'hand'])
-    parser.add_argument('--margin', type=float, default=1.8, help='kept side / side of the box')
-    parser.add_argument('--max-box', type=int, default=448, help='largest box kept as it is, px')
-    parser.add_argument('--quality', type=int, default=95, help='of the new JPEGs')
+    parser.add_argument('--margin', type=factor, default=1.8, help='kept side / side of the box')
+    parser.add_argument('--max-box', type=count, default=448, help='largest box kept as it is, px')
+    parser.add_argument('--quality', type=count, default=95, help='of the new JPEGs')
 
 
 def _every_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--every', type=int, default=5, help='take every N-th frame')
+    parser.add_argument('--every', type=count, default=5, help='take every N-th frame')
 
 
 def _coco_smpl(args: Args) -> RowSource:
@@ -147,7 +148,7 @@ def add_converter(parser: argparse.ArgumentParser, converter: Converter) -> None
     if converter.images:
         parser.add_argument('--images', required=True, help='folder of the images')
     if converter.padding is not None:
-        parser.add_argument('--padding', type=float, default=converter.padding,
+        parser.add_argument('--padding', type=factor, default=converter.padding,
                             help='crop side / longer side of the box (default: %(default)s)')
     if converter.mesh:
         parser.add_argument('--body-model', default='auto', choices=BODIES,

@@ -6,19 +6,24 @@ Fields: EFT ``docs/README_dataformat.md``. The fits are pseudo ground truth.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from fastmetro_mm.dataset_tools.converters.files import read_image_bytes, read_json, require_folder
+from fastmetro_mm.dataset_tools.converters.files import read_json, require_folder
+from fastmetro_mm.dataset_tools.converters.foreign_paths import find_image, key_of, read_image
+from fastmetro_mm.dataset_tools.converters.foreign_values import betas_note, betas_of, shaped
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import with_confidence
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
 from fastmetro_mm.geometry.rotation import rotmat_to_axis_angle
+
+_MAX_SKEW = 1e-2  # of R R^T from the identity
 
 
 class EFTSource:
@@ -45,19 +50,35 @@ class EFTSource:
     @property
     def note(self) -> str:
         """What the labels hold."""
-        return self.mesh.note
+        shapes = [d.get('parm_shape') for d in self._data]
+        return self.mesh.note + betas_note([len(b) for b in shapes if isinstance(b, list)])
 
     def __len__(self) -> int:
         return len(self._data)
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'eft', 'file': self.path.name, 'images': self._images.name,
+        return {'source': 'eft', 'file': str(self.path.absolute()),
+                'images': str(self._images.absolute()),
                 'mesh': self.mesh.body}
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [self.path, *self.mesh.files]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The image."""
+        try:
+            return [self._path(index)]
+        except SkipRow:
+            return []
 
     def key(self, index: int) -> str:
         """Name of the image."""
-        return str(self._data[index].get('imageName', f'entry {index}'))
+        return key_of(self._data[index].get('imageName', f'entry {index}'))
+
+    def _path(self, index: int) -> Path:
+        return find_image(self._images, self._data[index].get('imageName'))
 
     def row(self, index: int) -> TSVRow:
         """One person.
@@ -68,21 +89,22 @@ class EFTSource:
         entry = self._data[index]
         if str(entry.get('smpltype', 'smpl')).lower() != 'smpl':
             raise SkipRow(f'the fit is {entry["smpltype"]}, not smpl')
-        image = read_image_bytes(self._images / self.key(index))
+        image = read_image(self._path(index))
         try:
-            rotations = np.asarray(entry['parm_pose'], np.float64).reshape(24, 3, 3)
-            betas = np.asarray(entry['parm_shape'], np.float64).reshape(10)
-            center = np.asarray(entry['bbox_center'], np.float64).reshape(2)
-            scale = float(entry['bbox_scale'])
+            rotations = shaped(entry['parm_pose'], 'parm_pose', (24, 3, 3), (24, 9),
+                               (1, 24, 3, 3))
+            betas = betas_of(entry['parm_shape'], 'parm_shape')
+            center = shaped(entry['bbox_center'], 'bbox_center', (2,))
+            scale = shaped(entry['bbox_scale'], 'bbox_scale', (), (1,))
             points = entry.get('gt_keypoint_2d')
             if points is not None:
                 # 25 OpenPose joints, then J24
-                points = np.asarray(points, np.float64).reshape(49, 3)[25:]
-        except (KeyError, TypeError, ValueError):
-            raise SkipRow('parm_pose, parm_shape, bbox or keypoints missing or of wrong size'
-                          ) from None
-        if not np.isfinite(rotations).all():
-            raise SkipRow('parm_pose is not finite')
+                points = shaped(points, 'gt_keypoint_2d', (49, 3))[25:]
+        except KeyError as error:
+            raise SkipRow(f'no {error.args[0]}') from None
+        off = rotations @ rotations.transpose(0, 2, 1) - np.eye(3)
+        if not (np.abs(off).max() < _MAX_SKEW and np.linalg.det(rotations).min() > 0):
+            raise SkipRow('parm_pose does not hold rotation matrices')
         pose = rotmat_to_axis_angle(torch.from_numpy(rotations)).reshape(72).numpy()
         posed = self.mesh.posed(pose, betas)
         return TSVRow(self.key(index), image, make_label(

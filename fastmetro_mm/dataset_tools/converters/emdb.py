@@ -7,18 +7,26 @@ taken from that model, unlike in the 3DPW rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fastmetro_mm.dataset_tools.converters.files import (
-    read_image_bytes,
     read_pickle,
     require_folder,
 )
+from fastmetro_mm.dataset_tools.converters.foreign_paths import read_image
+from fastmetro_mm.dataset_tools.converters.foreign_values import (
+    betas_note,
+    betas_of,
+    numbers,
+    shaped,
+)
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import project, square_box, with_confidence
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.datasets.genders import parse_gender
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import ConfigError, DataSetError
@@ -45,10 +53,12 @@ class EMDBSource:
             raise ConfigError(f'EMDB has no part {split!r}: use --split {" | ".join(SPLITS)}')
         self.split, self.mesh = split, mesh
         self._root = require_folder(root, 'EMDB folder')
-        self._sequences = []
+        self._sequences: list[dict] = []
+        self._paths: list[Path] = []
         for path in sorted(self._root.glob('*/*/*_data.pkl')):
             sequence = _read_sequence(path)
             if split == 'all' or sequence[split]:
+                self._paths.append(path)
                 self._sequences.append({**sequence, 'folder': path.parent})
         self._rows = np.array(
             [(number, frame) for number, sequence in enumerate(self._sequences)
@@ -59,14 +69,23 @@ class EMDBSource:
     @property
     def note(self) -> str:
         """What the labels hold."""
-        return self.mesh.note
+        return self.mesh.note + betas_note([s['num_betas'] for s in self._sequences])
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'emdb', 'split': self.split, 'mesh': self.mesh.body}
+        return {'source': 'emdb', 'root': str(self._root.absolute()), 'split': self.split,
+                'mesh': self.mesh.body}
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [*self._paths, *self.mesh.files]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The image."""
+        return [self._path(index)]
 
     def _path(self, index: int) -> Path:
         number, frame = self._rows[index]
@@ -96,7 +115,7 @@ class EMDBSource:
         if joints is not None:
             joints_3d = with_confidence(joints)
             joints_2d = with_confidence(project(joints, sequence['intrinsics']))
-        return TSVRow(self.key(index), read_image_bytes(self._path(index)), make_label(
+        return TSVRow(self.key(index), read_image(self._path(index)), make_label(
             *box, joints_2d, joints_3d, pose, sequence['betas'], sequence['gender']))
 
 
@@ -105,21 +124,23 @@ def _read_sequence(path: Path) -> dict:
     try:
         smpl, camera, boxes = content['smpl'], content['camera'], content['bboxes']
         count = int(content['n_frames'])
-        # One shape for the whole sequence.
+        good = shaped(content['good_frames_mask'], 'good_frames_mask', (count,))
         sequence = dict(
-            gender=str(content['gender']), emdb1=bool(content['emdb1']),
-            emdb2=bool(content['emdb2']),
-            good=np.asarray(content['good_frames_mask'], bool).reshape(count),
-            intrinsics=np.asarray(camera['intrinsics'], np.float64).reshape(3, 3),
-            extrinsics=np.asarray(camera['extrinsics'], np.float64).reshape(count, 4, 4),
+            gender=parse_gender(content['gender']), emdb1=bool(content['emdb1']),
+            emdb2=bool(content['emdb2']), good=good.astype(bool),
+            intrinsics=shaped(camera['intrinsics'], 'intrinsics', (3, 3)),
+            extrinsics=shaped(camera['extrinsics'], 'extrinsics', (count, 4, 4)),
             poses=np.concatenate([
-                np.asarray(smpl['poses_root'], np.float64).reshape(count, 3),
-                np.asarray(smpl['poses_body'], np.float64).reshape(count, 69)], axis=1),
-            trans=np.asarray(smpl['trans'], np.float64).reshape(count, 3),
-            betas=np.asarray(smpl['betas'], np.float64).ravel()[:10],
-            bboxes=np.asarray(boxes['bboxes'], np.float64).reshape(count, 4),
-            invalid=frozenset(np.asarray(boxes.get('invalid_idxs', ()), np.int64).tolist()))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+                shaped(smpl['poses_root'], 'poses_root', (count, 3)),
+                shaped(smpl['poses_body'], 'poses_body', (count, 69), (count, 23, 3))], axis=1),
+            trans=shaped(smpl['trans'], 'trans', (count, 3)),
+            betas=betas_of(smpl['betas']),  # one shape for the whole sequence
+            num_betas=numbers(smpl['betas'], 'betas').size,
+            bboxes=shaped(boxes['bboxes'], 'bboxes', (count, 4)),
+            invalid=frozenset(numbers(boxes.get('invalid_idxs', ()), 'invalid_idxs').astype(
+                np.int64).ravel().tolist()))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataSetError(f'{path} is not an EMDB sequence file ({type(error).__name__}: '
-                           f'{" ".join(str(error).split())}): download it again') from None
+                           f'{" ".join(str(error).split())}): correct it or download it again'
+                           ) from None
     return sequence

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastmetro_mm.body.safe_pickle import load_allow_listed, load_object_member, plain
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.errors import BodyDataError, DataSetError, MissingFileError
 
 
@@ -137,18 +137,7 @@ def load_npy(path: Path) -> np.ndarray:
         raise SkipRow('damaged .npy file') from None
 
 
-def read_image_bytes(path: Path) -> bytes:
-    """Encoded image.
-
-    Raises:
-        SkipRow: No such image.
-    """
-    if not path.is_file():
-        raise SkipRow('image not found')
-    return path.read_bytes()
-
-
-def require_folder(path: str | Path, what: str) -> Path:
+def require_folder(path: str | Path, what: str, fix: str = 'correct the path') -> Path:
     """The folder, checked.
 
     Raises:
@@ -156,5 +145,5 @@ def require_folder(path: str | Path, what: str) -> Path:
     """
     path = Path(path)
     if not path.is_dir():
-        raise MissingFileError(f'{what} {path} not found: correct the path')
+        raise MissingFileError(f'{what} {path} not found: {fix}')
     return path

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmetro_mm.dataset_tools.converters.files import read_image_bytes, read_json, require_folder
+from fastmetro_mm.dataset_tools.converters.files import read_json, require_folder
+from fastmetro_mm.dataset_tools.converters.foreign_paths import read_image
+from fastmetro_mm.dataset_tools.converters.foreign_values import numbers
 from fastmetro_mm.dataset_tools.converters.placement import project, with_confidence
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import ConfigError, DataSetError
@@ -27,6 +29,7 @@ SPLITS = ('training', 'evaluation')
 FREIHAND_TIPS = (744, 320, 443, 555, 672)
 TIP_ROWS = (4, 8, 12, 16, 20)
 _MAX_TIP_ERROR = 0.005
+_MAX_REACH = 0.5  # metres from the wrist; of a real hand about 0.2
 _CENTER, _SCALE = np.array([112.0, 112.0]), 0.9
 
 
@@ -36,10 +39,31 @@ def _read_list(root: Path, name: str, shape: tuple[int, ...], required: bool) ->
         return None
     content = read_json(path, 'unpack FreiHAND_pub_v2.zip (and the evaluation labels) there')
     try:
-        return np.asarray(content, np.float64).reshape(-1, *shape)
-    except (TypeError, ValueError):
-        raise DataSetError(f'{path} is not a list of numbers in shape {shape}: download it again'
-                           ) from None
+        array = numbers(content, name)
+    except ValueError as error:
+        raise DataSetError(f'{root}: {error}: download it again') from None
+    if array.ndim == len(shape) + 2 and array.shape[1] == 1:
+        array = array[:, 0]  # each entry of `training_mano.json` is a list with one row
+    if array.shape[1:] != shape or not np.isfinite(array).all():
+        raise DataSetError(f'{path} has shape {array.shape}, expected finite numbers in '
+                           f'(N, {", ".join(map(str, shape))}): download it again')
+    return array
+
+
+def _check_cameras(path: Path, matrices: np.ndarray) -> None:
+    """Refuse matrices that are transposed or none of a camera."""
+    good = (matrices[:, 2] == (0, 0, 1)).all(1) & (matrices[:, (0, 1), (0, 1)] > 0).all(1)
+    if not good.all():
+        raise DataSetError(f'{path}: entry {int(np.argmin(good))} is not a camera matrix with the '
+                           'last row 0 0 1 (transposed?): download it again')
+
+
+def _check_metres(path: Path, joints: np.ndarray) -> None:
+    """Refuse hands that are larger than hands, as in millimetres."""
+    reach = np.linalg.norm(joints - joints[:, :1], axis=-1).max(initial=0)
+    if not reach <= _MAX_REACH:
+        raise DataSetError(f'{path}: a joint lies {reach:.3g} m from the wrist: joints must be in '
+                           'metres (divide millimetres by 1000)')
 
 
 class FreiHANDSource:
@@ -63,11 +87,15 @@ class FreiHANDSource:
         if split not in SPLITS or not versions or not set(versions) <= set(VERSIONS):
             raise ConfigError(f'FreiHAND has splits {SPLITS} and versions {VERSIONS}')
         root, self.split = Path(root), split
+        self._root = root
         self._images = require_folder(root / split / 'rgb', 'FreiHAND folder')
         training = split == 'training'
         self._intrinsics = _read_list(root, f'{split}_K.json', (3, 3), True)
         self._mano = _read_list(root, f'{split}_mano.json', (61,), training)
         self._xyz = _read_list(root, f'{split}_xyz.json', (21, 3), training)
+        _check_cameras(root / f'{split}_K.json', self._intrinsics)
+        if self._xyz is not None:
+            _check_metres(root / f'{split}_xyz.json', self._xyz)
         counts = {len(a) for a in (self._intrinsics, self._mano, self._xyz) if a is not None}
         if len(counts) != 1:
             raise DataSetError(f'{root}: the {split} json lists have {sorted(counts)} entries: '
@@ -104,8 +132,17 @@ class FreiHANDSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'freihand', 'split': self.split, 'versions': self.versions,
-                'labels': self._xyz is not None}
+        return {'source': 'freihand', 'root': str(self._root.absolute()), 'split': self.split,
+                'versions': self.versions, 'labels': self._xyz is not None}
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [self._root / f'{self.split}_{part}.json'
+                for part in ('K', 'mano', 'xyz', 'verts')]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The image."""
+        return [self._images / self.key(index)]
 
     def key(self, index: int) -> str:
         """Name of the image: labels repeat after every version."""
@@ -120,7 +157,7 @@ class FreiHANDSource:
             SkipRow: Image missing, or not 224x224 px.
         """
         name, number = self.key(index), index % len(self._intrinsics)
-        row = TSVRow(name, read_image_bytes(self._images / name))
+        row = TSVRow(name, read_image(self._images / name))
         if tuple(row.image_size()) != (224, 224):
             raise SkipRow('the image is not 224x224 px')
         joints_2d = joints_3d = pose = betas = None

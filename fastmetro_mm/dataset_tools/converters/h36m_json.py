@@ -12,12 +12,16 @@ stays, with ``has_smpl`` 0); validation rows have neither 2D joints nor a mesh.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fastmetro_mm.body.joint_sets import H36M17, J24
-from fastmetro_mm.dataset_tools.converters.files import read_image_bytes, read_json, require_folder
+from fastmetro_mm.dataset_tools.converters.coco_json import CocoFile
+from fastmetro_mm.dataset_tools.converters.files import read_json, require_folder
+from fastmetro_mm.dataset_tools.converters.foreign_paths import find_image, key_of, read_image
+from fastmetro_mm.dataset_tools.converters.foreign_values import betas_of, pose_of, positive, shaped
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import (
     intrinsics_of,
@@ -26,7 +30,7 @@ from fastmetro_mm.dataset_tools.converters.placement import (
     square_box,
     with_confidence,
 )
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import ConfigError, DataSetError
@@ -67,40 +71,58 @@ class Human36MSource:
             raise ConfigError(f'no split {split!r}: use --split {" | ".join(SUBJECTS)}')
         self._root = require_folder(annotations, 'annotation folder')
         self._images = require_folder(images, 'image folder')
-        self.split, self.mesh, self.padding, self.every = split, mesh, padding, every
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise ConfigError(f'every is {every!r}, expected 1 or more')
+        self.split, self.mesh, self.every = split, mesh, every
+        self.padding = positive(padding, 'padding')
         self._cameras: dict = {}
         self._joints: dict = {}
         self._fits: dict = {}
         self._rows: list[tuple[dict, dict]] = []
+        self._paths: list[Path] = []
+        self._unknown = 0
         for subject in SUBJECTS[split]:
             self._read_subject(subject)
 
     def _read_subject(self, subject: int) -> None:
+        def path(part: str) -> Path:
+            return self._root / f'Human36M_subject{subject}_{part}.json'
+
         def read(part: str) -> dict:
-            return read_json(self._root / f'Human36M_subject{subject}_{part}.json',
-                             'give the folder of the json files with --in')
+            content = read_json(path(part), 'give the folder of the json files with --in')
+            if not isinstance(content, dict):
+                raise DataSetError(f'{path(part)} is not of that form: download it again')
+            self._paths.append(path(part))
+            return content
 
         self._cameras[subject], self._joints[subject] = read('camera'), read('joint_3d')
-        names = [part for part in _FITS
-                 if (self._root / f'Human36M_subject{subject}_{part}.json').is_file()]
+        names = [part for part in _FITS if path(part).is_file()]
         self._fits[subject] = read(names[0]) if names and self.split == 'train' else {}
-        content = read('data')
-        try:
-            infos = {image['id']: image for image in content['images']}
-            for entry in content['annotations']:
-                info = infos[entry['image_id']]
+        content = CocoFile(path('data'), 'give the folder of the json files with --in')
+        self._paths.append(path('data'))
+        for index in range(len(content)):
+            try:
+                entry, info = content.annotation(index), content.image(index)
                 frontal = str(info['cam_idx']) == _FRONTAL
-                if info['frame_idx'] % self.every == 0 and (self.split != 'protocol2' or frontal):
-                    self._rows.append((entry, {**info, 'subject': subject}))
-        except (KeyError, TypeError) as error:
-            raise DataSetError(f'{self._root}: data of subject {subject} is not of that form: '
-                               f'{type(error).__name__} {error}') from None
+                wanted = int(info['frame_idx']) % self.every == 0
+            except SkipRow:
+                self._unknown += 1
+                continue
+            except (KeyError, TypeError, ValueError) as error:
+                raise DataSetError(f'{path("data")}: image of annotation {index} is not of that '
+                                   f'form: {type(error).__name__} {error}') from None
+            if wanted and (self.split != 'protocol2' or frontal):
+                self._rows.append((entry, {**info, 'subject': subject}))
 
     @property
     def note(self) -> str:
         """What the labels hold."""
-        fits = any(self._fits.values())
-        if not fits:
+        lost = f'; {self._unknown} annotations without an image are left out' if self._unknown \
+            else ''
+        return self._label_note() + lost
+
+    def _label_note(self) -> str:
+        if not any(self._fits.values()):
             return 'measured joints only: has_smpl is 0'
         checked = f'checked with {self.mesh.body}' if self.mesh.body else \
             'not checked against the joints (no SMPL file found: give --body-data FOLDER)'
@@ -111,13 +133,29 @@ class Human36MSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'h36m', 'split': self.split, 'padding': self.padding,
+        return {'source': 'h36m', 'root': str(self._root.absolute()),
+                'images': str(self._images.absolute()), 'split': self.split,
+                'padding': self.padding,
                 'every': self.every, 'mesh': self.mesh.body,
                 'fits': any(self._fits.values())}
 
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [*self._paths, *self.mesh.files]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The image."""
+        try:
+            return [self._path(index)]
+        except SkipRow:
+            return []
+
     def key(self, index: int) -> str:
         """Name of the image."""
-        return str(self._rows[index][1]['file_name'])
+        return key_of(self._rows[index][1].get('file_name'))
+
+    def _path(self, index: int) -> Path:
+        return find_image(self._images, self._rows[index][1].get('file_name'))
 
     def row(self, index: int) -> TSVRow:
         """One frame.
@@ -126,20 +164,18 @@ class Human36MSource:
             SkipRow: Image missing, no joints for the frame, fields of the wrong size.
         """
         entry, info = self._rows[index]
-        image = read_image_bytes(self._images / self.key(index))
+        image = read_image(self._path(index))
         try:
             camera = self._cameras[info['subject']][str(info['cam_idx'])]
-            rotation = np.asarray(camera['R'], np.float64).reshape(3, 3)
-            translation = np.asarray(camera['t'], np.float64).reshape(3) / 1000
-            world = np.asarray(_frame(self._joints[info['subject']], info), np.float64)
-            points = world.reshape(17, 3) / 1000 @ rotation.T + translation
-            box = square_box(*(float(v) for v in entry['bbox']), padding=self.padding)
+            rotation = shaped(camera['R'], 'camera R', (3, 3))
+            translation = shaped(camera['t'], 'camera t', (3,), (3, 1)) / 1000
+            world = shaped(_frame(self._joints[info['subject']], info), 'joint_3d', (17, 3))
+            points = world / 1000 @ rotation.T + translation
+            box = square_box(*shaped(entry['bbox'], 'bbox', (4,)), padding=self.padding)
             intrinsics = intrinsics_of(camera['f'], camera['c'])
             pose, betas = self._fit(info, rotation)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            if isinstance(error, SkipRow):
-                raise
-            raise SkipRow('box, camera, joints or fit missing or of wrong size') from None
+        except (KeyError, TypeError) as error:
+            raise SkipRow(f'box, camera, joints or fit missing ({error})') from None
         joints_3d = with_confidence(np.tile(points[0], (24, 1)), 0.0)
         joints_3d[_TO_J24] = with_confidence(points)
         joints_2d = np.zeros((24, 3))
@@ -155,8 +191,8 @@ class Human36MSource:
             fit = _frame(self._fits[info['subject']], info)
         except KeyError:
             return None, None
-        pose = rotate_root(np.asarray(fit['pose'], np.float64).reshape(72), rotation)
-        betas = np.asarray(fit['shape'], np.float64).reshape(10)
+        pose = rotate_root(pose_of(fit['pose']), rotation)
+        betas = betas_of(fit['shape'], 'shape')
         return pose, np.zeros(10) if np.abs(betas).max() > _MAX_BETA else betas
 
     def _agrees(self, pose: np.ndarray, betas: np.ndarray, joints: np.ndarray) -> bool:

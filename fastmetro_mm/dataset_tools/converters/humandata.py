@@ -8,6 +8,7 @@ are accepted. Keypoints may be compressed: then only the columns whose mask is 1
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,16 @@ import numpy as np
 from fastmetro_mm.body.joint_sets import J24_PELVIS
 from fastmetro_mm.dataset_tools.converters.files import (
     RestrictedNpz,
-    read_image_bytes,
     require_folder,
+)
+from fastmetro_mm.dataset_tools.converters.foreign_paths import find_image, key_of, read_image
+from fastmetro_mm.dataset_tools.converters.foreign_values import (
+    betas_note,
+    betas_rows,
+    numbers,
+    positive,
+    shaped,
+    texts,
 )
 from fastmetro_mm.dataset_tools.converters.humandata_names import (
     J24_IN_HUMANDATA,
@@ -26,11 +35,19 @@ from fastmetro_mm.dataset_tools.converters.humandata_names import (
 )
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import square_box, with_confidence
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
 
-_GENDERS = {'m': 'male', 'f': 'female', 'n': 'neutral'}
+
+def _numbers(file: RestrictedNpz, name: str) -> np.ndarray:
+    try:
+        return numbers(file[name], name)
+    except DataSetError:
+        raise
+    except ValueError as error:
+        raise DataSetError(f'{file.path}: {error}: correct the file') from None
 
 
 def read_keypoints(file: RestrictedNpz, name: str, channels: int) -> np.ndarray | None:
@@ -49,8 +66,8 @@ def read_keypoints(file: RestrictedNpz, name: str, channels: int) -> np.ndarray 
     """
     if name not in file:
         return None
-    points = np.asarray(file[name], np.float64)
-    mask = np.asarray(file[f'{name}_mask']).reshape(-1) if f'{name}_mask' in file else None
+    points = _numbers(file, name)
+    mask = _numbers(file, f'{name}_mask').ravel() if f'{name}_mask' in file else None
     compressed = bool(file['__keypoints_compressed__']) if '__keypoints_compressed__' in file \
         else False
     where = f'{file.path} member {name}'
@@ -90,22 +107,30 @@ class HumanDataSource:
 
     def __init__(self, path: str | Path, images: str | Path, mesh: MeshJoints,
                  padding: float = 1.0) -> None:
-        self.path, self.mesh, self.padding = Path(path), mesh, padding
+        self.path, self.mesh = Path(path), mesh
+        self.padding = positive(padding, 'padding')
         self._images = require_folder(images, 'image folder')
         file = RestrictedNpz(path)
         missing = [name for name in ('image_path', 'bbox_xywh') if name not in file]
         if missing:
             raise DataSetError(f'{path} lacks {", ".join(missing)}: not a HumanData file with '
                                'images')
-        self._paths = [str(name) for name in np.asarray(file['image_path']).ravel().tolist()]
-        self._boxes = np.asarray(file['bbox_xywh'], np.float64)
+        try:
+            self._paths = texts(file['image_path'], 'image_path')
+        except ValueError as error:
+            raise DataSetError(f'{path}: {error}: correct the file') from None
+        self._boxes = _numbers(file, 'bbox_xywh')
         count = len(self._paths)
         self._points = read_keypoints(file, 'keypoints2d', 3)
         self._joints = read_keypoints(file, 'keypoints3d', 4)
         for name, array in (('bbox_xywh', self._boxes), ('keypoints2d', self._points),
                             ('keypoints3d', self._joints)):
-            if array is not None and len(array) != count:
-                raise DataSetError(f'{path}: {name} has {len(array)} rows for {count} images')
+            if array is not None and (not array.ndim or len(array) != count):
+                raise DataSetError(f'{path}: {name} has {len(array) if array.ndim else "no"} rows '
+                                   f'for {count} images')
+        if self._boxes.ndim != 2 or self._boxes.shape[1] not in (4, 5):
+            raise DataSetError(f'{path}: bbox_xywh has shape {self._boxes.shape}, expected '
+                               f'({count}, 4 or 5): x, y, width, height and a score')
         # Labels need 24 of the 190 joints, and a centre where the regressed pelvis is missing.
         self._center = None
         if self._joints is not None:
@@ -113,6 +138,7 @@ class HumanDataSource:
             self._joints = self._joints[:, list(J24_IN_HUMANDATA)]
         if self._points is not None:
             self._points = self._points[:, list(J24_IN_HUMANDATA)]
+        self._num_betas = 0
         self._pose, self._betas = self._read_smpl(file, count)
         self._genders = self._read_genders(file, count)
 
@@ -122,43 +148,63 @@ class HumanDataSource:
         if not isinstance(smpl, dict) or 'body_pose' not in smpl:
             return None, None
         try:
-            root = np.asarray(smpl['global_orient'], np.float64).reshape(count, 3)
-            pose = np.asarray(smpl['body_pose'], np.float64).reshape(count, 69)
-            betas = np.asarray(smpl['betas'], np.float64).reshape(-1, 10)
-            betas = np.broadcast_to(betas, (count, 10)) if len(betas) == 1 else betas
-            if len(betas) != count:
-                raise ValueError(f'{len(betas)} betas for {count} images')
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataSetError(f'{self.path}: smpl does not fit the images: {error}') from None
+            root = shaped(smpl['global_orient'], 'global_orient', (count, 3), (count, 1, 3))
+            pose = shaped(smpl['body_pose'], 'body_pose', (count, 69), (count, 23, 3))
+            betas = betas_rows(smpl['betas'], count)
+            self._num_betas = np.shape(smpl['betas'])[-1]
+        except KeyError as error:
+            raise DataSetError(f'{self.path}: smpl has no {error.args[0]}') from None
+        except ValueError as error:
+            raise DataSetError(f'{self.path}: smpl does not fit the {count} images: {error}'
+                               ) from None
         return np.concatenate([root, pose], axis=1), betas
 
-    @staticmethod
-    def _read_genders(file: RestrictedNpz, count: int) -> list[str] | None:
+    def _read_genders(self, file: RestrictedNpz, count: int) -> list[Any] | None:
         meta: Any = file['meta'] if 'meta' in file else None
         genders = meta.get('gender') if isinstance(meta, dict) else None
-        genders = None if genders is None else np.asarray(genders).ravel().tolist()
-        if genders is None or len(genders) != count:
+        if genders is None:
             return None
-        return [_GENDERS.get(str(g).lower()[:1], 'neutral') for g in genders]
+        try:
+            genders = ([genders] * count if isinstance(genders, (str, bytes))
+                       else texts(genders, 'meta gender'))
+        except ValueError as error:
+            raise DataSetError(f'{self.path}: {error}: correct the file') from None
+        if len(genders) != count:
+            raise DataSetError(f'{self.path}: {len(genders)} genders for {count} images')
+        return genders
 
     @property
     def note(self) -> str:
         """What the labels hold."""
         if self._joints is not None:
-            return '3D joints are those of keypoints3d, with its mask'
-        return self.mesh.note
+            note = '3D joints are those of keypoints3d, with its mask'
+        else:
+            note = self.mesh.note
+        return note + betas_note([self._num_betas])
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'humandata', 'file': self.path.name, 'images': self._images.name,
-                'padding': self.padding, 'mesh': self.mesh.body}
+        return {'source': 'humandata', 'file': str(self.path.absolute()),
+                'images': str(self._images.absolute()), 'padding': self.padding,
+                'mesh': self.mesh.body}
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [self.path, *self.mesh.files]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The image."""
+        try:
+            return [find_image(self._images, self._paths[index])]
+        except SkipRow:
+            return []
 
     def key(self, index: int) -> str:
         """Name of the image."""
-        return self._paths[index]
+        return key_of(self._paths[index])
 
     def row(self, index: int) -> TSVRow:
         """One person.
@@ -167,7 +213,7 @@ class HumanDataSource:
             SkipRow: Image missing, box without an area.
         """
         key = self.key(index)
-        image = read_image_bytes(self._images / key)
+        image = read_image(find_image(self._images, self._paths[index]))
         box = square_box(*self._boxes[index][:4], padding=self.padding)
         pose = betas = None
         if self._pose is not None:

@@ -3,21 +3,33 @@
 
 The json: ``images`` (``id``, ``file_name``), ``annotations`` (``image_id``, ``bbox`` x, y, w, h
 px, and where there are ``keypoints`` x, y, v, ... and ``id``) and optionally ``categories`` with
-the keypoint names. Without names 17 keypoints are taken as COCO's, 21 as a hand's. Names are
-matched without regard to case and to "left"/"L"; joints that the json lacks get visibility 0.
+the keypoint names; every person has those of their own ``category_id``. Without names 17 keypoints
+are taken as COCO's, 21 as a hand's. Names are matched without regard to case and to "left"/"L";
+joints that the json lacks get visibility 0.
 """
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from fastmetro_mm.body.joint_sets import HAND21, J24
+from fastmetro_mm.dataset_tools.converters.coco_json import CocoFile
+from fastmetro_mm.dataset_tools.converters.files import require_folder
+from fastmetro_mm.dataset_tools.converters.foreign_paths import (
+    files_below,
+    find_image,
+    read_image,
+)
+from fastmetro_mm.dataset_tools.converters.foreign_values import positive, shaped
 from fastmetro_mm.dataset_tools.converters.named_keypoints import reorder_keypoints
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.placement import square_box
+from fastmetro_mm.dataset_tools.converters.resume import digest
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
-from fastmetro_mm.errors import DataSetError, MissingFileError
+from fastmetro_mm.errors import DataSetError
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
@@ -26,58 +38,77 @@ class ImageFolderSource:
     """Rows from a folder of images.
 
     Args:
-        images: Folder.
+        images: Folder; linked folders below it are read too.
         annotations: COCO-style json; without it every image is one row, boxed as a whole.
         body: ``'smpl'`` or ``'hand'``.
         padding: Factor from the longer side of a box to the side of the crop.
 
     Raises:
         FileNotFoundError: No such folder or json.
-        DataSetError: The json is not of that form.
+        DataSetError: The json is not of that form, or there is no image or annotation.
     """
 
     def __init__(self, images: str | Path, annotations: str | Path | None = None,
                  body: str = 'smpl', padding: float = 1.2) -> None:
-        self.images = Path(images)
-        self.annotations = None if annotations is None else Path(annotations)
-        self.body, self.padding = body, padding
+        self.images = require_folder(images, 'image folder', 'give it with --in')
+        self.body, self.padding = body, positive(padding, 'padding')
         self._names = HAND21 if body == 'hand' else J24
-        if not self.images.is_dir():
-            raise MissingFileError(f'image folder {images} not found: give it with --in')
-        self._keypoint_names: list[str] | None = None
-        if self.annotations is None:
-            self._entries = [(path.relative_to(self.images).as_posix(), {})
-                             for path in sorted(self.images.rglob('*'))
-                             if path.suffix.lower() in _SUFFIXES]
-        else:
-            self._entries = self._read_json(self.annotations)
+        self._json: CocoFile | None = None
+        self._images: list[Path] = []
+        self._others: Counter = Counter()
+        if annotations is not None:
+            self._json = CocoFile(annotations, 'give the json with --annotations')
+            if not len(self._json):
+                raise DataSetError(f'{annotations} holds no annotation')
+            return
+        for path in files_below(self.images):
+            if path.suffix.lower() in _SUFFIXES:
+                self._images.append(path)
+            else:
+                self._others[path.suffix.lower() or 'without ending'] += 1
+        if not self._images:
+            raise DataSetError(f'{images} holds no image ({", ".join(_SUFFIXES)})'
+                               f'{self._left_out()}')
 
-    def _read_json(self, path: Path) -> list[tuple[str, dict]]:
-        if not path.is_file():
-            raise MissingFileError(f'{path} not found: give the json with --annotations')
-        try:
-            content = json.loads(path.read_text())
-            names = {image['id']: image['file_name'] for image in content['images']}
-            entries = [(names[a['image_id']], a) for a in content['annotations']]
-            for category in content.get('categories', []):
-                self._keypoint_names = category.get('keypoints') or self._keypoint_names
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataSetError(f'{path} is not a COCO-style json (images, annotations): '
-                               f'{type(error).__name__} {error}') from None
-        return entries
+    def _left_out(self) -> str:
+        kinds = ', '.join(f'{count} {ending}' for ending, count in self._others.most_common(5))
+        return f'; files of other kinds are left out: {kinds}' if kinds else ''
+
+    @property
+    def note(self) -> str:
+        """What the labels hold."""
+        if self._json is not None:
+            return 'boxes, and the 2D keypoints of the annotations where they have some'
+        return f'none: the box is the whole image{self._left_out()}'
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._images) if self._json is None else len(self._json)
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'images', 'images': self.images.name, 'body': self.body,
-                'annotations': self.annotations and self.annotations.name,
-                'padding': self.padding}
+        names = None if self._json is not None else [str(path) for path in self._images]
+        return {'source': 'images', 'images': str(self.images.absolute()), 'body': self.body,
+                'annotations': self._json and str(self._json.path.absolute()),
+                'padding': self.padding, 'names': names and digest(names)}
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [] if self._json is None else [self._json.path]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The image."""
+        if self._json is None:
+            return [self._images[index]]
+        try:
+            return [find_image(self.images, self._json.file_name(index))]
+        except SkipRow:
+            return []
 
     def key(self, index: int) -> str:
         """Name of the image."""
-        return self._entries[index][0]
+        if self._json is not None:
+            return self._json.key(index)
+        return self._images[index].relative_to(self.images).as_posix()
 
     def row(self, index: int) -> TSVRow:
         """One person (or hand).
@@ -85,26 +116,21 @@ class ImageFolderSource:
         Raises:
             SkipRow: Image missing, no box with an area, a crowd, keypoints not as named.
         """
-        name, annotation = self._entries[index]
-        path = self.images / name
-        if not path.is_file():
-            raise SkipRow('image not found')
-        if annotation.get('iscrowd'):
-            raise SkipRow('a crowd, not one person')
-        image = path.read_bytes()
-        box = annotation.get('bbox')
-        if self.annotations is None:
-            row = TSVRow(name, image)
+        key = self.key(index)
+        if self._json is None:
+            row = TSVRow(key, read_image(self._images[index]))
             height, width = row.image_size()
-            box = (0, 0, width, height)
-        try:
-            x, y, width, height = (float(v) for v in box)
-        except (TypeError, ValueError):
-            raise SkipRow('no box') from None
-        if not (width > 0 and height > 0):
-            raise SkipRow('the box has no area')
-        label = make_label((x + width / 2, y + height / 2),
-                           self.padding * max(width, height) / 200,
-                           reorder_keypoints(annotation.get('keypoints'), self._keypoint_names,
-                                             self._names), body=self.body)
-        return TSVRow(name, image, label)
+            row.label = make_label(*square_box(0, 0, width, height, self.padding), body=self.body)
+            return row
+        annotation = self._json.annotation(index)
+        if self.body == 'smpl':
+            self._json.require_person(annotation)
+        image = read_image(find_image(self.images, self._json.file_name(index)))
+        if annotation.get('bbox') is None:
+            raise SkipRow('no box')
+        box = square_box(*shaped(annotation['bbox'], 'bbox', (4,)), padding=self.padding)
+        points = None
+        if annotation.get('keypoints'):
+            points = reorder_keypoints(annotation['keypoints'],
+                                       self._json.keypoint_names(annotation), self._names)
+        return TSVRow(key, image, make_label(*box, points, body=self.body))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,11 +14,11 @@ from fastmetro_mm.body.build import build_body_model, load_model_arrays
 from fastmetro_mm.body.joint_regression import joint_regressor_matrix
 from fastmetro_mm.body.model_files import find_model_file
 from fastmetro_mm.dataset_tools.converters.placement import rotate_root, translation_in_camera
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.datasets.genders import parse_gender
 from fastmetro_mm.errors import ConfigError, MissingBodyFileError
 
 BODIES = ('auto', 'none', 'smpl', 'open_body')
-_GENDERS = {'m': 'male', 'male': 'male', 'f': 'female', 'female': 'female'}
 
 
 class MeshJoints:
@@ -31,6 +32,7 @@ class MeshJoints:
 
     Attributes:
         body: The body chosen; None where joints cannot be derived.
+        files: Its model files.
 
     Raises:
         MissingBodyFileError: `body` is ``'smpl'`` and a file is missing.
@@ -42,14 +44,15 @@ class MeshJoints:
             raise ConfigError(f'body model {body!r}: use one of {", ".join(BODIES)}')
         self.body_data_root = body_data_root
         self.body = {'auto': 'smpl', 'none': None}.get(body, body)
+        self.files: list[Path] = []
         self._models: dict = {}
         self._matrices: dict = {}
         if self.body is None:
             return
         try:
-            for gender in genders:
-                find_model_file(self.body, body_data_root, gender)
+            files = [find_model_file(self.body, body_data_root, gender) for gender in genders]
             _ = load_body_assets(self.body, body_data_root).J_regressor_extra  # read lazily
+            self.files = list(map(Path, files))
         except MissingBodyFileError:
             if body != 'auto':
                 raise
@@ -74,19 +77,21 @@ class MeshJoints:
         Args:
             pose: (72,) axis-angle.
             betas: (10,).
-            gender: Model to pose; ``'m'``, ``'f'`` and full names.
+            gender: Model to pose; see `genders.parse_gender`.
 
         Returns:
             J24 (24, 3) and the root joint (3,), metres; None without a body model.
 
         Raises:
             SkipRow: Pose or shape is not finite.
+            ValueError: The gender is unknown.
         """
         if self.body is None:
             return None
         if not (np.isfinite(pose).all() and np.isfinite(betas).all()):
             raise SkipRow('pose or betas are not finite')
-        gender = _GENDERS.get(gender, 'neutral')
+        gender = parse_gender(gender)
+        gender = 'neutral' if gender == 'none' else gender
         if gender not in self._models:
             self._models[gender] = build_body_model(self.body, self.body_data_root, gender,
                                                     dtype=torch.float64)

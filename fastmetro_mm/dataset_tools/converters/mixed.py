@@ -18,9 +18,10 @@ import numpy as np
 import yaml
 
 from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
-from fastmetro_mm.datasets.tsv import TSVFile, lineidx_path
-from fastmetro_mm.errors import DataSetError
-from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.datasets.set_files import SetFolder
+from fastmetro_mm.datasets.set_yaml import SetYaml
+from fastmetro_mm.datasets.tsv import lineidx_path
+from fastmetro_mm.errors import ConfigError, DataSetError
 
 PARTS = ('img', 'hw', 'label')
 
@@ -93,22 +94,31 @@ def write_mixed_set(sources: Sequence[str | Path], out: str | Path, split: str =
 
     Raises:
         FileNotFoundError: A source is missing.
-        DataSetError: A source lacks a part or is composite itself, or bad ratios.
+        DataSetError: A source lacks a part, is composite itself or would be replaced by the new
+            set, or bad ratios.
+        ConfigError: Fewer than one row, or a split that is no file name.
     """
-    out = Path(out)
+    if total is not None and total < 1:
+        raise ConfigError(f'rows is {total}, expected 1 or more')
+    target = SetFolder(out, split)
+    if target.path('img').exists():
+        raise DataSetError(f'{out} holds a set {split} with rows of its own: take another folder '
+                           'or another split')
+    place = target.folder.resolve()
     files: dict[str, list[str]] = {part: [] for part in PARTS}
     rows = []
     for source in map(Path, sources):
         dataset = MeshTSVDataset(source)  # checks that the parts fit together
-        config = yaml.safe_load(source.read_text())
-        if config.get('composite'):
+        target.refuse_source(dataset.source_files())
+        if SetYaml(source).composite:
             raise DataSetError(f'{source} is composite itself: mix the sets it is made of')
+        paths = dataset.part_files()
         for part in PARTS:
-            path = config.get(part) and _beside(source, config[part])
-            if not path:
+            if part not in paths:
                 raise DataSetError(f'{source} has no {part} file: a composite set needs all three')
-            TSVFile(path)  # makes a missing lineidx now, not in every worker
-            files[part].append(os.path.relpath(path, out))
+            [path] = paths[part]
+            # Links to folders are resolved: ".." behind a link leads elsewhere.
+            files[part].append(os.path.relpath(path.parent.resolve() / path.name, place))
         rows.append(dataset.source_rows())
     counts = rows_per_source([len(r) for r in rows], ratios, total)
     rng = np.random.default_rng(seed)
@@ -117,17 +127,13 @@ def write_mixed_set(sources: Sequence[str | Path], out: str | Path, split: str =
              for row in own.tolist()]
     if not lines:
         raise DataSetError('the mixed set would be empty: give more rows with --rows')
-    out.mkdir(parents=True, exist_ok=True)
-    yaml_path, linelist = out / f'{split}.yaml', out / f'{split}.linelist.tsv'
-    write_atomically(linelist, b''.join(lines))
+    linelist = target.path('linelist').name
+    content = {'composite': True, **files, 'linelist': linelist}
     offsets = np.cumsum([0, *map(len, lines)])[:-1]
-    write_atomically(lineidx_path(linelist), b''.join(b'%d\n' % o for o in offsets))
-    content = {'composite': True, **files, 'linelist': linelist.name}
-    write_atomically(yaml_path, yaml.safe_dump(content, sort_keys=False).encode())
-    return MixReport(yaml_path, counts, [len(r) for r in rows],
+    with target.hold(), target.stage() as staging:
+        (staging / linelist).write_bytes(b''.join(lines))
+        lineidx_path(staging / linelist).write_bytes(b''.join(b'%d\n' % o for o in offsets))
+        (staging / target.yaml_path.name).write_text(yaml.safe_dump(content, sort_keys=False))
+    return MixReport(target.yaml_path, counts, [len(r) for r in rows],
                      hashlib.sha256(b''.join(lines)).hexdigest())
 
-
-def _beside(yaml_path: Path, name: str) -> Path:
-    path = yaml_path.parent / name
-    return path if path.is_file() else Path(name)

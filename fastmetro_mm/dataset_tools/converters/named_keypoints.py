@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastmetro_mm.body.joint_sets import HAND21
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.foreign_values import numbers
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 
 _COCO17 = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder',
            'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
@@ -29,27 +30,32 @@ def plain_name(name: str) -> str:
     return {'head_top': 'top_of_head', 'headtop': 'top_of_head'}.get(name, name)
 
 
-def reorder_keypoints(flat: list | None, names: Sequence[str] | None,
-                      target: Sequence[str]) -> np.ndarray | None:
+def reorder_keypoints(flat: list, names: Sequence[str] | None,
+                      target: Sequence[str]) -> np.ndarray:
     """Annotated points in the order of `target`.
 
     Args:
-        flat: x, y, v triples as COCO writes them; None or empty for none.
+        flat: x, y, v triples as COCO writes them, in one list or in rows of three.
         names: Their names; without, COCO's, MPII's or a hand's by their number.
         target: Wanted joints; those that `names` lacks get visibility 0.
 
     Returns:
-        (J, 3) px and visibility 0 or 1, or None.
+        (J, 3) px and visibility 0 or 1.
 
     Raises:
-        SkipRow: Not triples, as many as no names are known for, or no name is known.
+        SkipRow: Not triples of numbers (null is none), as many as no names are known for, or no
+            name is known.
     """
-    if not flat:
-        return None
     try:
-        points = np.asarray(flat, np.float64).reshape(-1, 3)
-    except (TypeError, ValueError):
-        raise SkipRow('keypoints are not x, y, v triples') from None
+        points = numbers(flat, 'keypoints')
+        if points.ndim == 1 and len(points) % 3 == 0:
+            points = points.reshape(-1, 3)
+        if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+            raise ValueError
+    except ValueError:
+        raise SkipRow('keypoints are not x, y, v triples of numbers') from None
+    if (points[:, 2] < 0).any():
+        raise SkipRow('the visibility v of a keypoint is below 0')
     names = names or _BY_COUNT.get(len(points))
     if names is None or len(names) != len(points):
         raise SkipRow(f'{len(points)} keypoints without as many names in categories')

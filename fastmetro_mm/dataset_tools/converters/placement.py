@@ -6,7 +6,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.foreign_values import shaped
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 
 
 def square_box(x: float, y: float, width: float, height: float,
@@ -55,7 +56,12 @@ def project(points: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
 
 
 def intrinsics_of(focal: np.ndarray, princpt: np.ndarray) -> np.ndarray:
-    """(3, 3) matrix of focal lengths and principal point, px."""
+    """(3, 3) matrix of focal lengths and principal point, px.
+
+    Raises:
+        ValueError: Not two numbers each.
+    """
+    focal, princpt = shaped(focal, 'focal length', (2,)), shaped(princpt, 'principal point', (2,))
     return np.array([[focal[0], 0, princpt[0]], [0, focal[1], princpt[1]], [0, 0, 1]], np.float64)
 
 

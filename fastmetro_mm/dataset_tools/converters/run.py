@@ -4,46 +4,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-import cv2
-import torch
+from fastmetro_mm.dataset_tools.converters.resume import (
+    inputs_state,
+    job_fingerprint,
+    shard_note,
+)
+from fastmetro_mm.dataset_tools.converters.rows import RowSource, SkipRow, row_inputs
+from fastmetro_mm.dataset_tools.workers import run_jobs
+from fastmetro_mm.datasets.set_files import SetFolder
+from fastmetro_mm.datasets.tsv_writer import TSVSetWriter
+from fastmetro_mm.errors import ConfigError, DataSetError
 
-from fastmetro_mm.datasets.tsv_writer import TSVRow, TSVSetWriter
-from fastmetro_mm.errors import DataSetError
+__all__ = ['ConversionReport', 'RowSource', 'SkipRow', 'run_conversion']
 
 _SHARD_ROWS = 500
 _HASH_CHUNK = 1 << 22
-
-
-class SkipRow(ValueError):
-    """A row of the source that cannot be converted, with the reason."""
-
-
-class RowSource(Protocol):
-    """What a converter offers: rows by number. Must be picklable for worker processes.
-
-    ``row`` raises `SkipRow` (or ValueError) for a row that is to be left out and counted.
-    ``describe`` tells one job from another when a conversion goes on. An optional attribute
-    ``note`` is one line about the labels for the user.
-    """
-
-    def __len__(self) -> int: ...
-
-    def key(self, index: int) -> str:
-        """Name of one row, for messages."""
-
-    def row(self, index: int) -> TSVRow:
-        """One row."""
-
-    def describe(self) -> dict:
-        """Arguments that the rows depend on."""
 
 
 @dataclass
@@ -65,29 +46,15 @@ class ConversionReport:
     checksum: str = ''
 
 
-_worker_state: tuple[RowSource, TSVSetWriter] | None = None
-
-
-def _start_worker(source: RowSource, writer: TSVSetWriter) -> None:
-    """Keep the source in the worker: sent once, not with every shard."""
-    global _worker_state
-    _worker_state = (source, writer)
-    torch.set_num_threads(1)  # one process a core already
-    cv2.setNumThreads(0)
-
-
-def _convert_in_worker(number: int, start: int, stop: int) -> int:
-    return _convert_shard(*_worker_state, number, start, stop)
-
-
-def _convert_shard(source: RowSource, writer: TSVSetWriter, number: int, start: int,
-                   stop: int) -> int:
-    with writer.shard(number) as shard:
+def _convert_shard(source: RowSource, writer: TSVSetWriter, inputs: str,
+                   job: tuple[int, int, int]) -> int:
+    number, start, stop = job
+    with writer.shard(number, shard_note(source, inputs, start, stop)) as shard:
         for index in range(start, stop):
             try:
                 shard.add(source.row(index))
-            except ValueError as error:
-                shard.skip(source.key(index), str(error))
+            except (ValueError, MemoryError) as error:
+                shard.skip(source.key(index), str(error) or 'not enough memory')
     return stop - start
 
 
@@ -103,7 +70,11 @@ def _checksum(yaml_path: Path) -> str:
 def run_conversion(source: RowSource, out: str | Path, split: str, limit: int | None = None,
                    workers: int = 1,
                    progress: Callable[[int, int], None] | None = None) -> ConversionReport:
-    """Convert all rows of a source. An interrupted conversion goes on where it stopped.
+    """Convert all rows of a source.
+
+    An interrupted conversion goes on where it stopped; parts whose source files have changed
+    since (size, time) are made again. A set of that name in `out` stays as it is until the new
+    one is whole. The result does not depend on the number of workers.
 
     Args:
         source: The rows.
@@ -114,35 +85,50 @@ def run_conversion(source: RowSource, out: str | Path, split: str, limit: int | 
         progress: Called with (rows done, rows in all).
 
     Raises:
-        ValueError: Unfinished shards of another conversion lie in `out`.
-        DataSetError: Not a single row could be converted.
+        ConfigError: A limit below 1, or a split that is no file name.
+        InputError: A file of the set would replace a link, a folder or a device.
+        DataSetError: Unfinished shards of another conversion lie in `out`, another run writes
+            there, the source is the set itself, or not a single row could be converted.
+        OSError: The disk is full or fails.
     """
+    if limit is not None and limit < 1:
+        raise ConfigError(f'limit is {limit}, expected 1 or more')
     total = len(source) if limit is None else min(limit, len(source))
+    if not total:
+        raise DataSetError(f'the source has no rows, so {out} is left as it is: check its files')
+    files = SetFolder(out, split)
+    files.refuse_source(path for path in row_inputs(source) if path.exists())
+    with files.hold():
+        writer = TSVSetWriter(out, split, job_fingerprint(source, total))
+        writer.remove_unfinished()
+        try:
+            num_shards = _convert(source, writer, total, workers, progress)
+        finally:
+            writer.remove_unfinished()
+        skipped = writer.skipped(num_shards)
+        reasons = Counter(reason for _, reason in skipped)
+        if len(skipped) == total:
+            writer.discard()
+            raise DataSetError(f'none of {total} rows could be converted, {out} is left as it is; '
+                               f'most often: {reasons.most_common(1)[0][0]}')
+        yaml_path = writer.close(num_shards)
+    return ConversionReport(yaml_path, total - len(skipped), len(skipped), dict(reasons),
+                            _checksum(yaml_path))
+
+
+def _convert(source: RowSource, writer: TSVSetWriter, total: int, workers: int,
+             progress: Callable[[int, int], None] | None) -> int:
+    """Make the shards that are missing or no longer true; gives the number of all."""
     starts = range(0, total, _SHARD_ROWS)
-    fingerprint = json.dumps({**source.describe(), 'rows': total}, sort_keys=True)
-    writer = TSVSetWriter(out, split, fingerprint)
     jobs = [(number, start, min(start + _SHARD_ROWS, total))
-            for number, start in enumerate(starts) if not writer.has_shard(number)]
+            for number, start in enumerate(starts)]
+    inputs = inputs_state(source)
+    jobs = [job for job in jobs if not writer.has_shard(job[0])
+            or writer.shard_note(job[0]) != shard_note(source, inputs, *job[1:])]
     done = total - sum(stop - start for _, start, stop in jobs)
-    if workers <= 1:
-        for job in jobs:
-            done += _convert_shard(source, writer, *job)
+    with closing(run_jobs(_convert_shard, (source, writer, inputs), jobs, workers)) as results:
+        for count in results:
+            done += count
             if progress:
                 progress(done, total)
-    else:
-        with ProcessPoolExecutor(workers, initializer=_start_worker,
-                                 initargs=(source, writer)) as pool:
-            futures = [pool.submit(_convert_in_worker, *job) for job in jobs]
-            for future in as_completed(futures):
-                done += future.result()
-                if progress:
-                    progress(done, total)
-    yaml_path = writer.close(len(starts))
-    skipped_path = yaml_path.with_name(f'{split}.skipped.tsv')
-    lines = skipped_path.read_text().splitlines() if skipped_path.is_file() else []
-    reasons = Counter(line.split('\t')[1] for line in lines)
-    if total == len(lines):
-        raise DataSetError(f'{out}: none of {total} rows could be converted'
-                           + (f'; most often: {reasons.most_common(1)[0][0]}' if lines else ''))
-    return ConversionReport(yaml_path, total - len(lines), len(lines), dict(reasons),
-                            _checksum(yaml_path))
+    return len(starts)

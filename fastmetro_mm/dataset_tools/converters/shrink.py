@@ -8,12 +8,13 @@ JPEG noise from those of the source; evaluate on the source.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
 from fastmetro_mm.datasets.transforms.loading import decode_image
@@ -40,8 +41,9 @@ class ShrunkSource:
 
     def __init__(self, yaml_path: str | Path, body: str = 'smpl', margin: float = 1.8,
                  max_box: int = 448, quality: int = 95) -> None:
-        if margin < 1 or max_box < 1:
-            raise ConfigError(f'margin {margin} and max_box {max_box} must be 1 or more')
+        if not 1 <= margin < 100 or max_box < 1 or not 1 <= quality <= 100:
+            raise ConfigError(f'margin {margin} and max_box {max_box} must be 1 or more, quality '
+                              f'{quality} from 1 to 100')
         self._dataset = MeshTSVDataset(str(yaml_path), body=body, on_error='raise')
         self._path = Path(yaml_path)
         self.body, self.margin, self.max_box, self.quality = body, margin, max_box, quality
@@ -56,8 +58,12 @@ class ShrunkSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'shrink', 'set': self._path.name, 'margin': self.margin,
-                'max_box': self.max_box, 'quality': self.quality}
+        return {'source': 'shrink', 'set': str(self._path.absolute()), 'body': self.body,
+                'margin': self.margin, 'max_box': self.max_box, 'quality': self.quality}
+
+    def inputs(self) -> Sequence[Path]:
+        """The files of the set."""
+        return self._dataset.source_files()
 
     def key(self, index: int) -> str:
         """File and row in the source."""

@@ -3,43 +3,61 @@
 
 Keys, as in SPIN's ``datasets/base_dataset.py``: ``imgname``, ``center`` (N, 2) px, ``scale``
 (N,) = box side / 200, and where there are ``part`` (N, 24, 3) px, ``S`` (N, 24, 4) metres in
-camera axes, ``pose`` (N, 72), ``shape`` (N, 10), ``has_smpl`` (N,), ``gender`` (N,).
+camera axes, ``pose`` (N, 72), ``shape`` (N, 10 or more), ``has_smpl`` (N,), ``gender`` (N,).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from fastmetro_mm.dataset_tools.converters.files import DAMAGED_NPZ
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.files import RestrictedNpz, require_folder
+from fastmetro_mm.dataset_tools.converters.foreign_paths import (
+    find_image,
+    is_file,
+    key_of,
+    read_image,
+)
+from fastmetro_mm.dataset_tools.converters.foreign_values import (
+    betas_note,
+    betas_rows,
+    shaped,
+    texts,
+)
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
-from fastmetro_mm.errors import DataSetError, MissingFileError
+from fastmetro_mm.errors import DataSetError
 
 _SHAPES = {'center': (2,), 'scale': (), 'part': (24, 3), 'S': (24, 4), 'pose': (72,),
-           'shape': (10,), 'has_smpl': (), 'gender': ()}
+           'has_smpl': ()}
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise MissingFileError(f'{path} not found: give the npz file with --in')
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ('imgname', *_SHAPES) if name in file.files}
-    except DAMAGED_NPZ as error:
-        reason = ' '.join(str(error).split())[:100]
-        raise DataSetError(f'{path} is not an npz of plain arrays ({reason}): save it without '
-                           'pickled objects') from None
-    missing = {'imgname', 'center', 'scale'} - set(arrays)
+def _read_arrays(path: Path) -> dict[str, np.ndarray | list]:
+    file = RestrictedNpz(path)
+    missing = {'imgname', 'center', 'scale'} - set(file.names)
     if missing:
         raise DataSetError(f'{path} lacks {sorted(missing)}: not a SPIN-style file')
-    count = len(arrays['imgname'])
-    for name, shape in _SHAPES.items():
-        if name in arrays and arrays[name].shape != (count, *shape):
-            raise DataSetError(f'{path}: {name} has shape {arrays[name].shape}, expected '
-                               f'{(count, *shape)}')
+    try:
+        arrays: dict = {name: texts(file[name], name) for name in ('imgname', 'gender')
+                        if name in file}
+        count = len(arrays['imgname'])
+        if len(arrays.get('gender', arrays['imgname'])) != count:
+            raise ValueError(f'{len(arrays["gender"])} genders for {count} images')
+        for name, shape in _SHAPES.items():
+            if name in file:
+                arrays[name] = shaped(file[name], name, (count, *shape))
+        if 'shape' in file:
+            arrays['shape'] = betas_rows(file['shape'], count, 'shape')
+            arrays['num_betas'] = np.shape(file['shape'])[-1]
+        if not np.isin(arrays.get('has_smpl', 0), (0, 1)).all():
+            raise ValueError('has_smpl holds other values than 0 and 1')
+    except DataSetError:
+        raise
+    except ValueError as error:
+        raise DataSetError(f'{path}: {error}: correct the file') from None
     return arrays
 
 
@@ -57,21 +75,48 @@ class SpinNpzSource:
     """
 
     def __init__(self, path: str | Path, images: str | Path) -> None:
-        self.path, self.images = Path(path), Path(images)
-        if not self.images.is_dir():
-            raise MissingFileError(f'image folder {images} not found: give it with --images')
+        self.path = Path(path)
+        self.images = require_folder(images, 'image folder', 'give it with --images')
         self._arrays = _read_arrays(self.path)
+        self._num_betas = self._arrays.pop('num_betas', 0)
+
+    @property
+    def note(self) -> str:
+        """What the labels hold."""
+        names = ', '.join(name for name in ('part', 'S', 'pose', 'gender') if name in self._arrays)
+        return f'of the file: {names or "boxes only"}{betas_note([self._num_betas])}'
 
     def __len__(self) -> int:
         return len(self._arrays['imgname'])
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'spin-npz', 'file': self.path.name, 'images': self.images.name}
+        return {'source': 'spin-npz', 'file': str(self.path.absolute()),
+                'images': str(self.images.absolute())}
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [self.path]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The image."""
+        try:
+            return [self._path(index)]
+        except SkipRow:
+            return []
 
     def key(self, index: int) -> str:
         """Name of the image."""
-        return str(self._arrays['imgname'][index])
+        return key_of(self._arrays['imgname'][index])
+
+    def _path(self, index: int) -> Path:
+        try:
+            path = find_image(self.images, self._arrays['imgname'][index])
+            if is_file(path):
+                return path
+        except SkipRow:
+            pass  # perhaps an absolute path of another machine
+        return find_image(self.images, Path(self.key(index)).name)
 
     def row(self, index: int) -> TSVRow:
         """One person.
@@ -80,17 +125,10 @@ class SpinNpzSource:
             SkipRow: The image is missing.
             ValueError: A label is not finite, the image cannot be decoded.
         """
-        name = self.key(index)
-        path = self.images / name
-        if not path.is_file():
-            path = self.images / Path(name).name
-        if not path.is_file():
-            raise SkipRow('image not found')
         values = {key: array[index] for key, array in self._arrays.items()}
         has_smpl = 'pose' in values and 'shape' in values and bool(values.get('has_smpl', 1))
-        gender = values.get('gender')
         label = make_label(
-            values['center'], float(values['scale']), values.get('part'), values.get('S'),
+            values['center'], values['scale'], values.get('part'), values.get('S'),
             values['pose'] if has_smpl else None, values['shape'] if has_smpl else None,
-            None if gender is None else str(gender))
-        return TSVRow(name, path.read_bytes(), label)
+            values.get('gender'))
+        return TSVRow(self.key(index), read_image(self._path(index)), label)

@@ -8,15 +8,23 @@ them, gender kept as text. One row per person and frame with a valid camera pose
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fastmetro_mm.body.joint_sets import J24, J24_PELVIS, SMPL24
 from fastmetro_mm.dataset_tools.converters.files import (
-    read_image_bytes,
     read_pickle,
     require_folder,
+)
+from fastmetro_mm.dataset_tools.converters.foreign_paths import find_image, read_image
+from fastmetro_mm.dataset_tools.converters.foreign_values import (
+    betas_note,
+    betas_of,
+    numbers,
+    shaped,
+    text_of,
 )
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import (
@@ -25,14 +33,14 @@ from fastmetro_mm.dataset_tools.converters.placement import (
     square_box,
     with_confidence,
 )
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.datasets.genders import parse_gender
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import ConfigError, DataSetError
 
 SPLITS = ('train', 'validation', 'test')
 BOXES = ('pose2mesh', 'spin')
-_GENDERS = {'m': 'male', 'f': 'female'}
 # Joints that SMPL's skeleton and J24 share; hips, neck and head have the same name but another
 # place (J24 takes them from the extra regressor).
 _SHARED = tuple((J24.index(name), SMPL24.index(name)) for name in SMPL24
@@ -70,26 +78,41 @@ class ThreeDPWSource:
         paths = sorted(folder.glob('*.pkl'))
         if not paths:
             raise DataSetError(f'{folder} holds no pkl: unpack sequenceFiles.zip there')
+        self._paths = paths
         self._sequences = [_read_sequence(path) for path in paths]
         # Frames without a valid camera pose have no place in the image (SPIN, 3dpw-eval).
         self._rows = np.array(
             [(number, actor, frame) for number, sequence in enumerate(self._sequences)
              for actor, valid in enumerate(sequence['campose_valid'])
              for frame in np.flatnonzero(valid)], np.int64).reshape(-1, 3)
+        if not len(self._rows):
+            raise DataSetError(f'{folder}: no frame has a valid camera pose (campose_valid), so '
+                               'there is nothing to convert')
 
     @property
     def note(self) -> str:
         """What the labels hold."""
+        note = self.mesh.note
         if self.mesh.body is None and self.split != 'train':
-            return f'{self.mesh.note}; has_3d_joints is 0, so these rows cannot be evaluated'
-        return self.mesh.note
+            note += '; has_3d_joints is 0, so these rows cannot be evaluated'
+        sizes = [size for sequence in self._sequences for size in sequence['num_betas']]
+        return note + betas_note(sizes)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': '3dpw', 'split': self.split, 'box': self.box, 'mesh': self.mesh.body}
+        return {'source': '3dpw', 'images': str(self._images.absolute()), 'split': self.split,
+                'box': self.box, 'mesh': self.mesh.body}
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [*self._paths, *self.mesh.files]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The image."""
+        return [self._images / self.key(index)]
 
     def key(self, index: int) -> str:
         """Name of the image below ``imageFiles``."""
@@ -105,7 +128,7 @@ class ThreeDPWSource:
         """
         number, actor, frame = self._rows[index]
         sequence, key = self._sequences[number], self.key(index)
-        row = TSVRow(key, read_image_bytes(self._images / key))
+        row = TSVRow(key, read_image(find_image(self._images, key)))
         camera = sequence['cam_poses'][frame]
         rotation, translation = camera[:3, :3], camera[:3, 3]
         betas = sequence['betas'][actor]
@@ -125,7 +148,7 @@ class ThreeDPWSource:
         if joints is None and self.split != 'train':
             joints_3d = None  # never evaluate on joints that are not those of the protocol
         row.label = make_label(*box, joints_2d, joints_3d, pose, betas,
-                               _GENDERS.get(sequence['genders'][actor], 'neutral'))
+                               sequence['genders'][actor])
         return row
 
     def _box(self, sequence: dict, actor: int, frame: int, kinematic: np.ndarray,
@@ -168,26 +191,24 @@ def _read_sequence(path: Path) -> dict:
     if missing:
         raise DataSetError(f'{path} lacks {", ".join(missing)}: not a 3DPW sequence file')
     try:
-        sequence = dict(sequence=str(content['sequence']),
-                        genders=[str(gender) for gender in content['genders']])
-        for name in ('cam_poses', 'cam_intrinsics'):
-            sequence[name] = np.asarray(content[name], np.float64)
+        sequence = dict(sequence=text_of(content['sequence'], 'sequence'),
+                        genders=[parse_gender(gender) for gender in content['genders']],
+                        cam_intrinsics=shaped(content['cam_intrinsics'], 'cam_intrinsics',
+                                              (3, 3)))
+        frames = len(content['cam_poses'])
+        sequence['cam_poses'] = shaped(content['cam_poses'], 'cam_poses', (frames, 4, 4))
         # 48 of 87 tracks carry 300 betas of which only the first ten are used.
-        sequence['betas'] = [np.asarray(b, np.float64).ravel()[:10] for b in content['betas']]
-        for name in ('poses', 'trans', 'jointPositions', 'poses2d', 'campose_valid'):
-            sequence[name] = [np.asarray(track, np.float64) for track in content[name]]
-        people = {len(value) for name, value in sequence.items()
-                  if isinstance(value, list)}
-        if len(people) != 1:
-            raise ValueError(f'tracks for {sorted(people)} people')
-        frames = len(sequence['cam_poses'])
+        sequence['betas'] = [betas_of(betas) for betas in content['betas']]
+        sequence['num_betas'] = [numbers(betas, 'betas').size for betas in content['betas']]
         shapes = dict(poses=(72,), trans=(3,), jointPositions=(72,), poses2d=(3, 18),
                       campose_valid=())
         for name, shape in shapes.items():
-            for track in sequence[name]:
-                if track.shape != (frames, *shape):
-                    raise ValueError(f'{name} has shape {track.shape}, expected '
-                                     f'{(frames, *shape)}')
+            sequence[name] = [shaped(track, name, (frames, *shape)) for track in content[name]]
+        people = {len(value) for value in sequence.values() if isinstance(value, list)}
+        if len(people) != 1:
+            raise ValueError(f'tracks for {sorted(people)} people')
+        if not all(np.isin(track, (0, 1)).all() for track in sequence['campose_valid']):
+            raise ValueError('campose_valid holds other values than 0 and 1')
     except (ValueError, TypeError) as error:
-        raise DataSetError(f'{path}: {error}: download it again') from None
+        raise DataSetError(f'{path}: {error}: correct it or download it again') from None
     return sequence

@@ -10,6 +10,7 @@ rendered body, as in METRO's ``tsv_demo_up3d.py`` with its factor 1.2 (GraphCMR 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -17,18 +18,20 @@ import numpy as np
 
 from fastmetro_mm.dataset_tools.converters.files import (
     load_npy,
-    read_image_bytes,
     read_pickle,
     require_folder,
 )
+from fastmetro_mm.dataset_tools.converters.foreign_paths import read_image
+from fastmetro_mm.dataset_tools.converters.foreign_values import betas_of, pose_of, positive, shaped
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import square_box, with_confidence
-from fastmetro_mm.dataset_tools.converters.run import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError, MissingFileError
 
 _NAME = re.compile(r'/?(\d+)_image\.png')
+_PARTS = ('image.png', 'joints.npy', 'body.pkl', 'render_light.png')
 
 
 class UP3DSource:
@@ -48,12 +51,18 @@ class UP3DSource:
     def __init__(self, root: str | Path, split: str, mesh: MeshJoints,
                  padding: float = 1.2) -> None:
         self._root = require_folder(root, 'UP-3D folder')
-        self.split, self.mesh, self.padding = split, mesh, padding
+        self.split, self.mesh = split, mesh
+        self.padding = positive(padding, 'padding')
         path = self._root / f'{split}.txt'
         if not path.is_file():
             raise MissingFileError(f'{path} not found: use --split trainval (or train, val, test)')
+        self._list = path
         self._names = []
-        for number, line in enumerate(path.read_text().split('\n'), 1):
+        try:
+            text = path.read_text('utf-8-sig')
+        except UnicodeDecodeError:
+            raise DataSetError(f'{path} is not UTF-8 text: download it again') from None
+        for number, line in enumerate(text.split('\n'), 1):
             words = line.split()
             if not words:
                 continue
@@ -66,15 +75,23 @@ class UP3DSource:
     @property
     def note(self) -> str:
         """What the labels hold."""
-        return self.mesh.note
+        return f'{self.mesh.note}; of more than ten betas the first 10 are taken'
 
     def __len__(self) -> int:
         return len(self._names)
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'up3d', 'split': self.split, 'padding': self.padding,
-                'mesh': self.mesh.body}
+        return {'source': 'up3d', 'root': str(self._root.absolute()), 'split': self.split,
+                'padding': self.padding, 'mesh': self.mesh.body}
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [self._list, *self.mesh.files]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The four files of a person."""
+        return [self._path(index, part) for part in _PARTS]
 
     def key(self, index: int) -> str:
         """Name of the image."""
@@ -89,19 +106,20 @@ class UP3DSource:
         Raises:
             SkipRow: A file of the row is missing or damaged, nothing was rendered.
         """
-        image = read_image_bytes(self._path(index, 'image.png'))
-        points = load_npy(self._path(index, 'joints.npy'))
-        if points.shape != (3, 14):
-            raise SkipRow(f'joints.npy has shape {points.shape}, expected (3, 14)')
+        image = read_image(self._path(index, 'image.png'))
+        points = shaped(load_npy(self._path(index, 'joints.npy')), 'joints.npy', (3, 14))
         joints_2d = np.zeros((24, 3))
         joints_2d[:14] = points.T  # LSP's 14 joints are the first 14 of J24
         try:
             body = read_pickle(self._path(index, 'body.pkl'), 'unpack UP-3D again')
-            pose = np.asarray(body['pose'], np.float64).reshape(72)
-            betas = np.asarray(body['betas'], np.float64).reshape(10)
+            if not isinstance(body, dict):
+                raise SkipRow('body.pkl holds no pose and betas')
+            pose, betas = pose_of(body['pose']), betas_of(body['betas'])
         except FileNotFoundError:
             raise SkipRow('body.pkl not found') from None
-        except (DataSetError, KeyError, TypeError, ValueError):
+        except KeyError as error:
+            raise SkipRow(f'body.pkl has no {error.args[0]}') from None
+        except DataSetError:
             raise SkipRow('body.pkl cannot be read') from None
         posed = self.mesh.posed(pose, betas)
         return TSVRow(self.key(index), image, make_label(
@@ -109,7 +127,7 @@ class UP3DSource:
             pose, betas))
 
     def _box(self, index: int) -> tuple[np.ndarray, float]:
-        data = read_image_bytes(self._path(index, 'render_light.png'))
+        data = read_image(self._path(index, 'render_light.png'))
         render = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         if render is None:
             raise SkipRow('render_light.png cannot be decoded')

@@ -84,8 +84,8 @@ def check_row(dataset: MeshTSVDataset, index: int, mesh: LabelMesh) -> RowFacts:
         info = dataset.get_data_info(index)
         facts.key, facts.gender = info['img_key'], info['gender']
         image = decode_image(info['img_bytes'])
-    except ValueError as error:
-        text = str(error)
+    except (ValueError, MemoryError) as error:
+        text = str(error) or 'not enough memory'
         if not facts.key:
             facts.error = text
         else:

@@ -6,19 +6,19 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 
 from fastmetro_mm.dataset_tools.inspection.browse import build_pipelines, sample_tiles
 from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
 from fastmetro_mm.dataset_tools.inspection.row_checks import PROBLEMS, RowFacts, check_row
+from fastmetro_mm.dataset_tools.workers import run_jobs
 from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
+from fastmetro_mm.errors import ConfigError, DataRowError
 from fastmetro_mm.fileio import write_atomically
 from fastmetro_mm.visualization.contact_sheet import write_contact_sheet
 from fastmetro_mm.visualization.software_renderer import SoftwareRenderer
@@ -27,8 +27,6 @@ _CHUNK = 64
 _PERCENTILES = (0, 5, 50, 95, 100)
 _LISTED = 20  # rows named per kind of problem in the text; the json names all
 _ERRORS = ('unusable',)
-
-_worker: tuple[MeshTSVDataset, LabelMesh] | None = None
 
 
 @dataclass
@@ -91,15 +89,7 @@ class SetReport:
         return path
 
 
-def _start_worker(dataset: MeshTSVDataset, mesh: LabelMesh) -> None:
-    global _worker
-    _worker = (dataset, mesh)
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-
-
-def _check_rows(indices: list[int]) -> list[RowFacts]:
-    dataset, mesh = _worker
+def _check_rows(dataset: MeshTSVDataset, mesh: LabelMesh, indices: list[int]) -> list[RowFacts]:
     return [check_row(dataset, index, mesh) for index in indices]
 
 
@@ -126,25 +116,18 @@ def check_set(yaml_path: str | os.PathLike, kind: str, mesh: LabelMesh, workers:
     dataset = MeshTSVDataset(str(yaml_path), body=kind, on_error='raise')
     different = {dataset.where(index): index for index in reversed(range(len(dataset)))}
     indices = sorted(different.values())
+    if limit is not None and limit < 1:
+        raise ConfigError(f'limit is {limit}, expected 1 or more')
     if limit is not None and limit < len(indices):
         indices = [indices[i] for i in
                    np.unique(np.linspace(0, len(indices) - 1, limit).astype(int))]
     chunks = [indices[start:start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
     rows: list[RowFacts] = []
-
-    def collect(results: Iterable[list[RowFacts]]) -> None:
+    with closing(run_jobs(_check_rows, (dataset, mesh), chunks, workers, ordered=True)) as results:
         for facts in results:
             rows.extend(facts)
             if progress:
                 progress(len(rows), len(indices))
-
-    if workers <= 1:
-        _start_worker(dataset, mesh)
-        collect(map(_check_rows, chunks))
-    else:
-        with ProcessPoolExecutor(workers, initializer=_start_worker,
-                                 initargs=(dataset, mesh)) as pool:
-            collect(pool.map(_check_rows, chunks))
     report = SetReport(str(yaml_path), kind, mesh.body, len(dataset), len(rows))
     summarize(report, rows)
     return report
@@ -212,7 +195,10 @@ def write_report_sheet(report: SetReport, mesh: LabelMesh, path: str | Path,
     [dataset.pipeline] = build_pipelines(report.kind, False, 224, 'fast')
     renderer, tiles = SoftwareRenderer(), []
     for index, label in labels.items():
-        own = sample_tiles(dataset.prepare_data(index), label, mesh, renderer)
+        try:
+            own = sample_tiles(dataset.prepare_data(index), label, mesh, renderer)
+        except DataRowError:
+            continue  # readable, but nothing that could be shown
         tiles += own if mesh.body is None or len(own) > 1 else [*own, ('', own[0][1])]
     across = 3 if mesh.body else 4
     return write_contact_sheet(path, tiles, across * (2 if mesh.body else 1)) if tiles else None

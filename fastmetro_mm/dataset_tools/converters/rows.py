@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every converter offers: the rows of a source by number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from fastmetro_mm.datasets.tsv_writer import TSVRow
+
+
+class SkipRow(ValueError):
+    """A row of the source that cannot be converted, with the reason."""
+
+
+class RowSource(Protocol):
+    """Rows by number. Must be picklable for worker processes.
+
+    ``row`` raises `SkipRow` (or ValueError) for a row that is to be left out and counted. Optional
+    are ``note``, one line about the labels for the user, and what tells a conversion that goes on
+    whether the source is still the same:
+
+    * ``inputs() -> Sequence[Path]``: files that all rows depend on (annotations, body model);
+      finished parts are made again where one of them has changed;
+    * ``files(index) -> Sequence[Path]``: files of one row, such as its image.
+    """
+
+    def __len__(self) -> int: ...
+
+    def key(self, index: int) -> str:
+        """Name of one row, for messages; never raises."""
+
+    def row(self, index: int) -> TSVRow:
+        """One row."""
+
+    def describe(self) -> dict:
+        """Options that the rows depend on; other ones are another job."""
+
+
+def row_inputs(source: RowSource) -> Sequence[Path]:
+    """Files that all rows depend on."""
+    return source.inputs() if hasattr(source, 'inputs') else ()
+
+
+def row_files(source: RowSource, index: int) -> Sequence[Path]:
+    """Files of one row."""
+    return source.files(index) if hasattr(source, 'files') else ()
