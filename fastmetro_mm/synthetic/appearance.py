@@ -48,7 +48,8 @@ def skin_color(rng: np.random.Generator) -> np.ndarray:
     return np.clip(color * rng.normal(1.0, 0.05, 3), 0.05, 1.0)
 
 
-def _hair_color(rng: np.random.Generator) -> np.ndarray:
+def hair_color(rng: np.random.Generator) -> np.ndarray:
+    """A hair colour (3,), 0..1: black, brown, fair, red or grey."""
     stops = np.array(
         [[0.05, 0.04, 0.04], [0.18, 0.11, 0.07], [0.40, 0.25, 0.13], [0.72, 0.56, 0.32],
          [0.55, 0.22, 0.10], [0.65, 0.64, 0.62]]
@@ -57,7 +58,8 @@ def _hair_color(rng: np.random.Generator) -> np.ndarray:
     return np.clip(color * rng.normal(1.0, 0.12), 0.02, 1.0)
 
 
-def _pattern(rng: np.random.Generator, color: np.ndarray) -> tuple[np.ndarray, int, float]:
+def pattern(rng: np.random.Generator, color: np.ndarray) -> tuple[np.ndarray, int, float]:
+    """Second colour, kind and width of a garment's pattern, see :class:`Paint`."""
     kind = int(rng.choice(4, p=[0.55, 0.2, 0.1, 0.15]))
     second = random_color(rng, 0.8) if rng.random() < 0.6 else np.clip(color * 0.6, 0, 1)
     return second, kind, float(rng.uniform(0.03, 0.10))
@@ -117,7 +119,7 @@ class BodyPainter:
 
     def paint(self, rng: np.random.Generator) -> Paint:
         """Draws skin, hair, clothes and shoes of one person."""
-        skin, hair = skin_color(rng), _hair_color(rng)
+        skin, hair = skin_color(rng), hair_color(rng)
         upper, lower = random_color(rng, 0.9), random_color(rng, 0.7)
         colors = np.empty((len(self._height), 3), dtype=np.float32)
         colors[:] = skin
@@ -153,7 +155,7 @@ class BodyPainter:
             colors[on_shoe] = random_color(rng, 0.5) * rng.uniform(0.4, 1.0)
             on_lower &= ~on_shoe
         cloth = np.stack([on_upper, on_lower], axis=1).astype(np.float32)
-        return Paint(colors, cloth, self._texture, (_pattern(rng, upper), _pattern(rng, lower)))
+        return Paint(colors, cloth, self._texture, (pattern(rng, upper), pattern(rng, lower)))
 
 
 def weave(paint: Paint, colors: np.ndarray, cloth: np.ndarray, texture: np.ndarray) -> None:
@@ -169,5 +171,5 @@ def weave(paint: Paint, colors: np.ndarray, cloth: np.ndarray, texture: np.ndarr
         if kind == 0:
             continue
         rings, stripes = (np.floor(texture / width) % 2).T
-        pattern = (rings, stripes, (rings + stripes) % 2)[kind - 1]
-        colors[(pattern > 0.5) & (cloth[:, garment] > 0.5)] = second
+        mask = (rings, stripes, (rings + stripes) % 2)[kind - 1]
+        colors[(mask > 0.5) & (cloth[:, garment] > 0.5)] = second

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a random person is before drawing: posture, orientation towards the camera, shape."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from fastmetro_mm.synthetic.photo_poses import sample_photo_pose
 from fastmetro_mm.synthetic.pose_families import sample_posture
 from fastmetro_mm.synthetic.rotations import matrices_to_vectors, vectors_to_matrices
 
+COMPANIONS = (0.55, 0.28, 0.12, 0.05)
+"""Shares of pictures with 0, 1, 2 and 3 people beside the labelled one."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -21,11 +24,13 @@ class Plan:
         family: Name of the pose family.
         pose: (J * 3,) axis-angle, radians, the root in camera axes, as it goes to the label.
         betas: (10,) shape coefficients, standard deviations.
+        companions: Other people in the picture, who are drawn but not labelled.
     """
 
     family: str
     pose: np.ndarray
     betas: np.ndarray
+    companions: 'tuple[Plan, ...]' = ()
 
 
 def sample_betas(rng: np.random.Generator) -> np.ndarray:
@@ -43,6 +48,19 @@ def plan_body(rng: np.random.Generator, facing: bool = False) -> Plan:
     pose = posture_to_pose(posture)
     pose[0] = matrices_to_vectors(sample_view(rng, facing) @ vectors_to_matrices(pose[0]))
     return Plan(family, pose.reshape(-1).round(6), sample_betas(rng))
+
+
+def plan_photo(rng: np.random.Generator, rest_joints: np.ndarray) -> Plan:
+    """Draws the people of one picture: one, or a few who share the way of the camera.
+
+    Args:
+        rng: Source of randomness.
+        rest_joints: (24, 3) joints of the body at rest, metres.
+    """
+    main = plan_photo_body(rng, rest_joints)
+    others = rng.choice(len(COMPANIONS), p=COMPANIONS)
+    companions = tuple(plan_photo_body(rng, rest_joints) for _ in range(others))
+    return replace(main, companions=companions)
 
 
 def plan_photo_body(rng: np.random.Generator, rest_joints: np.ndarray) -> Plan:

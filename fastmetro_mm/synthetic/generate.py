@@ -193,7 +193,7 @@ def make_synthetic_set(
                 _draw_in_processes(options, folder, missing, workers, finished)
             else:
                 with one_thread():
-                    studio = Studio(options.kind, options.size, options.scene)
+                    studio = Studio(options.kind, options.size, options.scene, options.backgrounds)
                     for split, number in missing:
                         finished(draw_shard(studio, options, folder, split, number)[2])
         finally:

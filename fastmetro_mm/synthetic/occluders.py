@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Things in front of the person: boxes, discs, blobs and bars with their own texture."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -32,6 +34,7 @@ def draw_occluders(
     box: np.ndarray,
     body_mask: np.ndarray,
     most: float = 0.45,
+    surface: Callable[[np.random.Generator], np.ndarray] | None = None,
 ) -> float:
     """Draws one to three occluders over the person, in place.
 
@@ -41,6 +44,7 @@ def draw_occluders(
         box: (4,) left, top, right, bottom of the person, pixels.
         body_mask: (H, W) bool, where the person is seen.
         most: An occluder is left out if the person would be hidden by more than this share.
+        surface: Gives (H, W, 3) pictures to cut the occluders from; two random colours if None.
 
     Returns:
         The share of the person's pixels that is hidden, 0..1.
@@ -59,13 +63,17 @@ def draw_occluders(
         points = np.round(_outline(rng, center, reach)).astype(np.int32)
         cv2.fillPoly(shape, [points], 255, lineType=cv2.LINE_AA)
         both = np.maximum(hidden, shape)
-        color, second = random_color(rng, 0.8), random_color(rng, 0.8)
-        grain = smooth_noise(rng, (width, height), (3, 12, 48))
+        if surface is None:
+            color, second = random_color(rng, 0.8), random_color(rng, 0.8)
+            grain = smooth_noise(rng, (width, height), (3, 12, 48))
         if np.count_nonzero((both > 127) & body_mask) > most * pixels:
             continue
         hidden = both
         share = np.count_nonzero((hidden > 127) & body_mask) / pixels
-        mix = np.clip(0.5 + 0.8 * grain, 0, 1)[..., None] * rng.uniform(0.1, 0.9)
         alpha = (shape.astype(np.float32) / 255.0)[..., None]
-        image += alpha * (color * (1 - mix) + second * mix - image)
+        if surface is None:
+            mix = np.clip(0.5 + 0.8 * grain, 0, 1)[..., None] * rng.uniform(0.1, 0.9)
+            image += alpha * (color * (1 - mix) + second * mix - image)
+        else:
+            image += alpha * (surface(rng) - image)
     return float(share)

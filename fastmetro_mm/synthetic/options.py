@@ -9,10 +9,13 @@ from pathlib import Path
 from fastmetro_mm.body.model_files import find_model_file
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.synthetic.figures import KINDS
+from fastmetro_mm.synthetic.photo_backgrounds import find_backgrounds
 
 SCENES = ('street', 'studio', 'photo')
 DRAWING_VERSION = 1
 """Raised whenever the same seed gives other pictures, so that old and new shards never mix."""
+PHOTO_VERSION = 1
+"""The same for scene ``'photo'``."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,10 @@ class SyntheticSetOptions:
         scene: ``'street'``: cluttered backgrounds, occluders, truncation, people seen from
             everywhere. ``'studio'``: plain backgrounds, nothing in front, whole people (palms)
             who more or less face the camera; a small network learns from it in minutes.
-            ``'photo'``: poses of daily life, sports and real motions, seen from all around.
+            ``'photo'``: dressed people in poses of daily life, sports and real motions, alone or
+            several, cut off or hidden in part, before photos; hands are drawn as in the street.
+        backgrounds: Folder of photos without people for ``'photo'``. If None, the environment
+            variable ``FASTMETRO_BACKGROUNDS`` names it; without both, backgrounds are drawn.
 
     Raises:
         ValueError: A value is out of range; the message names it.
@@ -40,6 +46,7 @@ class SyntheticSetOptions:
     seed: int = 0
     size: tuple[int, int] = (256, 256)
     scene: str = 'street'
+    backgrounds: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -49,6 +56,10 @@ class SyntheticSetOptions:
         for name in ('train', 'test', 'seed'):
             if getattr(self, name) < 0:
                 raise ConfigError(f'{name} is {getattr(self, name)}, expected 0 or more')
+        if self.backgrounds is not None and self.scene != 'photo':
+            raise ValueError(f"scene '{self.scene}' has no photo backgrounds; choose 'photo'")
+        if self.scene == 'photo':
+            find_backgrounds(self.backgrounds)
         if self.train + self.test == 0:
             raise ConfigError('train and test are both 0, so there is nothing to draw')
         if not all(64 <= side <= 4096 for side in self.size):
@@ -64,7 +75,16 @@ class SyntheticSetOptions:
     def recipe(self) -> dict:
         """Everything that the bytes of the set depend on, as it is stored beside the set."""
         model = find_model_file(KINDS[self.kind][0])
-        return {
+        recipe: dict = {}
+        if self.scene == 'photo':
+            files = find_backgrounds(self.backgrounds)
+            listing = '\n'.join(f'{file.name} {file.stat().st_size}' for file in files)
+            recipe = {
+                'photo_version': PHOTO_VERSION,
+                'backgrounds': len(files),
+                'backgrounds_sha256': hashlib.sha256(listing.encode()).hexdigest(),
+            }
+        return recipe | {
             'kind': self.kind,
             'train': self.train,
             'test': self.test,

@@ -60,7 +60,8 @@ def rasterize(
     """Finds the nearest triangle at every pixel centre.
 
     Args:
-        points: (V, 2) pixel coordinates; pixel (column i, row j) has its centre at (i, j).
+        points: (V, 2) pixel coordinates, float64, or float32 (quicker, for small pictures); pixel
+            (column i, row j) has its centre at (i, j).
         depth: (V,) z of the vertices, metres; triangles with a vertex nearer than 5 cm are left
             out.
         faces: (F, 3) vertex numbers; counter-clockwise seen from outside the body.
@@ -89,8 +90,10 @@ def rasterize(
     row_owner, row_place = _spread(rows)
     pixel_row, pixel_place = _spread(columns[row_owner])
     owner = row_owner[pixel_row]
-    py = (top[row_owner] + row_place)[pixel_row]
-    px = left[owner] + pixel_place
+    row = (top[row_owner] + row_place)[pixel_row]
+    column = left[owner] + pixel_place
+    # Floats of the caller's precision, or NumPy would compute everything in float64.
+    py, px = row.astype(points.dtype), column.astype(points.dtype)
 
     # Barycentric coordinates are planes over the picture: b = g + gx * px + gy * py.
     gx0, gy0 = (y[:, 1] - y[:, 2]) / area, (x[:, 2] - x[:, 1]) / area
@@ -101,7 +104,7 @@ def rasterize(
     b1 = g1[owner] + gx1[owner] * px + gy1[owner] * py
     inside = np.flatnonzero((b0 >= 0) & (b1 >= 0) & (b0 + b1 <= 1))
     owner, b0, b1 = owner[inside], b0[inside], b1[inside]
-    pixel = py[inside] * width + px[inside]
+    pixel = row[inside] * width + column[inside]
 
     # 1/z, not z, is linear over the picture; dividing by it makes the weights perspective-correct.
     inverse = 1.0 / depth[faces[kept]]

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """One picture with its label: background, figure, occluders, photo effects, JPEG."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.synthetic.appearance import BodyPainter, Paint, weave
 from fastmetro_mm.synthetic.backgrounds import draw_backdrop, draw_background
-from fastmetro_mm.synthetic.body_sampling import Plan, plan_body, plan_photo_body
+from fastmetro_mm.synthetic.body_sampling import Plan, plan_body, plan_photo
 from fastmetro_mm.synthetic.camera_placement import PlacedCamera, bounding_box, place_camera
 from fastmetro_mm.synthetic.figures import Figure, PosedFigure
 from fastmetro_mm.synthetic.hand_appearance import HandPainter, add_forearm
 from fastmetro_mm.synthetic.hand_poses import plan_hand
 from fastmetro_mm.synthetic.lighting import finish_photo, sample_light
 from fastmetro_mm.synthetic.occluders import draw_occluders
+from fastmetro_mm.synthetic.photo_scene import Photo, PhotoScene, encode_jpeg, visible_box
 from fastmetro_mm.synthetic.rasterizer import rasterize
+from fastmetro_mm.synthetic.shadows import contact_shadow
 
 TRUNCATED, OCCLUDED = 0.18, 0.35
 """Shares of pictures with the box partly outside, and with something in front of the figure."""
@@ -44,11 +47,22 @@ class Studio:
         kind: ``'body'`` or ``'hand'``.
         size: Width and height of the pictures, pixels.
         scene: ``'street'``, ``'studio'`` or ``'photo'``, see ``SyntheticSetOptions``.
+        backgrounds: Folder of photos without people for ``'photo'``; if None, the environment
+            variable ``FASTMETRO_BACKGROUNDS`` names it, or backgrounds are drawn.
     """
 
-    def __init__(self, kind: str, size: tuple[int, int], scene: str = 'street') -> None:
-        self.plain, self.photo = scene == 'studio', scene == 'photo'
+    def __init__(
+        self,
+        kind: str,
+        size: tuple[int, int],
+        scene: str = 'street',
+        backgrounds: str | os.PathLike | None = None,
+    ) -> None:
+        self.plain = scene == 'studio'
         self.figure = Figure(kind)
+        self.photo: PhotoScene | None = None
+        if scene == 'photo' and kind == 'body':
+            self.photo = PhotoScene(self.figure, size, backgrounds)
         self.size = size
         figure = self.figure
         self.painter: BodyPainter | HandPainter
@@ -62,32 +76,78 @@ class Studio:
     def plan(self, rng: np.random.Generator) -> Plan:
         """Draws pose, view and shape of one sample."""
         if self.figure.kind == 'body':
-            if self.photo:
-                return plan_photo_body(rng, self.figure.rest_joints)
+            if self.photo is not None:
+                return plan_photo(rng, self.figure.rest_joints)
             return plan_body(rng, facing=self.plain)
         return plan_hand(rng, self.figure, facing=self.plain)
 
-    def draw(self, rng: np.random.Generator, plan: Plan, posed: PosedFigure) -> DrawnSample:
-        """Draws the picture of a posed figure and makes its label."""
+    def pose(self, plans: Sequence[Plan]) -> list[list[PosedFigure]]:
+        """Poses everybody of several pictures at once: the labelled one, then the companions."""
+        people = [person for plan in plans for person in (plan, *plan.companions)]
+        posed = iter(
+            self.figure.pose(
+                np.stack([person.pose for person in people]),
+                np.stack([person.betas for person in people]),
+            )
+        )
+        return [[next(posed) for _ in range(1 + len(plan.companions))] for plan in plans]
+
+    def draw(
+        self, rng: np.random.Generator, plan: Plan, posed: PosedFigure | Sequence[PosedFigure]
+    ) -> DrawnSample:
+        """Draws a picture and makes its label.
+
+        Args:
+            rng: Source of randomness.
+            plan: What to draw.
+            posed: The posed figure; for plans with companions everybody, see :meth:`pose`.
+        """
+        everybody = [posed] if isinstance(posed, PosedFigure) else list(posed)
+        if self.photo is not None:
+            photo, label = self.take_photo(rng, plan, everybody)
+            return DrawnSample(
+                encode_jpeg(photo.image, int(rng.integers(70, 94))), label, photo.hidden
+            )
+        posed = everybody[0]
         truncated = not self.plain and rng.random() < TRUNCATED
         camera = place_camera(rng, posed.vertices, self.size, truncated)
         image = draw_backdrop(rng, self.size) if self.plain else draw_background(rng, self.size)
         paint = self.painter.paint(rng)
         box = bounding_box(camera.project(posed.vertices))
         if self.figure.kind == 'body' and rng.random() < 0.6:
-            _contact_shadow(rng, image, box)
+            contact_shadow(rng, image, box)
         mask = self._draw_figure(rng, image, posed, camera, paint)
         hidden = 0.0
         if not self.plain and rng.random() < OCCLUDED:
             hidden = draw_occluders(rng, image, box, mask)
         photo = finish_photo(rng, image)
-        quality = int(rng.integers(70, 94))
-        _, encoded = cv2.imencode(
-            '.jpg', cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
-        return DrawnSample(
-            encoded.tobytes(), _label(rng, self.figure, plan, posed, camera, box, self.size), hidden
-        )
+        encoded = encode_jpeg(photo, int(rng.integers(70, 94)))
+        label = _label(rng, self.figure, plan, posed, camera, box, self.size)
+        return DrawnSample(encoded, label, hidden)
+
+    def take_photo(
+        self, rng: np.random.Generator, plan: Plan, posed: Sequence[PosedFigure]
+    ) -> tuple[Photo, dict]:
+        """Draws a picture of scene ``'photo'`` without encoding it.
+
+        Returns:
+            The picture and the label of the main person, whose field ``people`` holds boxes and
+            joints of everybody.
+        """
+        assert self.photo is not None
+        photo = self.photo.draw(rng, plan, posed)
+        main = photo.people[0]
+        box = visible_box(rng, main.box, self.size)
+        label = _label(rng, self.figure, plan, main.posed, main.camera, box, self.size)
+        label['people'] = [
+            {
+                'box': person.box.round(2).tolist(),
+                '2d_joints': person.camera.project(person.posed.keypoints).round(2).tolist(),
+                'seen': round(person.seen, 3),
+            }
+            for person in photo.people
+        ]
+        return photo, label
 
     def _draw_figure(
         self,
@@ -118,16 +178,6 @@ class Studio:
         mask = np.zeros(image.shape[0] * image.shape[1], dtype=bool)
         mask[seen.pixels] = True
         return mask.reshape(image.shape[:2])
-
-
-def _contact_shadow(rng: np.random.Generator, image: np.ndarray, box: np.ndarray) -> None:
-    """Darkens the ground under the lowest points of the figure, in place."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    center = (round((box[0] + box[2]) / 2), round(box[3] - 0.01 * height))
-    axes = (max(1, round(0.45 * width)), max(1, round(0.04 * height + 0.06 * width)))
-    shade = np.zeros(image.shape[:2], dtype=np.float32)
-    cv2.ellipse(shade, center, axes, 0, 0, 360, float(rng.uniform(0.15, 0.55)), -1)
-    image *= 1.0 - cv2.blur(shade, (2 * (axes[1] // 2) + 1,) * 2)[..., None]
 
 
 def _label(

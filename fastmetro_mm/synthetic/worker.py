@@ -45,7 +45,7 @@ def start_worker(options: SyntheticSetOptions) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    _studio = Studio(options.kind, options.size, options.scene)
+    _studio = Studio(options.kind, options.size, options.scene, options.backgrounds)
 
 
 def _leave_with_parent() -> None:
@@ -85,9 +85,7 @@ def draw_shard(
     # Every sample has randomness of its own, whichever process draws it and when.
     rngs = [np.random.default_rng((options.seed, *place, index)) for index in indices]
     plans = [studio.plan(rng) for rng in rngs]
-    posed = studio.figure.pose(
-        np.stack([plan.pose for plan in plans]), np.stack([plan.betas for plan in plans])
-    )
+    posed = studio.pose(plans)
     with TSVSetWriter(folder, split).shard(number) as shard:
         for index, rng, plan, figure in zip(indices, rngs, plans, posed, strict=True):
             sample = studio.draw(rng, plan, figure)

@@ -14,12 +14,12 @@ import io
 from pathlib import Path
 
 import numpy as np
-from projects.free_model.motions.bvh import read_bvh
-from projects.free_model.motions.deepmimic import read_deepmimic
-from projects.free_model.motions.retarget import CMU, DEEPMIMIC, PARENTS, TOES, retarget
 
 from fastmetro_mm.synthetic.figures import Figure
 from fastmetro_mm.synthetic.rotations import vectors_to_matrices
+from projects.free_model.motions.bvh import read_bvh
+from projects.free_model.motions.deepmimic import read_deepmimic
+from projects.free_model.motions.retarget import CMU, DEEPMIMIC, PARENTS, TOES, retarget
 
 OUTPUT = Path(__file__).parents[2] / 'fastmetro_mm' / 'synthetic' / 'assets' / 'pose_library.npz'
 _BVH = 'usr/share/assimp/models/BVH'

@@ -56,6 +56,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'photo: people as in photos',
     )  # fmt: skip
     parser.add_argument(
+        '--backgrounds', metavar='FOLDER',
+        help='photos without people for --scene photo (default: $FASTMETRO_BACKGROUNDS, or drawn)',
+    )  # fmt: skip
+    parser.add_argument(
         '--workers', type=int, default=_cores(), help='drawing processes; 0 = no extra process'
     )
     parser.add_argument(
@@ -80,6 +84,7 @@ def main(argv: list[str] | None = None) -> int:
             args.seed,
             (args.size[0], args.size[1]),
             args.scene,
+            args.backgrounds,
         )
         summary = make_synthetic_set(args.out, options, args.workers, args.resume, not args.quiet)
         if args.sheet:

@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from projects.free_model.motions.bvh import Motion
 from scipy.spatial.transform import Rotation
+
+from projects.free_model.motions.bvh import Motion
 
 # Joint, parent, and how many numbers of a row it takes: quaternion w x y z, or a hinge angle.
 _JOINTS = (

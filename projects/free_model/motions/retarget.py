@@ -7,8 +7,9 @@ way; trunk, neck and collars are carried over as they are, because both rest pos
 """
 
 import numpy as np
-from projects.free_model.motions.bvh import Motion
 from scipy.spatial.transform import Rotation
+
+from projects.free_model.motions.bvh import Motion
 
 PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 # Joint -> the joint that its limb leads to; feet and hands follow the alignment of the limb above.

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A picture as a photographer might take it: dressed people before a real place."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from fastmetro_mm.synthetic.appearance import weave
+from fastmetro_mm.synthetic.body_sampling import Plan
+from fastmetro_mm.synthetic.camera_placement import PlacedCamera, bounding_box
+from fastmetro_mm.synthetic.environment_light import EnvironmentLight, sample_environment
+from fastmetro_mm.synthetic.figures import Figure, PosedFigure
+from fastmetro_mm.synthetic.occluders import draw_occluders
+from fastmetro_mm.synthetic.outfits import Outfit, OutfitPainter
+from fastmetro_mm.synthetic.photo_backgrounds import PhotoBackgrounds
+from fastmetro_mm.synthetic.photo_camera import (
+    body_framing,
+    place_companion,
+    place_photo_camera,
+)
+from fastmetro_mm.synthetic.photo_effects import finish_picture
+from fastmetro_mm.synthetic.rasterizer import Visible, rasterize
+from fastmetro_mm.synthetic.shadows import contact_shadow
+
+OCCLUDED = 0.25
+"""Share of pictures with things in front of the people."""
+_MOST_HIDDEN = 0.55  # share of the labelled person behind others
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person in a picture.
+
+    Attributes:
+        camera: The picture's camera with the person's translation.
+        posed: Body without clothes, which is what labels describe.
+        box: (4,) left, top, right, bottom of the body, pixels, perhaps outside the picture.
+        seen: Share of the person's drawn pixels that nobody else hides.
+    """
+
+    camera: PlacedCamera
+    posed: PosedFigure
+    box: np.ndarray
+    seen: float
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A finished picture.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        people: The labelled person, then the others.
+        hidden: Share of the labelled person's visible pixels behind occluders.
+        framing: What the picture shows of the labelled person.
+    """
+
+    image: np.ndarray
+    people: list[Person]
+    hidden: float
+    framing: str
+
+
+class PhotoScene:
+    """Draws pictures of people.
+
+    Args:
+        figure: The body.
+        size: Width and height, pixels.
+        backgrounds: Folder of photos without people, see
+            :func:`~fastmetro_mm.synthetic.photo_backgrounds.find_backgrounds`.
+    """
+
+    def __init__(
+        self,
+        figure: Figure,
+        size: tuple[int, int],
+        backgrounds: str | os.PathLike | None = None,
+    ) -> None:
+        self.figure = figure
+        self.size = size
+        self.backgrounds = PhotoBackgrounds(backgrounds)
+        self.painter = OutfitPainter(
+            figure.rest, figure.weights, figure.rest_joints, figure.rest_keypoints, figure.faces
+        )
+        self._framing = body_framing(figure.rest, figure.rest_joints)
+
+    def draw(self, rng: np.random.Generator, plan: Plan, posed: Sequence[PosedFigure]) -> Photo:
+        """Draws one picture.
+
+        Args:
+            rng: Source of randomness.
+            plan: Plan of the labelled person, with companions.
+            posed: The labelled person, then the companions.
+        """
+        width, height = self.size
+        main = posed[0]
+        camera, framing = place_photo_camera(rng, main.vertices, self._framing, self.size)
+        image = self.backgrounds.draw(rng, self.size)
+        light = sample_environment(rng)
+        box = bounding_box(camera.project(main.vertices))
+        if rng.random() < 0.6:
+            contact_shadow(rng, image, box)
+        canvas = _Canvas(image)
+        outfit = self.painter.dress(rng, self.backgrounds, plan.family)
+        total = self._draw_person(canvas, 0, main, camera, outfit, light, 1.0)
+        people = [(camera, main, box, total)]
+        for other, figure in zip(plan.companions, posed[1:], strict=True):
+            placed = place_companion(rng, camera, main.vertices, figure.vertices)
+            outfit = self.painter.dress(rng, self.backgrounds, other.family)
+            place = bounding_box(placed.project(figure.vertices))
+            if (place[2:] < 8).any() or (place[:2] > np.array(self.size) - 8).any():
+                continue
+            allowed = total - (1 - _MOST_HIDDEN) * total
+            count = self._draw_person(canvas, len(people), figure, placed, outfit, light, allowed)
+            if count:
+                people.append((placed, figure, place, count))
+        hidden = 0.0
+        if rng.random() < OCCLUDED:
+            mask = (canvas.owner == 0).reshape(height, width)
+            hidden = draw_occluders(rng, image, _inside(box, self.size), mask, 0.4, self._surface)
+        left = np.bincount(canvas.owner[canvas.owner >= 0], minlength=len(people))
+        return Photo(
+            finish_picture(rng, image),
+            [Person(*person[:3], seen=float(left[number] / max(person[3], 1)))
+             for number, person in enumerate(people)],
+            hidden,
+            framing,
+        )  # fmt: skip
+
+    def _surface(self, rng: np.random.Generator) -> np.ndarray:
+        return self.backgrounds.surface(rng, self.size)
+
+    def _draw_person(
+        self,
+        canvas: '_Canvas',
+        number: int,
+        posed: PosedFigure,
+        camera: PlacedCamera,
+        outfit: Outfit,
+        light: EnvironmentLight,
+        may_hide: float,
+    ) -> int:
+        """Draws a person where nobody nearer is; returns how many pixels the person covers.
+
+        A companion who would hide more than ``may_hide`` pixels of the labelled person is left
+        out, and 0 returned.
+        """
+        vertices, values, faces = self._mesh(posed, outfit)
+        moved = vertices + camera.transl.astype(np.float32)
+        points = moved[:, :2] * (np.float32(camera.focal) / moved[:, 2:])
+        points += camera.principal.astype(np.float32)
+        seen = rasterize(points, moved[:, 2], faces, self.size)
+        shown = seen.depth < canvas.depth[seen.pixels]
+        if number and (canvas.owner[seen.pixels[shown]] == 0).sum() > may_hide:
+            return 0
+        part = Visible(*(array[shown] for array in (
+            seen.pixels, seen.faces, seen.weights, seen.depth)))  # fmt: skip
+        at_pixels = part.interpolate(values, faces)
+        colors = _cloth_colors(outfit, at_pixels)
+        normals = at_pixels[:, :3]
+        normals /= np.maximum(np.sqrt((normals * normals).sum(axis=1, keepdims=True)), 1e-6)
+        lit = light.shade(colors, normals)
+        canvas.pixels[part.pixels] = np.clip(lit, 0, 1)
+        canvas.depth[part.pixels] = part.depth
+        canvas.owner[part.pixels] = number
+        return len(seen.pixels)
+
+    def _mesh(
+        self, posed: PosedFigure, outfit: Outfit
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The dressed body with skirt and gear: vertices, values (.., 10) and faces."""
+        figure, paint = self.figure, outfit.paint
+        normals = figure.normals(posed.vertices)
+        normals /= np.maximum(np.sqrt((normals * normals).sum(axis=1, keepdims=True)), 1e-12)
+        body = posed.vertices + normals * outfit.offset[:, None]
+        vertices, faces = [body], [figure.faces]
+        values = [np.concatenate([normals, paint.colors, paint.cloth, paint.texture], axis=1)]
+        count = len(body)
+
+        def add(points: np.ndarray, out: np.ndarray, own: np.ndarray, color: np.ndarray,
+                cloth: tuple[float, float], texture: np.ndarray) -> None:  # fmt: skip
+            nonlocal count
+            vertices.append(points)
+            faces.append(own + count)
+            plain = np.broadcast_to(np.concatenate([color, cloth]), (len(points), 5))
+            values.append(np.concatenate([out, plain, texture], axis=1))
+            count += len(points)
+
+        if outfit.skirt is not None:
+            points, out, own = self.painter.skirt_pattern.drape(
+                outfit.skirt, posed.vertices, normals, outfit.offset
+            )
+            places = self.painter.skirt_pattern.texture(len(points))
+            add(points, out, own, outfit.skirt.color, (0.0, 1.0), places)
+        for gear in outfit.gear:
+            points, out = self.painter.place_gear(gear, posed.vertices)
+            add(points, out, gear.shape.faces, gear.color, (0.0, 0.0), points[:, :2])
+        return (
+            np.concatenate(vertices).astype(np.float32),
+            np.concatenate(values).astype(np.float32),
+            np.concatenate(faces),
+        )
+
+
+class _Canvas:
+    """Colours, depth and owner of every pixel, flat."""
+
+    def __init__(self, image: np.ndarray) -> None:
+        self.pixels = image.reshape(-1, 3)
+        self.depth = np.full(len(self.pixels), np.inf, dtype=np.float32)
+        self.owner = np.full(len(self.pixels), -1, dtype=np.int64)
+
+
+def _cloth_colors(outfit: Outfit, at_pixels: np.ndarray) -> np.ndarray:
+    """Colours (P, 3) of visible points with textures, patterns and folds."""
+    colors, cloth, places = at_pixels[:, 3:6].copy(), at_pixels[:, 6:8], at_pixels[:, 8:]
+    weave(outfit.paint, colors, cloth, places)
+    for garment, texture in enumerate(outfit.textures):
+        if texture is not None:
+            rows = np.flatnonzero(cloth[:, garment] > 0.5)
+            spot = (places[rows] * outfit.texture_scale).astype(np.int64) & 127
+            colors[rows] *= texture[spot[:, 0], spot[:, 1]]
+    if outfit.folds > 0.05:
+        rows = np.flatnonzero(cloth.max(axis=1) > 0.5)
+        along, across = places[rows].T
+        wave = np.sin(38 * along + 5 * np.sin(23 * across)) * np.sin(31 * across + 3 * along)
+        colors[rows] *= (1.0 + outfit.folds * wave)[:, None]
+    return colors
+
+
+def _inside(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The part of a box (4,) inside a picture."""
+    return np.clip(box, 0.0, np.array([*size, *size], dtype=np.float64))
+
+
+def visible_box(rng: np.random.Generator, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The box that a detector would give: mostly of what the picture shows of a person."""
+    inside = _inside(box, size)
+    if rng.random() < 0.06 or (inside[2:] - inside[:2]).min() < 8:
+        return box
+    return inside
+
+
+def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
+    """(H, W, 3) uint8 RGB to JPEG bytes."""
+    _, data = cv2.imencode(
+        '.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    return data.tobytes()
