@@ -47,7 +47,11 @@ class BodyDataError(UserError, ValueError):
     """A body file is there, but its content is not what it should be."""
 
 
-class UnsafePickleError(BodyDataError):
+class ForeignFileError(UserError, ValueError):
+    """A file of unknown origin is damaged, of another kind, or larger than anything real."""
+
+
+class UnsafePickleError(BodyDataError, ForeignFileError):
     """A pickle asks for something that is not on the allow-list; nothing of it was run."""
 
 
@@ -74,7 +78,7 @@ class CheckpointError(UserError, ValueError):
     """A checkpoint that cannot be used; the message names the file and the fix."""
 
 
-class UntrustedCheckpointError(CheckpointError):
+class UntrustedCheckpointError(CheckpointError, ForeignFileError):
     """A checkpoint that would run code while it is read."""
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmetro_mm.body.model_files import LEFT_FIXED_KEY, read_model_file
+from fastmetro_mm.body.model_checks import LEFT_FIXED_KEY
+from fastmetro_mm.body.model_files import read_model_file
 
 
 def left_hand_needs_fix(

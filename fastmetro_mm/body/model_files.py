@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find and read SMPL, MANO and open-body model files into plain, checked arrays.
 
-Pickles go through the allow-list reader of ``safe_pickle``: no code of the file, no chumpy.
+Pickles go through the allow-list reader of ``foreign_files``: no code of the file, no chumpy.
 Both forms, ``.pkl`` and ``.npz``, end in the same arrays.
 """
 
 import os
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +18,21 @@ from fastmetro_mm.body.locations import (
     find_body_file,
     resolve_body_data_root,
 )
-from fastmetro_mm.body.safe_pickle import (
-    build_plain,
-    load_allow_listed,
-    load_object_member,
+from fastmetro_mm.body.model_checks import (
+    FAMILIES,
+    KEYS,
+    OPTIONAL_KEYS,
+    check_model_arrays,
+    check_shape,
+    family_of,
 )
 from fastmetro_mm.errors import BodyDataError, ConfigError, MissingFileError
+from fastmetro_mm.foreign_files.archives import NpzFile
+from fastmetro_mm.foreign_files.damage import raise_as, reading
+from fastmetro_mm.foreign_files.kinds import recognise, sentence
+from fastmetro_mm.foreign_files.pickles import open_pickle
 
-
-@dataclass(frozen=True)
-class ModelFamily:
-    """Sizes every file of a model family must have."""
-
-    title: str
-    vertices: int
-    joints: int
-    pose_directions: int
-    extra: tuple[str, ...] = ()
-
-
-FAMILIES = {
-    'smpl': ModelFamily('SMPL', 6890, 24, 207),
-    'mano': ModelFamily('MANO', 778, 16, 135, ('hands_mean', 'hands_components')),
-}
-# Vertex counts of models people have beside SMPL and MANO, to say what a wrong file is.
-OTHER_MODELS = {10475: 'SMPL-X', 5023: 'FLAME', 3889: 'SMAL'}
-NUM_BETAS = 10
-_KEYS = ('v_template', 'shapedirs', 'posedirs', 'J_regressor', 'weights', 'kintree_table', 'f')
-_OPTIONAL_KEYS = ('hands_mean', 'hands_components', 'fingertip_ids', 'left_shapedirs_fixed')
 _SPARSE_PARTS = ('data', 'indices', 'indptr', 'shape')
-# Left-hand files written by this package carry this key: their sign error is mended already.
-LEFT_FIXED_KEY = 'left_shapedirs_fixed'
-
 _GENDER_LETTERS = {'neutral': 'neutral', 'male': 'm', 'female': 'f'}
 _GENDER_NAMES = {'m': 'male', 'f': 'female', 'none': 'neutral'}
 
@@ -153,141 +134,46 @@ def read_model_file(path: str | os.PathLike, family: str | None = None) -> dict[
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such model file')
-    raw = _read_npz(path) if _is_zip(path) else _read_pickle(path)
-    return check_model_arrays(raw, str(path), family)
-
-
-def check_model_arrays(
-    raw: dict[str, Any], source: str, family: str | None = None
-) -> dict[str, np.ndarray]:
-    """Check the sizes of raw model arrays and bring them into one form.
-
-    Args:
-        raw: Arrays by key, as a model file holds them (sparse regressors allowed).
-        source: File name for messages.
-        family: ``'smpl'``, ``'mano'`` or ``None``.
-
-    Returns:
-        See :func:`read_model_file`.
-
-    Raises:
-        BodyDataError: A key is missing or has a wrong size.
-    """
-    missing = [key for key in _KEYS if key not in raw]
-    if missing:
-        raise BodyDataError(f'{source}: not a SMPL or MANO model file, it has no '
-                            f'{", ".join(missing)}')
-    vertices = len(np.atleast_1d(_numeric(raw['v_template'], 'v_template', source)))
-    found = next((key for key, spec in FAMILIES.items() if spec.vertices == vertices), None)
-    if found is None or (family is not None and found != family):
-        wanted = ' or '.join(
-            f'{spec.title} ({spec.vertices} vertices)'
-            for key, spec in FAMILIES.items() if family in (None, key)
-        )  # fmt: skip
-        what = FAMILIES[found].title if found else OTHER_MODELS.get(vertices, 'an unknown model')
-        raise BodyDataError(f'{source}: expected {wanted}, found {what} with {vertices} vertices')
-    spec = FAMILIES[found]
-    shapes = {
-        'v_template': (spec.vertices, 3),
-        'posedirs': (spec.vertices, 3, spec.pose_directions),
-        'J_regressor': (spec.joints, spec.vertices),
-        'weights': (spec.vertices, spec.joints),
-        'kintree_table': (2, spec.joints),
-        'hands_mean': (45,),
-        'hands_components': (45, 45),
-        'fingertip_ids': (5,),
-    }
-    arrays = {}
-    for key in (*_KEYS, *_OPTIONAL_KEYS):
-        if key not in raw or (key.startswith('hands_') and not spec.extra):
-            if key in spec.extra:
-                raise BodyDataError(f'{source}: a {spec.title} file must hold {key}')
-            continue
-        arrays[key] = _numeric(raw[key], key, source)
-        if key in shapes and arrays[key].shape != shapes[key]:
-            raise BodyDataError(f'{source}: {key} must have shape {shapes[key]}, found '
-                                f'{arrays[key].shape}')
-    shapedirs = arrays['shapedirs']
-    if shapedirs.shape[:2] != (spec.vertices, 3) or shapedirs.ndim != 3 or (
-        shapedirs.shape[2] < NUM_BETAS
-    ):
-        raise BodyDataError(f'{source}: shapedirs must have shape ({spec.vertices}, 3, '
-                            f'{NUM_BETAS} or more), found {shapedirs.shape}')
-    arrays['shapedirs'] = np.ascontiguousarray(shapedirs[:, :, :NUM_BETAS])
-    faces = arrays['f']
-    if faces.ndim != 2 or faces.shape[1] != 3 or not (0 <= faces.min() <= faces.max() < vertices):
-        raise BodyDataError(f'{source}: f must hold triangles over {vertices} vertices')
-    arrays['kintree_table'] = _tree(arrays['kintree_table'], source)
-    return arrays
-
-
-def _numeric(value: Any, key: str, source: str) -> np.ndarray:
-    value = build_plain(value, f'{source}[{key}]')
-    if isinstance(value, np.ndarray) and value.dtype == object and value.size == 1:
-        value = value.item()
-    array = value.toarray() if sparse.issparse(value) else np.asarray(value)
-    if array.dtype.kind not in 'biuf':
-        raise BodyDataError(f'{source}: {key} does not hold numbers')
-    integers = key in ('f', 'kintree_table', 'fingertip_ids', LEFT_FIXED_KEY)
-    if not integers and not np.isfinite(array).all():
-        raise BodyDataError(f'{source}: {key} holds values that are not finite')
-    return np.ascontiguousarray(array.astype(np.int64 if integers else np.float64))
-
-
-def _tree(table: np.ndarray, source: str) -> np.ndarray:
-    """Parents as columns with -1 for the root.
-
-    The root's parent is 2**32 - 1 (uint32), 2**32 (through float32) or -1, depending on the
-    history of the file.
-    """
-    column = {int(joint): i for i, joint in enumerate(table[1])}
-    parents = np.full(table.shape[1], -1, np.int64)
-    for i in range(1, table.shape[1]):
-        parent = column.get(int(table[0, i]), i)
-        if parent >= i:
-            raise BodyDataError(f'{source}: kintree_table gives joint {i} the parent '
-                                f'{int(table[0, i])}, which does not come before it')
-        parents[i] = parent
-    if int(table[0, 0]) in column:
-        raise BodyDataError(f'{source}: kintree_table has no root in its first column')
-    return np.stack([parents, np.arange(table.shape[1])])
-
-
-def _is_zip(path: Path) -> bool:
-    with path.open('rb') as stream:
-        start = stream.read(4)
-    return start == b'PK\x03\x04' or path.suffix == '.npz'
-
-
-def _read_pickle(path: Path) -> dict[str, Any]:
-    with path.open('rb') as stream:
-        value = load_allow_listed(stream, str(path))
-    if not isinstance(value, dict):
-        raise BodyDataError(f'{path}: not a SMPL or MANO model file, the pickle holds no table '
-                            'of arrays')
-    return value
+        what = 'is a folder, give the model file in it' if path.is_dir() else 'no such model file'
+        raise MissingFileError(f'{path}: {what}')
+    with raise_as(BodyDataError):
+        kind = recognise(path)
+        if kind == 'npz' or (kind == 'zip' and path.suffix == '.npz'):
+            raw = _read_npz(path)
+        elif kind in ('pickle', 'text', 'unknown') and path.suffix != '.npz':
+            raw = open_pickle(path)
+        else:
+            raise BodyDataError(f'{path}: expected a SMPL or MANO model (.pkl or .npz), but the '
+                                f'file {sentence(kind, path)}')
+        if not isinstance(raw, dict):
+            raise BodyDataError(f'{path}: not a SMPL or MANO model file, the pickle holds no '
+                                'table of arrays')
+        return check_model_arrays(raw, str(path), family)
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
+    file = NpzFile(path)
+    if 'v_template' not in file:
+        return {}
+    # its length tells the model, and so the sizes of everything else before they are read
+    family = family_of(file.header('v_template').shape[:1], str(path))
     raw: dict[str, Any] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            wanted = [key for key in (*_KEYS, *_OPTIONAL_KEYS) if f'{key}.npy' in names]
-            wanted += [f'J_regressor_{part}' for part in _SPARSE_PARTS
-                       if f'J_regressor_{part}.npy' in names]  # fmt: skip
-            for key in wanted:
-                raw[key] = load_object_member(archive.read(f'{key}.npy'), f'{path}[{key}]')
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise BodyDataError(f'{path}: damaged or truncated .npz file ({error})') from None
-    parts = [raw.pop(f'J_regressor_{part}', None) for part in _SPARSE_PARTS]
-    if 'J_regressor' not in raw and all(part is not None for part in parts):
-        data, indices, indptr, shape = parts
-        try:
-            matrix = sparse.csc_matrix((data, indices, indptr), shape=tuple(shape))
-            matrix.check_format(full_check=True)
-        except (ValueError, TypeError, IndexError) as error:
-            raise BodyDataError(f'{path}: J_regressor is damaged ({error})') from None
-        raw['J_regressor'] = matrix
+    for key in (*KEYS, *OPTIONAL_KEYS):
+        if key in file:
+            header = file.header(key)
+            if header.size is not None:
+                check_shape(key, header.shape, family, str(path))
+            raw[key] = file.read(key)
+    parts = [f'J_regressor_{part}' for part in _SPARSE_PARTS]
+    if 'J_regressor' not in raw and all(part in file for part in parts):
+        most = family.joints * family.vertices + 1
+        for part in parts:
+            shape = file.header(part).shape
+            if len(shape) != 1 or shape[0] > most:
+                raise BodyDataError(f'{path}: {part} has shape {shape}, expected one row of at '
+                                    f'most {most}')
+        data, indices, indptr, shape = (file.read(part) for part in parts)
+        with reading(f'{path}[J_regressor]'):
+            raw['J_regressor'] = sparse.csc_matrix((data, indices, indptr), shape=tuple(shape))
+            raw['J_regressor'].check_format(full_check=True)
     return raw

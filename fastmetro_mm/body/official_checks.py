@@ -6,7 +6,6 @@ one line that says what was found. The facts checked are those measured on the f
 FastMETRO and METRO repositories.
 """
 
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,8 @@ from fastmetro_mm.body import topology
 from fastmetro_mm.body.assets import BODY_KINDS
 from fastmetro_mm.body.sampling_files import load_npy, read_official_sampling
 from fastmetro_mm.errors import BodyDataError
+from fastmetro_mm.foreign_files.damage import raise_as
+from fastmetro_mm.foreign_files.torch_files import read_torch_file
 
 _REGRESSOR_SUM_TOLERANCE = 1e-3
 
@@ -130,11 +131,8 @@ def check_adjacency_files(folder: Path, stem: str, sampling_path: Path, level: i
     parts = []
     for part in ('indices', 'values', 'size'):
         path = folder / f'{stem}_adjmat_{part}.pt'
-        try:
-            parts.append(torch.load(path, weights_only=True))
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            reason = str(error).splitlines()[0][:200]
-            raise BodyDataError(f'{path}: not a readable tensor file ({reason})') from None
+        with raise_as(BodyDataError):
+            parts.append(read_torch_file(path))
     indices, values, size = parts
     adjacency = read_official_sampling(sampling_path)[0][level]
     pattern = adjacency.toarray() | np.eye(adjacency.shape[0], dtype=bool)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read the files with sampling matrices: the official ones and those of the open body."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,9 @@ from scipy import sparse
 
 from fastmetro_mm.body import topology
 from fastmetro_mm.body.locations import PREPARE_HINT
-from fastmetro_mm.body.safe_pickle import load_object_member
 from fastmetro_mm.errors import BodyDataError
+from fastmetro_mm.foreign_files import archives
+from fastmetro_mm.foreign_files.damage import raise_as
 
 COPY_AGAIN = f'copy the official file again: {PREPARE_HINT}'
 REINSTALL = 'the package is incomplete, install fastmetro_mm again'
@@ -24,17 +24,9 @@ def read_official_sampling(path: Path) -> Sampling:
     Raises:
         BodyDataError: The file is damaged or lacks a member.
     """
-    members = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            for key in 'AUDF':
-                if f'{key}.npy' not in names:
-                    raise BodyDataError(f'{path}: no array {key} in it; {COPY_AGAIN}')
-                members[key] = archive.read(f'{key}.npy')
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise BodyDataError(f'{path}: not a readable .npz file ({error}); {COPY_AGAIN}') from None
-    loaded = {key: load_object_member(data, f'{path}[{key}]') for key, data in members.items()}
+    with raise_as(BodyDataError):
+        file = archives.NpzFile(path, COPY_AGAIN)
+        loaded = {key: file.read(key) for key in 'AUDF'}
     for key in 'AUD':
         if not all(sparse.issparse(matrix) for matrix in loaded[key]):
             raise BodyDataError(f'{path}: {key} does not hold sparse matrices; {COPY_AGAIN}')
@@ -92,20 +84,16 @@ def load_npy(path: Path) -> np.ndarray:
     Raises:
         BodyDataError: The file is damaged.
     """
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise BodyDataError(f'{path}: not a readable .npy file ({error}); {COPY_AGAIN}') from None
+    with raise_as(BodyDataError):
+        return archives.load_npy(path, COPY_AGAIN)
 
 
 def load_npz(path: Path, keys: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
-    """Arrays of an ``.npz`` file without pickles, all or some.
+    """Arrays of an ``.npz`` file of this package, all or some.
 
     Raises:
         BodyDataError: The file is damaged or lacks a key.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in (archive.files if keys is None else keys)}
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise BodyDataError(f'{path}: not a readable .npz file ({error})') from None
+    with raise_as(BodyDataError):
+        file = archives.NpzFile(path, REINSTALL)
+        return {key: file.read(key) for key in (file.names if keys is None else keys)}

@@ -133,7 +133,7 @@ def test_hand_file_in_place_of_the_body_file(metro, tmp_path):
 def test_truncated_sampling_file(metro, tmp_path, share):
     data = (metro / 'mano_downsampling.npz').read_bytes()
     (tmp_path / 'mano_downsampling.npz').write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(BodyDataError, match=r'not a readable \.npz'):
+    with pytest.raises(BodyDataError, match=r'truncated|is empty'):
         load_body_assets('mano', tmp_path)
 
 

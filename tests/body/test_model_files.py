@@ -3,6 +3,8 @@
 
 import os
 import pickle
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -138,7 +140,7 @@ def test_pickle_that_calls_something_is_refused_before_it_runs(tmp_path, model_a
 def test_odd_or_damaged_pickles_give_one_clear_error(tmp_path, payload):
     path = tmp_path / 'model.pkl'
     path.write_bytes(payload)
-    with pytest.raises(BodyDataError, match=r'damaged|not a SMPL') as caught:
+    with pytest.raises(BodyDataError, match=r'damaged|not a SMPL|is empty') as caught:
         read_model_file(path)
     assert '\n' not in str(caught.value) and str(path) in str(caught.value)
 
@@ -171,6 +173,16 @@ def test_truncated_file(tmp_path, model_arrays, write_official_pickle, ending, s
         (dict(kintree_table=np.tile(np.arange(16), (2, 1))), 'kintree_table'),
         (dict(J_regressor=None), 'has no J_regressor'),
         (dict(hands_mean=None), 'must hold hands_mean'),
+        (dict(weights=np.zeros((778, 16))), 'row of weights must sum to one, row 0 sums to 0'),
+        (dict(weights=np.full((778, 16), 2 / 16)), 'weights must sum to one, .* sums to 2'),
+        (dict(weights=np.eye(778, 16) * 3 - 2 / 16 + (np.arange(778) >= 16)[:, None] * 3 / 16),
+         'weights must not be negative'),
+        (dict(J_regressor=np.zeros((16, 778))), 'row of J_regressor must sum to one'),
+        (dict(v_template=np.random.default_rng(0).normal(size=(778, 3)) * 500), 'millimetres'),
+        (dict(f=np.full((4, 3), 1.5)), r'f must hold whole numbers, found 1\.5'),
+        (dict(f=np.full((4, 3), np.nan)), 'f holds values that are not finite'),
+        (dict(f=np.zeros((0, 3), int)), 'f must have shape'),
+        (dict(weights=np.zeros((778, 16), complex)), 'weights does not hold numbers'),
     ],
 )
 def test_wrong_content_is_named(tmp_path, model_arrays, change, message):
@@ -179,6 +191,58 @@ def test_wrong_content_is_named(tmp_path, model_arrays, change, message):
     with pytest.raises(BodyDataError, match=message) as caught:
         read_model_file(tmp_path / 'm.npz')
     assert '\n' not in str(caught.value) and 'm.npz' in str(caught.value)
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    (b'<!DOCTYPE html><html>Sign in</html>', 'web page'),
+    (b'version https://git-lfs.github.com/spec/v1\n', 'git lfs pull'),
+    (b'', 'is empty'),
+    (bytes(5000), 'zero bytes only'),
+    (b'\x1f\x8b\x08\x00', 'gunzip'),
+    ('zip', 'zip archive of basicModel_neutral_lbs_10_207_0_v1.0.0.pkl: unpack it'),
+])
+@pytest.mark.parametrize('ending', ['pkl', 'npz'])
+def test_other_kinds_of_files_are_named(tmp_path, content, message, ending):
+    path = tmp_path / f'SMPL_NEUTRAL.{ending}'
+    if content == 'zip':
+        with zipfile.ZipFile(path, 'w') as archive:
+            archive.writestr('models/basicModel_neutral_lbs_10_207_0_v1.0.0.pkl', b'x')
+    else:
+        path.write_bytes(content)
+    with pytest.raises(BodyDataError, match=message) as caught:
+        read_model_file(path)
+    assert str(caught.value).startswith(str(path)) and '\n' not in str(caught.value)
+
+
+def test_sizes_are_compared_before_anything_is_read(tmp_path, model_arrays):
+    """An archive of 40 kB whose posedirs would be 2 GB, and a sparse matrix of any size."""
+    arrays = model_arrays('mano')
+    arrays['posedirs'] = np.zeros((778, 3, 3000))
+    np.savez_compressed(tmp_path / 'm.npz', **arrays)
+    tracemalloc.start()
+    with pytest.raises(BodyDataError, match='posedirs must have shape'):
+        read_model_file(tmp_path / 'm.npz')
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+    huge = sparse.csr_matrix((16, 2_000_000_000), dtype=np.float64)
+    content = dict(model_arrays('mano'), J_regressor=huge)
+    (tmp_path / 'm.pkl').write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(BodyDataError, match=r'J_regressor must have shape \(16, 778\)'):
+        read_model_file(tmp_path / 'm.pkl')
+
+
+def test_empty_bytes_of_protocol_2_are_no_attack(tmp_path, model_arrays):
+    """Python 3 writes b'' as a call of bytes()."""
+    content = dict(model_arrays('mano'), note=b'', nothing=np.zeros((0, 3)))
+    data = pickle.dumps(content, protocol=2)
+    assert b'__builtin__\nbytes\n' in data
+    (tmp_path / 'm.pkl').write_bytes(data)
+    read_model_file(tmp_path / 'm.pkl')
+    # bytes(10**12) would ask for a terabyte
+    call = b'\x80\x02c__builtin__\nbytes\n\x8a\x05\x00\x10\xa5\xd4\xe8\x85R.'
+    (tmp_path / 'm.pkl').write_bytes(call)
+    with pytest.raises(BodyDataError, match='unexpected arguments of bytes'):
+        read_model_file(tmp_path / 'm.pkl')
 
 
 def test_wrong_model_is_named(tmp_path, model_arrays, write_official_pickle):

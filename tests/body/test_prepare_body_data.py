@@ -112,7 +112,7 @@ def _adjacency(folder):
         (lambda f: (f / 'J_regressor_extra.npy').unlink(), 'J_regressor_extra.npy missing'),
         (lambda f: shutil.copyfile(f / 'mano_downsampling.npz', f / 'mesh_downsampling.npz'),
          'levels must have (6890, 1723, 431) vertices'),
-        (lambda f: (f / 'mesh_downsampling.npz').write_bytes(b'PK'), 'not a readable .npz'),
+        (lambda f: (f / 'mesh_downsampling.npz').write_bytes(b'PK'), 'truncated'),
         (_save('smpl_1723_edges.npy', lambda v: v[::-1]), 'not the edges of A[1]'),
         (_save('smpl_1723_faces.npy', lambda v: v[:-1]), 'not the triangles of A[1]'),
         (_save('J_regressor_h36m_correct.npy', lambda v: v[:, :778]), 'expected shape (17, 6890)'),

@@ -11,7 +11,7 @@ import torch
 from fastmetro_mm.body.build import build_body_model, load_model_arrays
 from fastmetro_mm.body.joint_sets import MANO16_PARENTS, SMPL24, SMPL24_PARENTS
 from fastmetro_mm.body.locations import OPEN_BODY_FOLDER
-from fastmetro_mm.body.model_files import check_model_arrays
+from fastmetro_mm.body.model_checks import check_model_arrays
 from fastmetro_mm.body.skinning import SkinnedBodyModel
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
 

@@ -118,7 +118,7 @@ def test_bad_humandata_is_refused(tmp_path):
         with pytest.raises(DataSetError, match=message):
             HumanDataSource(path, tmp_path, NO_MESH)
     path.write_bytes(b'PK nothing')
-    with pytest.raises(DataSetError, match='not an npz'):
+    with pytest.raises(DataSetError, match='truncated'):
         HumanDataSource(path, tmp_path, NO_MESH)
 
 

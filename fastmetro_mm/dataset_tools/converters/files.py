@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import io
 import json
-import struct
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastmetro_mm.body.safe_pickle import load_allow_listed, load_object_member, plain
 from fastmetro_mm.dataset_tools.converters.rows import SkipRow
-from fastmetro_mm.errors import BodyDataError, DataSetError, MissingFileError
+from fastmetro_mm.errors import DataSetError, MissingFileError
+from fastmetro_mm.foreign_files import pickles
+from fastmetro_mm.foreign_files.archives import NpzFile
+from fastmetro_mm.foreign_files.damage import raise_as
 
 
 def read_json(path: str | Path, mend: str) -> Any:
@@ -38,23 +37,6 @@ def read_json(path: str | Path, mend: str) -> Any:
         raise DataSetError(f'{path} is not json (cut off?): download it again') from None
 
 
-def deep_plain(value: Any) -> Any:
-    """Turn the inert records of a pickle into numpy arrays, inside dicts and lists too."""
-    if isinstance(value, dict):
-        return {key: deep_plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(deep_plain(item) for item in value)
-    value = plain(value)
-    if isinstance(value, np.ndarray) and value.dtype.hasobject:
-        if value.ndim == 0:
-            return deep_plain(value.item())
-        flat = np.empty(value.size, object)
-        for index, item in enumerate(value.ravel()):
-            flat[index] = deep_plain(item)
-        return flat.reshape(value.shape)
-    return value
-
-
 def read_pickle(path: str | Path, mend: str) -> Any:
     """Content of a pickle of plain values and numpy arrays; nothing in it is run.
 
@@ -65,24 +47,12 @@ def read_pickle(path: str | Path, mend: str) -> Any:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f'{path} not found: {mend}')
-    try:
-        with open(path, 'rb') as stream:
-            return deep_plain(load_allow_listed(stream, str(path)))
-    except BodyDataError as error:
-        raise DataSetError(' '.join(str(error).split())) from None
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise DataSetError(f'{path}: damaged pickle ({type(error).__name__}): download it again'
-                           ) from None
+    with raise_as(DataSetError):
+        return pickles.read_pickle(path)
 
 
-# What Python's zip and numpy readers raise on damaged files.
-DAMAGED_NPZ = (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, zlib.error,
-               struct.error, ValueError, TypeError, KeyError, AttributeError, IndexError,
-               MemoryError, SyntaxError)
-
-
-class RestrictedNpz:
-    """Members of an npz by name, pickled ones too, read without running anything.
+class RestrictedNpz(NpzFile):
+    """Members of an npz of a release; errors are those of data sets.
 
     Args:
         path: The file.
@@ -93,34 +63,19 @@ class RestrictedNpz:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if not self.path.is_file():
+        if not Path(path).is_file():
             raise MissingFileError(f'{path} not found: give the npz file with --in')
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                self.names = [n[:-4] for n in archive.namelist() if n.endswith('.npy')]
-        except DAMAGED_NPZ:
-            raise DataSetError(f'{path} is not an npz file: download it again') from None
+        with raise_as(DataSetError):
+            super().__init__(path)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.names
-
-    def __getitem__(self, name: str) -> Any:
-        """One member: an array, or what a pickled 0-d array holds.
+    def read(self, name: str, shape: tuple[int | None, ...] | None = None) -> Any:
+        """See ``NpzFile.read``.
 
         Raises:
-            DataSetError: Damaged or unsafe.
+            DataSetError: Damaged, unsafe or too large.
         """
-        source = f'{self.path} member {name}'
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                payload = archive.read(f'{name}.npy')
-            return deep_plain(load_object_member(payload, source))
-        except BodyDataError as error:
-            raise DataSetError(' '.join(str(error).split())) from None
-        except DAMAGED_NPZ as error:
-            raise DataSetError(f'{source} is damaged ({type(error).__name__}): download it again'
-                               ) from None
+        with raise_as(DataSetError):
+            return super().read(name, shape)
 
 
 def load_npy(path: Path) -> np.ndarray:

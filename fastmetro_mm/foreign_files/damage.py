@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever damaged bytes raise, as one line."""
+
+import pickle
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastmetro_mm.errors import ForeignFileError, UserError
+
+DOWNLOAD_AGAIN = 'download the file again'
+DAMAGED = (
+    pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError,
+    ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError,
+    RuntimeError, NotImplementedError, SyntaxError, AssertionError, RecursionError, ImportError,
+)  # fmt: skip
+"""What the zip, pickle, NumPy and torch readers raise on damaged bytes."""
+
+
+@contextmanager
+def reading(source: str, fix: str = DOWNLOAD_AGAIN, what: str = 'damaged') -> Iterator[None]:
+    """Turn whatever damaged bytes raise into one line.
+
+    Args:
+        source: Name of the file (and member).
+        fix: What to do about it.
+        what: What it is then.
+
+    Raises:
+        ForeignFileError: Instead of any of :data:`DAMAGED`.
+    """
+    try:
+        yield
+    except (UserError, PermissionError):
+        raise
+    except DAMAGED as error:
+        raise ForeignFileError(f'{source}: {what} ({type(error).__name__}: '
+                               f'{one_line(error)}); {fix}') from None
+
+
+@contextmanager
+def raise_as(kind: type[UserError]) -> Iterator[None]:
+    """Give errors about foreign files the type that callers of this reader expect.
+
+    Args:
+        kind: ``BodyDataError``, ``DataSetError``...
+
+    Raises:
+        kind: Instead of a ``ForeignFileError``, with the same message.
+    """
+    try:
+        yield
+    except kind:
+        raise
+    except ForeignFileError as error:
+        raise kind(str(error)) from None
+
+
+def one_line(text: object) -> str:
+    """Text of an error or of a file, fit for the inside of a message.
+
+    Line breaks and control characters, which a file's content may bring in, are left out.
+    """
+    words = ' '.join(str(text).split())
+    return ''.join(letter for letter in words if letter.isprintable())[:200]
