@@ -74,6 +74,10 @@ class StaleIndexError(DataSetError):
     """A ``.lineidx`` file holds offsets that do not belong to its ``.tsv`` file."""
 
 
+class TrainingError(UserError, RuntimeError):
+    """A training cannot go on: its numbers are no numbers, or a process of it was killed."""
+
+
 class CheckpointError(UserError, ValueError):
     """A checkpoint that cannot be used; the message names the file and the fix."""
 

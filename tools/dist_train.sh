@@ -31,8 +31,23 @@ else
     MEETING=(--node_rank="${NODE_RANK:-0}" --master_addr="$ADDRESS" --master_port="$PORT")
 fi
 
-exec "$PYTHON" -m torch.distributed.run "${MEETING[@]}" \
+# Told to end (SIGTERM, Ctrl-C), the processes write a checkpoint and this script ends with code 75.
+FASTMETRO_STOPPED_FILE=$(mktemp -d)/stopped
+export FASTMETRO_STOPPED_FILE
+"$PYTHON" -m torch.distributed.run "${MEETING[@]}" \
     --nnodes="${NNODES:-1}" \
     --nproc_per_node="$GPUS" \
     --max_restarts="${MAX_RESTARTS:-0}" \
-    "$TOOLS/train.py" "$CONFIG" --launcher pytorch "$@"
+    "$TOOLS/train.py" "$CONFIG" --launcher pytorch "$@" &
+LAUNCHER=$!
+trap 'kill -TERM "$LAUNCHER" 2> /dev/null || true' TERM INT
+while :; do
+    CODE=0
+    wait "$LAUNCHER" || CODE=$?
+    kill -0 "$LAUNCHER" 2> /dev/null || break # else only the wait was interrupted
+done
+if [ "$CODE" -ne 0 ] && [ -e "$FASTMETRO_STOPPED_FILE" ]; then
+    CODE=75
+fi
+rm -rf "$(dirname "$FASTMETRO_STOPPED_FILE")"
+exit "$CODE"

@@ -70,12 +70,13 @@ def build_config(args: argparse.Namespace):
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.dump is not None:
-        dump = dict(type='mmengine.evaluator.DumpResults', out_file_path=args.dump)
+        dump = dict(type='fastmetro_mm.evaluation.dump_results.MeshDumpResults',
+                    out_file_path=args.dump)
         metrics = cfg.test_evaluator
         metrics = list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
         cfg.test_evaluator = [*metrics, dump]
     options.enable_drawing(cfg, args.show_dir, args.show, args.interval, args.wait_time)
-    options.ensure_plain_checkpoints(cfg)
+    options.ensure_hooks(cfg)
     return cfg
 
 
@@ -100,13 +101,16 @@ def main(argv: list[str] | None = None) -> None:
 
         from fastmetro_mm.engine.config_options import choose_device
         from fastmetro_mm.engine.runner import build_runner, leave_process_group
+        from fastmetro_mm.fileio import write_atomically
         choose_device(args.device)
         try:
             metrics = build_runner(build_config(args)).test()
             if is_main_process():
                 print_metrics(metrics)
                 if args.out:
-                    dump(metrics, args.out)
+                    text = dump(metrics, file_format=Path(args.out).suffix[1:])
+                    write_atomically(
+                        args.out, text if isinstance(text, bytes) else text.encode())
         finally:
             leave_process_group()
 

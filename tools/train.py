@@ -5,6 +5,7 @@ import argparse
 import os
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 
 # `python tools/train.py` puts tools/ on the path, not the repository.
@@ -17,6 +18,7 @@ from fastmetro_mm.engine.cli import (  # noqa: E402
     ConfigOptionAction,
     OneLineParser,
     friendly_errors,
+    process_rank,
 )
 from fastmetro_mm.errors import CliError  # noqa: E402
 
@@ -26,6 +28,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = OneLineParser(description='Train a mesh recovery model')
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
+    parser.add_argument(
+        '--work-dir-policy', choices=['refuse', 'new', 'overwrite'], default='refuse',
+        help='a new training (without --resume) in a folder that holds checkpoints: refuse it, '
+        'take a new folder beside it (NAME_2, NAME_3...), or write over them')
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
         help='go on from CHECKPOINT, or from the newest readable one of the work directory')
@@ -58,7 +64,8 @@ def build_config(args: argparse.Namespace):
     from fastmetro_mm.engine import config_options as options
     cfg = options.load_config(args.config)
     options.merge_options(cfg, args.cfg_options)
-    options.choose_work_dir(cfg, args.config, args.work_dir)
+    policy = 'overwrite' if args.resume is not None or cfg.get('resume') else args.work_dir_policy
+    options.choose_work_dir(cfg, args.config, args.work_dir, policy)
     cfg.launcher = args.launcher
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
@@ -80,7 +87,7 @@ def build_config(args: argparse.Namespace):
     if randomness:
         cfg.randomness = randomness
     options.enable_drawing(cfg, args.show_dir, args.show, args.interval, args.wait_time)
-    options.ensure_plain_checkpoints(cfg)
+    options.ensure_hooks(cfg)
     return cfg
 
 
@@ -94,9 +101,13 @@ def main(argv: list[str] | None = None) -> None:
             os.environ['FASTMETRO_TRUST_CHECKPOINTS'] = '1'
         from fastmetro_mm.engine.config_options import choose_device
         from fastmetro_mm.engine.runner import build_runner, leave_process_group
+        from fastmetro_mm.engine.work_dir import locked
         choose_device(args.device)
         try:
-            build_runner(build_config(args)).train()
+            cfg = build_config(args)
+            first = args.launcher == 'none' or process_rank() == 0
+            with locked(cfg.work_dir) if first else nullcontext():
+                build_runner(cfg).train()
         finally:
             leave_process_group()
 

@@ -12,8 +12,10 @@ from mmengine.visualization import LocalVisBackend
 
 from fastmetro_mm.engine import (
     EpochSeedHook,
+    GracefulStopHook,
     MeshCheckpointHook,
     MeshLogProcessor,
+    NonFiniteHook,
     PlainCheckpointHook,
     TrainingSummaryHook,
 )
@@ -35,6 +37,8 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type=DistSamplerSeedHook),
     visualization=dict(type=MeshVisualizationHook, enable=False),
+    non_finite=dict(type=NonFiniteHook, policy='stop'),
+    graceful_stop=dict(type=GracefulStopHook),
 )
 custom_hooks = [
     dict(type=PlainCheckpointHook),

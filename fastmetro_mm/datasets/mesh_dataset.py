@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 
 from fastmetro_mm.datasets.labels import LAYOUTS, parse_label
 from fastmetro_mm.datasets.metainfo import BODY14_METAINFO, HAND21_METAINFO, METAINFO
+from fastmetro_mm.datasets.sample_seed import SampleSeed
 from fastmetro_mm.datasets.set_yaml import SetYaml
 from fastmetro_mm.datasets.tsv import CompositeTSV, TSVFile, read_int_table
 from fastmetro_mm.errors import ConfigError, DataRowError, DataSetError
@@ -86,6 +87,7 @@ class MeshTSVDataset(Dataset):
             metainfo = self.METAINFO if body is None else METAINFO[body]
         self._metainfo = parse_pose_metainfo(deepcopy(metainfo))
         self._indices = indices
+        self._sample_seed = SampleSeed()
         # The scope is named because a detector that ran before leaves its own as the default.
         self.pipeline = [
             TRANSFORMS.build({'_scope_': 'mmpose', **t}) if isinstance(t, dict) else t
@@ -273,10 +275,21 @@ class MeshTSVDataset(Dataset):
             raise self._error(self._img, int(self._lines[idx]), f'{key}: {error}') from None
         return results
 
+    def set_augmentation_seed(self, seed: int) -> None:
+        """Draw the augmentation of every sample from this seed and its index alone.
+
+        Without it samples draw from the global generators, and so from their worker's.
+        """
+        self._sample_seed.set(seed)
+
     def __getitem__(self, idx: int) -> dict:
         if not -len(self) <= idx < len(self):
             raise IndexError(f'sample {idx} of {len(self)}')
         idx = idx % len(self)
+        with self._sample_seed.of(idx):
+            return self._usable_sample(idx)
+
+    def _usable_sample(self, idx: int) -> dict:
         if self.on_error == 'raise':
             return self.prepare_data(idx)
         last: DataRowError | None = None

@@ -17,9 +17,10 @@ from pathlib import Path
 from mmengine.config import DictAction
 from mmengine.config.utils import ConfigParsingError
 
-from fastmetro_mm.errors import UserError
+from fastmetro_mm.errors import CliError, ConfigError, UserError
 
 TRACEBACK_VARIABLE = 'FASTMETRO_TRACEBACK'
+_KILLED_WORKER = re.compile(r'DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) ([^.]+)')
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -61,6 +62,10 @@ def explain(error: BaseException) -> str | None:
     text = _own_line(error)
     if isinstance(error, UserError):
         return text
+    if isinstance(error, RuntimeError) and (killed := _KILLED_WORKER.search(str(error))):
+        return (f'a data worker (process {killed[1]}) ended without a word: {killed[2]} (killed by '
+                'the system where memory or shared memory is short): go on with --resume, perhaps '
+                'with fewer train_dataloader.num_workers')
     if isinstance(error, ConfigParsingError):
         return f'{text}: fix the config file'
     if isinstance(error, KeyError):
@@ -82,6 +87,13 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
+def process_rank() -> int:
+    """Number of this process among those that a launcher started; known before they talk."""
+    names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+    found = [os.environ[name] for name in names if os.environ.get(name, '').isdigit()]
+    return int(found[0]) if found else 0
+
+
 @contextmanager
 def friendly_errors() -> Iterator[None]:
     """Turn a user's mistake into one line on stderr and exit code 2."""
@@ -96,7 +108,10 @@ def friendly_errors() -> Iterator[None]:
         message = explain(error)
         if message is None:
             raise
-        rank = os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0'))
-        if rank == '0':
+        rank = process_rank()
+        # what every process of a run meets is said once; the rest may have happened to one only
+        if rank == 0:
             print(f'error: {message}', file=sys.stderr, flush=True)
+        elif not isinstance(error, (CliError, ConfigError, ConfigParsingError)):
+            print(f'error (process {rank}): {message}', file=sys.stderr, flush=True)
         raise SystemExit(2) from None

@@ -12,6 +12,7 @@ import mmengine.device.utils
 import torch
 from mmengine.config import Config
 
+from fastmetro_mm.engine.work_dir import free_work_dir
 from fastmetro_mm.errors import CliError
 
 BODY_DATA_VARIABLE = 'FASTMETRO_BODY_DATA'
@@ -119,16 +120,24 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
     propagate_paths(cfg, before)
 
 
-def choose_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:
+def choose_work_dir(cfg: Config, config_path: str, work_dir: str | None,
+                    policy: str = 'overwrite') -> None:
     """Set ``cfg.work_dir`` (command line, then config, then the config's name) and try it.
 
+    Args:
+        cfg: Config, changed in place.
+        config_path: Its file; the name is the default.
+        work_dir: What the command line says.
+        policy: See :func:`work_dir.free_work_dir`.
+
     Raises:
-        CliError: if nothing can be written there.
+        CliError: if nothing can be written there, or nothing may.
     """
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(config_path).stem)
+    cfg.work_dir = free_work_dir(cfg.work_dir, policy)
     try:
         os.makedirs(cfg.work_dir, exist_ok=True)
         with tempfile.TemporaryFile(dir=cfg.work_dir):
@@ -198,13 +207,25 @@ def enable_drawing(cfg: Config, show_dir: str | None, show: bool, interval: int 
         hook.interval = interval
 
 
-def ensure_plain_checkpoints(cfg: Config) -> None:
-    """Add the hook for plain checkpoints to a config that lacks it, in place."""
-    hooks = list(cfg.get('custom_hooks') or [])
-    names = [hook.get('type') for hook in hooks if isinstance(hook, dict)]
-    names = [(name if isinstance(name, str) else name.__name__).rpartition('.')[2]
-             for name in names]
-    if 'PlainCheckpointHook' not in names:
-        hooks.append(
-            dict(type='fastmetro_mm.engine.hooks.plain_checkpoint_hook.PlainCheckpointHook'))
-        cfg.custom_hooks = hooks
+def ensure_hooks(cfg: Config) -> None:
+    """Add the hooks that every run should have to a config that lacks them, in place.
+
+    Plain checkpoints, the watch over NaN, and the checkpoint on SIGTERM.
+    """
+    custom = list(cfg.get('custom_hooks') or [])
+    default = cfg.setdefault('default_hooks', {})
+    there = {_type_name(hook) for hook in (*custom, *default.values())}
+    folder = 'fastmetro_mm.engine.hooks'
+    if 'PlainCheckpointHook' not in there:
+        custom.append(dict(type=f'{folder}.plain_checkpoint_hook.PlainCheckpointHook'))
+        cfg.custom_hooks = custom
+    if 'NonFiniteHook' not in there:
+        default['non_finite'] = dict(type=f'{folder}.non_finite_hook.NonFiniteHook')
+    if 'GracefulStopHook' not in there:
+        default['graceful_stop'] = dict(type=f'{folder}.graceful_stop_hook.GracefulStopHook')
+
+
+def _type_name(hook: Any) -> str:
+    """Class name of a hook or of its config, without the module."""
+    kind = hook.get('type') if isinstance(hook, dict) else type(hook)
+    return (kind if isinstance(kind, str) else getattr(kind, '__name__', '')).rpartition('.')[2]

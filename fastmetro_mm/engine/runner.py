@@ -10,12 +10,13 @@ from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper, OptimWrapperDict
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from mmpose.registry import RUNNERS
 from torch import nn
 
 from fastmetro_mm.engine.checkpoints.loading import find_resume_checkpoint
 from fastmetro_mm.engine.distributed import MeshDistributedDataParallel, init_cpu_process_group
+from fastmetro_mm.engine.train_loop import MeshTrainLoop
 from fastmetro_mm.speed.allocator import keep_freed_memory
 from fastmetro_mm.speed.optimizer_layout import follow_weights
 
@@ -85,6 +86,15 @@ class MeshRunner(Runner):
         if get_device() == 'cpu' and hasattr(model, 'use_channels_last'):
             model.use_channels_last()  # measured to be faster there, in float32 and bfloat16
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the training loop; mmengine's loop over epochs becomes :class:`MeshTrainLoop`."""
+        if isinstance(loop, dict):
+            kind = loop.get('type', EpochBasedTrainLoop if loop.get('by_epoch') else None)
+            if kind in (EpochBasedTrainLoop, 'EpochBasedTrainLoop'):
+                loop = {name: value for name, value in loop.items() if name != 'by_epoch'}
+                loop['type'] = MeshTrainLoop
+        return super().build_train_loop(loop)
 
     def resume(self, *args, **kwargs) -> None:
         """Go on from a checkpoint; see mmengine."""

@@ -50,8 +50,8 @@ def test_environment_overrides(cfg, monkeypatch):
 
 def test_switches(cfg):
     config_options.enable_amp(cfg)
-    config_options.ensure_plain_checkpoints(cfg)
-    config_options.ensure_plain_checkpoints(cfg)
+    config_options.ensure_hooks(cfg)
+    config_options.ensure_hooks(cfg)
     config_options.enable_drawing(cfg, 'pictures', False, 5, 1.0)
     assert cfg.optim_wrapper.type.endswith('MixedPrecisionOptimWrapper')
     assert len(cfg.custom_hooks) == 1

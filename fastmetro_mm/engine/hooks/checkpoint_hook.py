@@ -8,6 +8,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop
 from mmpose.registry import HOOKS
 
+from fastmetro_mm.engine.hooks.graceful_stop_hook import remove_interrupted
 from fastmetro_mm.fileio import remove_partial_files, write_atomically
 
 
@@ -95,6 +96,7 @@ class MeshCheckpointHook(CheckpointHook):
             return
         write_atomically(
             Path(runner.work_dir) / 'last_checkpoint', self.last_ckpt.encode(), sync=True)
+        remove_interrupted(runner.work_dir)
         if outdated is not None:
             self._remove(self.file_backend.join_path(self.out_dir,
                                                      self.filename_tmpl.format(outdated)))

@@ -12,6 +12,8 @@ from mmengine.model import BaseModel
 from torch import nn
 from torch.utils.data import Dataset
 
+from fastmetro_mm.datasets.sample_seed import SampleSeed
+
 
 class ToyModel(BaseModel):
     """Linear regression with dropout, so that random states matter."""
@@ -33,17 +35,22 @@ class ToyDataset(Dataset):
 
     METAINFO = dict(colors=np.arange(6).reshape(2, 3), sigmas=np.array([0.1, 0.2]))
 
-    def __init__(self, ann_file: str, length: int = 12, body_data_root: str = '') -> None:
+    def __init__(self, ann_file: str, length: int = 12, body_data_root: str = '',
+                 seeded: bool = False) -> None:
         if not os.path.isfile(ann_file):
             raise FileNotFoundError(2, 'No such file or directory', ann_file)
         self.metainfo = self.METAINFO
+        self.seed = SampleSeed()
+        if seeded:  # as the data sets of the package
+            self.set_augmentation_seed = self.seed.set
         self.points = np.random.RandomState(0).randn(length, 3).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.points)
 
     def __getitem__(self, index: int) -> dict:
-        noise = np.random.randn(3).astype(np.float32)
+        with self.seed.of(index):
+            noise = np.random.randn(3).astype(np.float32)
         point = torch.from_numpy(self.points[index] + 0.1 * noise)
         return dict(inputs=point, targets=point.sum())
 
@@ -59,7 +66,7 @@ class ToyMetric(BaseMetric):
 
 
 class KillHook(Hook):
-    """End the process with SIGKILL where the environment says.
+    """Send the process SIGKILL, or TOY_KILL_SIGNAL, where the environment says.
 
     TOY_KILL_ITER: after that iteration; TOY_KILL_WRITE: in the middle of writing the checkpoint
     of that epoch; TOY_KILL_VAL: in the validation of that epoch; TOY_KILL_RANK: only there;
@@ -75,7 +82,7 @@ class KillHook(Hook):
         if once:
             with open(once, 'w', encoding='utf-8'):
                 pass
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), getattr(signal, os.environ.get('TOY_KILL_SIGNAL', 'SIGKILL')))
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         if str(runner.iter + 1) == os.environ.get('TOY_KILL_ITER'):
