@@ -1,40 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """FastMETRO mesh recovery as a plugin for mmpose 1.x.
 
-Importing the package registers its classes in mmpose's registries. It needs no OpenGL, mmdet,
-smplx or body file.
+Importing the package makes its classes known to mmpose's registries, which import them when they
+are asked for one, and lets mmpose run without compiled operators. It imports neither torch nor
+mmpose, and needs no OpenGL, mmdet, smplx or body file.
 """
 
 import importlib
 import sys
 
-from fastmetro_mm import compat
-from fastmetro_mm.compat.stack import DOCTOR, SETUP_SCRIPT, mend_for
+from fastmetro_mm import compat, registration
+from fastmetro_mm.compat.stack import require_stack
 from fastmetro_mm.config_files import config_names, config_path
 
 __version__ = '0.1.0'
 __all__ = ['config_names', 'config_path']
 
-# Subpackages with registered classes.
-REGISTERING = ('models', 'datasets', 'evaluation', 'engine', 'visualization')
+# Subpackages that `import fastmetro_mm` alone gives access to, imported when used.
+_SUBPACKAGES = ('apis', 'datasets', 'engine', 'evaluation', 'models', 'visualization')
 
 
-def _register() -> None:
-    """Import the subpackages with registered classes."""
-    try:
-        for name in REGISTERING:
-            importlib.import_module(f'{__name__}.{name}')
-    except ModuleNotFoundError as error:
-        missing = (error.name or '').split('.')[0]
-        if missing in ('', __name__):
-            raise
-        raise ModuleNotFoundError(
-            f'fastmetro_mm needs {error.name}, which is not installed; mend: {mend_for(missing)} '
-            f'(or everything: {SETUP_SCRIPT}; a full report: {DOCTOR})', name=error.name) from error
+def __getattr__(name: str):
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f'{__name__}.{name}')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 # before anything of ours (or of the user) imports mmpose.models or mmdet
 compat.apply()
-# The doctor must run where the stack is incomplete; it imports the subpackages itself.
-if 'fastmetro_mm.doctor' not in sys.orig_argv:
-    _register()
+registration.install()
+# Our command line says itself what a command lacks: help and the doctor must run without the stack.
+if not {'fastmetro_mm', 'fastmetro_mm.doctor'} & set(sys.orig_argv):
+    require_stack()

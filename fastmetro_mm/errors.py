@@ -88,3 +88,7 @@ class UntrustedCheckpointError(CheckpointError, ForeignFileError):
 
 class CheckpointNotFoundError(CheckpointError, MissingFileError):
     """There is no such checkpoint file."""
+
+
+class ModelHubError(UserError, OSError):
+    """A network that a model hub was asked for did not come, or is not one of ours."""

@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inference on pictures and videos: boxes in, meshes, cameras and files out."""
+"""Inference on images and videos: boxes in, meshes, cameras and files out.
 
-from fastmetro_mm.apis.boxes import PersonBox
-from fastmetro_mm.apis.combined import CombinedInferencer
-from fastmetro_mm.apis.mesh_inferencer import MeshInferencer
-from fastmetro_mm.apis.picture_camera import CameraHint
-from fastmetro_mm.structures.results import FrameResult, PersonMesh, load_npz
+The names are imported when they are used.
+"""
+
+from typing import TYPE_CHECKING
+
+from fastmetro_mm.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from fastmetro_mm.apis.boxes import PersonBox
+    from fastmetro_mm.apis.combined import CombinedInferencer
+    from fastmetro_mm.apis.mesh_inferencer import MeshInferencer
+    from fastmetro_mm.apis.picture_camera import CameraHint
+    from fastmetro_mm.structures.results import FrameResult, PersonMesh, load_npz
 
 __all__ = [
     'CameraHint',
@@ -16,3 +24,12 @@ __all__ = [
     'PersonMesh',
     'load_npz',
 ]
+__getattr__, __dir__ = lazy_exports(__name__, {
+    'CameraHint': f'{__name__}.picture_camera',
+    'CombinedInferencer': f'{__name__}.combined',
+    'FrameResult': 'fastmetro_mm.structures.results',
+    'MeshInferencer': f'{__name__}.mesh_inferencer',
+    'PersonBox': f'{__name__}.boxes',
+    'PersonMesh': 'fastmetro_mm.structures.results',
+    'load_npz': 'fastmetro_mm.structures.results',
+})

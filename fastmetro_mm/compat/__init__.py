@@ -5,7 +5,9 @@
 ``mmdet``: both import ``mmcv.ops`` at load, and ``mmcv.ops`` cannot be imported from ``mmcv-lite``.
 """
 
-from fastmetro_mm.compat import mmcv_ops, without_mmdet
+import warnings
+
+from fastmetro_mm.compat import mmcv_ops, without_mmdet, xtcocotools
 from fastmetro_mm.compat.mmcv_ops import is_stand_in
 
 __all__ = ['apply', 'is_stand_in']
@@ -15,3 +17,6 @@ def apply() -> None:
     """Put the stand-ins in place; cheap, lazy and harmless when called again."""
     mmcv_ops.install()
     without_mmdet.install()
+    xtcocotools.install()
+    # mmengine 0.10 imports pkg_resources; its users can do nothing about that
+    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')

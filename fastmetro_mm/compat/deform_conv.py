@@ -9,7 +9,6 @@ import math
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
@@ -52,6 +51,8 @@ def deform_conv2d(input: Tensor,
     if offset.shape[1] != expected:
         raise ValueError(f'deform_conv2d expects {expected} offset channels '
                          f'(2 * deform_groups * kH * kW), got {offset.shape[1]}')
+    import torchvision  # here: most who import the operators never run one
+
     return torchvision.ops.deform_conv2d(
         input, offset, weight, None, _pair(stride), _pair(padding), _pair(dilation))
 
@@ -67,6 +68,8 @@ def modulated_deform_conv2d(input: Tensor,
                             groups: int = 1,
                             deform_groups: int = 1) -> Tensor:
     """Deformable convolution, version 2; ``mask`` is (B, deform_groups * kH * kW, H_out, W_out)."""
+    import torchvision  # here: most who import the operators never run one
+
     return torchvision.ops.deform_conv2d(
         input, offset, weight, bias, _pair(stride), _pair(padding), _pair(dilation), mask)
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor
 
 from fastmetro_mm.compat.placeholders import FullMMCVRequiredError
@@ -54,6 +53,8 @@ def nms(boxes: Array,
     if offset:
         # one pixel more to the right and bottom gives every width and intersection its + 1
         extents = extents + extents.new_tensor([0, 0, 1, 1])
+    import torchvision  # here: most who import the operators never run one
+
     kept = candidates[torchvision.ops.nms(extents, scores[candidates], float(iou_threshold))]
     if max_num > 0:
         kept = kept[:max_num]

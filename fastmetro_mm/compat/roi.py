@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Region pooling with mmcv's arguments, on torchvision's kernels."""
 
-import torchvision
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
@@ -36,6 +35,8 @@ def roi_align(input: Tensor,
     """
     if pool_mode != 'avg':
         raise FullMMCVRequiredError(f'roi_align(pool_mode={pool_mode!r})')
+    import torchvision  # here: most who import the operators never run one
+
     return torchvision.ops.roi_align(input, rois, _pair(output_size), float(spatial_scale),
                                      int(sampling_ratio), bool(aligned))
 
@@ -45,6 +46,8 @@ def roi_pool(input: Tensor,
              output_size: int | tuple[int, int],
              spatial_scale: float = 1.0) -> Tensor:
     """Maximum over a grid of cells in each region; shapes as :func:`roi_align`."""
+    import torchvision  # here: most who import the operators never run one
+
     return torchvision.ops.roi_pool(input, rois, _pair(output_size), float(spatial_scale))
 
 

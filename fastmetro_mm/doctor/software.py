@@ -116,8 +116,7 @@ def check_package() -> Finding:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            for name in fastmetro_mm.REGISTERING:
-                importlib.import_module(f'fastmetro_mm.{name}')
+            fastmetro_mm.registration.import_all()
     except Exception as error:
         return Finding('fastmetro_mm', 'problem', f'{detail} does not load ({one_line(error)})',
                        'mend the problems above, or run bash tools/setup.sh')

@@ -1,31 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training engine: runner, hooks, mixed precision, checkpoints, command line."""
+"""Training engine: runner, hooks, mixed precision, checkpoints, command line.
 
-from fastmetro_mm.engine.checkpoints.atomic_backend import AtomicLocalBackend
-from fastmetro_mm.engine.checkpoints.loading import find_resume_checkpoint, read_checkpoint
-from fastmetro_mm.engine.checkpoints.state_dict_check import check_state_dict
-from fastmetro_mm.engine.distributed import MeshDistributedDataParallel
-from fastmetro_mm.engine.hooks.checkpoint_hook import MeshCheckpointHook
-from fastmetro_mm.engine.hooks.epoch_seed_hook import EpochSeedHook
-from fastmetro_mm.engine.hooks.graceful_stop_hook import GracefulStopHook
-from fastmetro_mm.engine.hooks.mesh_visualization_hook import MeshVisualizationHook
-from fastmetro_mm.engine.hooks.non_finite_hook import NonFiniteHook
-from fastmetro_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook
-from fastmetro_mm.engine.hooks.summary_hook import TrainingSummaryHook
-from fastmetro_mm.engine.log_processor import MeshLogProcessor
-from fastmetro_mm.engine.optim_wrapper import MixedPrecisionOptimWrapper
-from fastmetro_mm.engine.runner import MeshRunner
-from fastmetro_mm.engine.train_loop import MeshTrainLoop
-from fastmetro_mm.errors import (
-    CheckpointError,
-    CheckpointNotFoundError,
-    UntrustedCheckpointError,
-)
+The names are imported when they are used: reading a checkpoint for inference needs no runner.
+"""
 
-__all__ = [
-    'AtomicLocalBackend', 'CheckpointError', 'CheckpointNotFoundError', 'EpochSeedHook',
-    'GracefulStopHook', 'MeshCheckpointHook', 'MeshDistributedDataParallel', 'MeshLogProcessor',
-    'MeshRunner', 'MeshTrainLoop', 'MeshVisualizationHook', 'MixedPrecisionOptimWrapper',
-    'NonFiniteHook', 'PlainCheckpointHook', 'TrainingSummaryHook', 'UntrustedCheckpointError',
-    'check_state_dict', 'find_resume_checkpoint', 'read_checkpoint',
-]
+from fastmetro_mm.lazy import lazy_exports
+
+_CHECKPOINTS, _HOOKS = f'{__name__}.checkpoints', f'{__name__}.hooks'
+_HOMES = {
+    'AtomicLocalBackend': f'{_CHECKPOINTS}.atomic_backend',
+    'CheckpointError': 'fastmetro_mm.errors',
+    'CheckpointNotFoundError': 'fastmetro_mm.errors',
+    'EpochSeedHook': f'{_HOOKS}.epoch_seed_hook',
+    'GracefulStopHook': f'{_HOOKS}.graceful_stop_hook',
+    'MeshCheckpointHook': f'{_HOOKS}.checkpoint_hook',
+    'MeshDistributedDataParallel': f'{__name__}.distributed',
+    'MeshLogProcessor': f'{__name__}.log_processor',
+    'MeshRunner': f'{__name__}.runner',
+    'MeshTrainLoop': f'{__name__}.train_loop',
+    'MeshVisualizationHook': f'{_HOOKS}.mesh_visualization_hook',
+    'MixedPrecisionOptimWrapper': f'{__name__}.optim_wrapper',
+    'NonFiniteHook': f'{_HOOKS}.non_finite_hook',
+    'PlainCheckpointHook': f'{_HOOKS}.plain_checkpoint_hook',
+    'TrainingSummaryHook': f'{_HOOKS}.summary_hook',
+    'UntrustedCheckpointError': 'fastmetro_mm.errors',
+    'check_state_dict': f'{_CHECKPOINTS}.state_dict_check',
+    'find_resume_checkpoint': f'{_CHECKPOINTS}.loading',
+    'read_checkpoint': f'{_CHECKPOINTS}.loading',
+}
+__all__ = list(_HOMES)
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

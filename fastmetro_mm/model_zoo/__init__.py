@@ -1,6 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks that ship inside the package: their files, by name."""
+"""Networks by name: shipped with the package, kept in the cache, released by the authors, on a hub.
 
-from fastmetro_mm.model_zoo.weight_files import load_weights, weight_file
+The names are imported when they are used: finding a network needs neither torch nor mmengine.
+"""
 
-__all__ = ['load_weights', 'weight_file']
+from fastmetro_mm.lazy import lazy_exports
+
+_HOMES = {
+    'DEFAULT_MODEL': f'{__name__}.lookup',
+    'RELEASED': f'{__name__}.released',
+    'ZooModel': f'{__name__}.lookup',
+    'find_model': f'{__name__}.lookup',
+    'find_released': f'{__name__}.released',
+    'from_pretrained': f'{__name__}.pretrained',
+    'load_weights': f'{__name__}.weight_files',
+    'save_pretrained': f'{__name__}.pretrained',
+    'shipped_models': f'{__name__}.lookup',
+    'weight_file': f'{__name__}.weight_files',
+}
+__all__ = list(_HOMES)
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

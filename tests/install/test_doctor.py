@@ -2,6 +2,7 @@
 """The doctor's findings, with parts of the installation taken away."""
 
 import importlib.metadata
+import importlib.util
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import sys
 import pytest
 
 from fastmetro_mm.compat.stack import NEEDS, mend_for
-from fastmetro_mm.doctor import bodies, drawing, report, software
+from fastmetro_mm.doctor import bodies, drawing, repair, report, software
 from fastmetro_mm.doctor.finding import Finding
 
 
@@ -37,8 +38,9 @@ def test_present_module_has_its_version():
     assert finding.detail == f'mmengine {importlib.metadata.version("mmengine")}'
 
 
-@pytest.mark.parametrize(('module', 'state'), [('mmpose', 'problem'), ('xtcocotools', 'problem'),
-                                               ('mmdet', 'note'), ('smplx', 'note')])
+@pytest.mark.parametrize(('module', 'state'), [
+    ('mmpose', 'problem'), ('pycocotools', 'problem'), ('xtcocotools', 'note'), ('mmdet', 'note'),
+    ('smplx', 'note')])
 def test_missing_module_has_the_command(monkeypatch, module, state):
     hide(monkeypatch, module)
     finding = software.check_module(need(module))
@@ -139,3 +141,24 @@ def test_command_line_works_where_mmpose_is_missing(repo_dir, tmp_path):
     assert result['ok'] is False
     assert states['mmpose'] == states['fastmetro_mm'] == 'problem'
     assert states['torch'] == states['drawing (software)'] == states['open_body'] == 'ok'
+
+
+def test_repair_installs_only_what_is_missing(monkeypatch):
+    real = importlib.util.find_spec
+    gone = {'mmpose', 'munkres', 'mmdet'}
+    monkeypatch.setattr(importlib.util, 'find_spec',
+                        lambda name, *rest: None if name in gone else real(name, *rest))
+    ordinary, alone = repair.repair_commands()
+    assert ordinary[:4] == [sys.executable, '-m', 'pip', 'install']
+    assert 'munkres' in ordinary and not any(word.startswith('mm') for word in ordinary)
+    # without dependencies: mmpose's chumpy does not build; an installed mmengine or mmcv stays
+    assert alone[4:] == ['--no-deps', 'mmpose==1.3.2', 'mmdet==3.3.0']
+    gone.clear()
+    assert repair.repair_commands() == []
+
+
+def test_repair_stops_at_a_command_that_fails(monkeypatch, capsys):
+    monkeypatch.setattr(repair, 'repair_commands', lambda: [
+        [sys.executable, '-c', 'raise SystemExit(3)'], [sys.executable, '-c', 'print("never")']])
+    assert not repair.repair()
+    assert 'this command failed' in capsys.readouterr().err

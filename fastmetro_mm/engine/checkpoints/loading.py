@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read checkpoints without running code from them, and find the one to resume from.
 
-Importing this module replaces mmengine's loaders for local files and web addresses, through the
-public ``CheckpointLoader.register_scheme``. Theirs run ``torch.load`` with torch's default, which
-is unrestricted before torch 2.6, and a bare traceback after it.
+The package puts these loaders in the place of mmengine's for local files and web addresses, through
+the public ``CheckpointLoader.register_scheme`` (`fastmetro_mm.registration`). Theirs run
+``torch.load`` with torch's default, which is unrestricted before torch 2.6, and a bare traceback
+after it.
 """
 
 import os
@@ -15,7 +16,6 @@ from urllib.parse import urlparse
 
 import torch
 from mmengine.dist import barrier
-from mmengine.runner.checkpoint import CheckpointLoader
 
 from fastmetro_mm.engine.checkpoints.format import from_plain
 from fastmetro_mm.errors import (
@@ -124,12 +124,6 @@ def load_from_web_address(filename: str, map_location=None) -> dict:
     return read_checkpoint(target, map_location)
 
 
-def install_loaders() -> None:
-    """Make mmengine read checkpoints through this module (idempotent)."""
-    CheckpointLoader.register_scheme('', load_from_local_file, force=True)
-    CheckpointLoader.register_scheme(('http://', 'https://'), load_from_web_address, force=True)
-
-
 def _resume_step(path: Path) -> int | None:
     """Iteration that a checkpoint was written at; None if training cannot go on from it."""
     try:
@@ -168,6 +162,3 @@ def find_resume_checkpoint(work_dir: str | os.PathLike) -> str | None:
         if step is not None and (named_step is None or step > named_step):
             return str(path)
     return str(named) if named_step is not None else None
-
-
-install_loaders()
