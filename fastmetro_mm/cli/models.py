@@ -56,6 +56,6 @@ def main() -> int:
         place = row['weights'] if row['weights'] and Path(row['weights']).exists() else ''
         print(f'{sign}{row["name"]:<{width}}  {row["origin"]:<9} '
               f'{"; ".join(filter(None, [place, row["note"]]))}')
-    print('\nA name goes to `fastmetro demo --model NAME` or MeshInferencer(NAME). So do the folder '
-          'of\na saved network and OWNER/NAME of a model hub (with fastmetro_mm[hub]).')
+    print('\nA name goes to `fastmetro demo --model NAME` or MeshInferencer(NAME). So do the '
+          'folder\nof a saved network and OWNER/NAME of a model hub (with fastmetro_mm[hub]).')
     return 0
