@@ -39,7 +39,7 @@ def installed() -> list[dict[str, str]]:
 
 
 def bill_of_materials(rows: list[dict[str, str]]) -> dict:
-    """The rows as a CycloneDX document; no date and no serial number, so that it can be compared."""
+    """The rows as a CycloneDX document, without date and serial number: it can be compared."""
     return dict(
         bomFormat='CycloneDX', specVersion='1.5', version=1,
         metadata=dict(component=dict(type='library', name='fastmetro-mm')),

@@ -20,6 +20,7 @@ from fastmetro_mm.apis.boxes import PersonBox, box_of_keypoints, check_box, give
 from fastmetro_mm.apis.crops import crop_data, person_of, picture_pipeline
 from fastmetro_mm.apis.detector import PersonDetector
 from fastmetro_mm.apis.hands import mirror_picture
+from fastmetro_mm.apis.model_choice import choose_model
 from fastmetro_mm.apis.model_loading import load_network
 from fastmetro_mm.apis.picture_camera import CameraHint, translation_in_picture
 from fastmetro_mm.apis.progress import show_progress
@@ -55,9 +56,10 @@ class MeshInferencer:
             frame.save_npz('photo.npz')
 
     Args:
-        model: Name of a shipped config (``'fastmetro_l_h64_3dpw'``), path of a config, or a
-            config.
-        weights: Checkpoint (``.pth``) or released file (``.bin``). None: an untrained network.
+        model: Name of a network (``fastmetro models`` lists them: shipped, kept, released, or of a
+            hub), path of a config, or a config. None: the shipped network of the open body.
+        weights: Checkpoint (``.pth``), released file (``.bin``) or safetensors. None: those of
+            the name; a config without any gives an untrained network and a warning.
         device: ``cpu``, ``cuda``, ``cuda:1``...
         detector: Where boxes come from when none are given: ``None`` or ``'whole'`` takes the
             whole picture as one box; ``'rtmdet'`` or the path of an mmdet config runs a detector
@@ -81,7 +83,7 @@ class MeshInferencer:
 
     def __init__(
         self,
-        model: str | Path | Config,
+        model: str | Path | Config | None = None,
         weights: str | Path | None = None,
         device: str = 'cpu',
         detector: str | Path | BoxFinder | None = None,
@@ -100,6 +102,7 @@ class MeshInferencer:
             raise InputError('compiled=True is for GPUs: on the CPU it brings nothing')
         if self.device.type == 'cpu':
             keep_freed_memory()
+        model, weights = choose_model(model, weights)
         self.network = accelerate(load_network(model, weights, device), speed, compiled)
         self.speed = speed
         self.assets = load_body_assets(**self.network.head.body)

@@ -12,8 +12,11 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import nn
 
+from fastmetro_mm.apis.network_building import build_network
 from fastmetro_mm.config_files import config_path
 from fastmetro_mm.errors import InputError, MissingFileError
+from fastmetro_mm.model_zoo.lookup import CONFIG_FILE
+from fastmetro_mm.model_zoo.pretrained import read_saved_config
 
 
 def resolve_config(model: str | Path | Config) -> Config:
@@ -30,6 +33,8 @@ def resolve_config(model: str | Path | Config) -> Config:
     """
     if isinstance(model, Config):
         return model
+    if Path(model).name == CONFIG_FILE:
+        return read_saved_config(model)
     if Path(model).is_file():
         return Config.fromfile(model)
     if Path(model).name != str(model):
@@ -57,8 +62,6 @@ def load_network(
         CheckpointError: If the weights are damaged or those of another model.
         InputError: If the device is not there.
     """
-    from mmpose.apis import init_model
-
     config = copy.deepcopy(resolve_config(model))
     if str(device).startswith('cuda') and not torch.cuda.is_available():
         raise InputError(f'device {device} is not available here: use cpu')
@@ -70,4 +73,4 @@ def load_network(
                                 'lie in work_dirs/<config>/)')
     # Names of released files are recognised, and weights of another network refused, by the
     # estimator's own loading hook.
-    return init_model(config, None if weights is None else str(weights), device=str(device))
+    return build_network(config, None if weights is None else str(weights), str(device))

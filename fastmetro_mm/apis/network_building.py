@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network built and filled as ``mmpose.apis.init_model`` does, without importing what that does.
+
+``mmpose.apis`` imports mmpose's inferencers and visualizers, and mmdet where it is installed: two
+seconds before the first picture.
+"""
+
+from __future__ import annotations
+
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import MODELS
+from torch import nn
+
+from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.datasets.metainfo import BODY14_METAINFO, HAND21_METAINFO
+
+
+def build_network(config: Config, weights: str | None, device: str) -> nn.Module:
+    """Build a network and load its weights.
+
+    Args:
+        config: Config with ``model``; its ``init_cfg`` of the backbone is not used.
+        weights: Path or address of a checkpoint; None leaves the network untrained.
+        device: Where it goes.
+
+    Returns:
+        The network in evaluation mode, with ``cfg`` and with the ``dataset_meta`` of the checkpoint,
+        else of its kind of body.
+    """
+    if 'init_cfg' in config.model.backbone:
+        config.model.backbone.init_cfg = None
+    config.model.train_cfg = None
+    scope = config.get('default_scope', 'mmpose')
+    if scope is not None:
+        init_default_scope(scope)
+    network = revert_sync_batchnorm(MODELS.build(config.model))
+    meta = {}
+    if weights is not None:
+        meta = load_checkpoint(network, weights, map_location='cpu').get('meta', {})
+    is_hand = load_body_assets(**network.head.body).is_hand
+    network.dataset_meta = meta.get('dataset_meta') or parse_pose_metainfo(
+        HAND21_METAINFO if is_hand else BODY14_METAINFO)
+    network.cfg = config
+    return network.to(device).eval()
