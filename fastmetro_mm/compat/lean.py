@@ -115,7 +115,7 @@ def _patch(registry: Any) -> None:
 
 
 def use() -> None:
-    """Make shells of the packages that are not imported yet; for a process of ours, at its start."""
+    """Make shells of packages that are not imported yet; for a process of ours, at its start."""
     if 'mmpose.models' in sys.modules or 'mmpose.datasets' in sys.modules:
         return
     sys.meta_path.insert(0, _ShellFinder())

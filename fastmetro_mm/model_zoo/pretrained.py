@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks as folders in the form that model hubs use: config, safetensors, model card.
 
-``config.json`` is data, not a program: it names classes, and only those of this package, of mmpose's
-networks and of torch's layers are built from it. So a folder from somebody else can be opened.
+``config.json`` is data, not a program: it names classes, and only those of this package, of
+mmpose's networks and of torch's layers are built from it. So others' folders can be opened.
 """
 
 import hashlib
