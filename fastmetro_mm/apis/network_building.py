@@ -28,8 +28,8 @@ def build_network(config: Config, weights: str | None, device: str) -> nn.Module
         device: Where it goes.
 
     Returns:
-        The network in evaluation mode, with ``cfg`` and the ``dataset_meta`` of the checkpoint, else
-        of its kind of body.
+        The network in evaluation mode, with ``cfg`` and the checkpoint's ``dataset_meta``,
+        else that of its kind of body.
     """
     if 'init_cfg' in config.model.backbone:
         config.model.backbone.init_cfg = None
