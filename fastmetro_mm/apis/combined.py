@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from fastmetro_mm.apis.boxes import PersonBox, check_box, given_for, parse_boxes
-from fastmetro_mm.apis.mesh_inferencer import MeshInferencer, error_handler
+from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded
+from fastmetro_mm.apis.image_reading import SourceImage
+from fastmetro_mm.apis.mesh_inferencer import MeshInferencer
+from fastmetro_mm.apis.people_finding import PeopleFinder
 from fastmetro_mm.apis.picture_camera import CameraHint
-from fastmetro_mm.apis.sources import ErrorHandler, Source, open_source
+from fastmetro_mm.apis.sources import Source, open_source
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.structures.results import FrameResult
 
@@ -88,57 +89,41 @@ class CombinedInferencer:
             raise InputError('give hand_bboxes, or a detector to the inferencer for hands')
         on_error = error_handler(on_error)
         source = open_source(inputs, on_error)
+        finder = PeopleFinder(
+            source, hand_bboxes, None, self.hands.detector, True, None, on_error, 'hand')
         frames = self.body(
             source, bboxes, keypoints, camera=camera, batch_size=batch_size, track=track,
             smooth=smooth, progress=progress, on_error=on_error)
-        return (
-            self._with_hands(frame, source, hand_bboxes, batch_size, keep_images, on_error)
-            for frame in frames)
+
+        def both() -> Iterator[FrameResult]:
+            for frame in frames:
+                found = None
+                with guarded(frame.image_path or f'image {frame.frame_index}', on_error):
+                    found = self._with_hands(frame, finder, batch_size, source.is_video, on_error)
+                    if not keep_images:
+                        found.image = None
+                if found is not None:
+                    yield found
+            finder.finish()
+
+        return both()
 
     def _with_hands(
-        self, frame: FrameResult, source: Source, hand_bboxes: Any, batch_size: int,
-        keep_images: bool, on_error: ErrorHandler,
+        self, frame: FrameResult, finder: PeopleFinder, batch_size: int, of_video: bool,
+        on_error: ErrorHandler,
     ) -> FrameResult:
-        """The frame with the hands of its picture after its people."""
+        """The frame with the hands of its image after its people."""
+        image = SourceImage(frame.image, frame.frame_index, frame.image_path, frame.image_size,
+                            of_video=of_video)
         people = list(frame.people)
-        boxes = self._hand_boxes(frame, source, hand_bboxes, on_error)
+        boxes = finder(image)
         if boxes:
-            # The intrinsics that were found for the bodies, not the hint they came from: an array
-            # has no EXIF data.
-            found, = self.hands(
-                frame.image[..., ::-1], boxes, camera=CameraHint(frame.intrinsics),
-                batch_size=batch_size)
-            people += found.people
+            # The intrinsics that were found for the bodies, not the hint they came from: pixels
+            # have no EXIF data.
+            alone = Source(iter([replace(image, index=0)]), length=1)
+            for found in self.hands(alone, boxes, camera=CameraHint(frame.intrinsics),
+                                    batch_size=batch_size, on_error=on_error):
+                people += found.people
         return replace(
             frame, people=people, hand_body=self.hands.assets.name,
-            hand_faces=self.hands.assets.faces[0], image=frame.image if keep_images else None)
-
-    def _hand_boxes(
-        self, frame: FrameResult, source: Source, hand_bboxes: Any, on_error: ErrorHandler
-    ) -> list[PersonBox]:
-        """Usable boxes of hands; errors of the others are handed to ``on_error``."""
-        where = frame.image_path or f'picture {frame.frame_index}'
-        is_file = not source.is_video and frame.image_path is not None
-        try:
-            if hand_bboxes is None:
-                boxes = list(self.hands.detector(frame.image))
-            else:
-                name = Path(frame.image_path).name if is_file else None
-                given = given_for(hand_bboxes, frame.frame_index, name, source.in_list)
-                boxes = parse_boxes(given, f'{where}, hands')
-        except InputError as error:
-            on_error(error)
-            return []
-        usable = []
-        for number, box in enumerate(boxes):
-            try:
-                check_box(box, frame.image_size, f'{where}, hand {number}')
-                if box.is_right is None:
-                    raise InputError(
-                        f'{where}, hand {number}: the box does not say which hand it is: give '
-                        'dict(bbox=[x1, y1, x2, y2], is_right=True or False)')
-            except InputError as error:
-                on_error(error)
-                continue
-            usable.append(box)
-        return usable
+            hand_faces=self.hands.assets.faces[0])

@@ -8,8 +8,8 @@ import numpy as np
 from fastmetro_mm.structures.results import PersonMesh
 
 
-def mirror_picture(image: np.ndarray) -> np.ndarray:
-    """The picture in a mirror.
+def mirror_image(image: np.ndarray) -> np.ndarray:
+    """The image in a mirror.
 
     The whole picture is mirrored, not the crop: the official crop truncates its corners towards
     zero, so only then does a mirrored picture give exactly the mirrored answer.

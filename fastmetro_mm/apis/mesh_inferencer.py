@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,23 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.logging import print_log
 
-from fastmetro_mm.apis.boxes import PersonBox, box_of_keypoints, check_box, given_for, parse_boxes
-from fastmetro_mm.apis.crops import crop_data, person_of, picture_pipeline
+from fastmetro_mm.apis.boxes import PersonBox
+from fastmetro_mm.apis.crops import Crop, Cropper, person_of
 from fastmetro_mm.apis.detector import PersonDetector
-from fastmetro_mm.apis.hands import mirror_picture
+from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded
+from fastmetro_mm.apis.hands import mirror_image
+from fastmetro_mm.apis.image_reading import SourceImage
 from fastmetro_mm.apis.model_choice import choose_model
-from fastmetro_mm.apis.model_loading import load_network
+from fastmetro_mm.apis.model_loading import load_network, smpl_head_is_trained
+from fastmetro_mm.apis.people_finding import PeopleFinder
 from fastmetro_mm.apis.picture_camera import CameraHint, translation_in_picture
 from fastmetro_mm.apis.progress import show_progress
 from fastmetro_mm.apis.smoothing import MeshSmoother
-from fastmetro_mm.apis.sources import ErrorHandler, Picture, Source, open_source
+from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.apis.tracking import BoxTracker
 from fastmetro_mm.body.assets import load_body_assets
-from fastmetro_mm.errors import InputError
+from fastmetro_mm.errors import DataRowError, InputError
 from fastmetro_mm.speed.acceleration import accelerate
 from fastmetro_mm.speed.allocator import keep_freed_memory
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
@@ -38,11 +39,10 @@ BoxFinder = Callable[[np.ndarray], Sequence[PersonBox]]
 
 @dataclass
 class _Pending:
-    """A picture whose people are not all through the network yet."""
+    """An image whose people are not all through the network yet."""
 
-    picture: Picture
-    boxes: list[PersonBox]
-    from_video: bool
+    image: SourceImage
+    expected: int = 0
     people: list[PersonMesh] = field(default_factory=list)
 
 
@@ -103,10 +103,12 @@ class MeshInferencer:
         if self.device.type == 'cpu':
             keep_freed_memory()
         model, weights = choose_model(model, weights)
-        self.network = accelerate(load_network(model, weights, device), speed, compiled)
+        network = load_network(model, weights, device)
+        self._smpl_is_trained = smpl_head_is_trained(network)
+        self.network = accelerate(network, speed, compiled)
         self.speed = speed
         self.assets = load_body_assets(**self.network.head.body)
-        self._pipeline = picture_pipeline(self.network.cfg, speed, box_padding)
+        self._cropper = Cropper(self.network.cfg, speed, box_padding, self.network.dataset_meta)
 
     @property
     def is_hand(self) -> bool:
@@ -115,8 +117,12 @@ class MeshInferencer:
 
     @property
     def has_smpl_head(self) -> bool:
-        """Whether results have SMPL parameters and the mesh posed with them."""
-        return getattr(self.network, 'smpl_head', None) is not None
+        """Whether results have SMPL parameters and the mesh posed with them.
+
+        The network has an SMPL head, and the weights held one: parameters of a head that was never
+        trained mean nothing and are left out.
+        """
+        return self._smpl_is_trained
 
     def __call__(
         self,
@@ -135,15 +141,15 @@ class MeshInferencer:
         """Go through the pictures; results come one by one, in order, while it works.
 
         Args:
-            inputs: Picture file, web address, folder, glob pattern, video file, webcam number,
-                array (H, W, 3) uint8 BGR, or a list of files and arrays.
-            bboxes: Boxes x1 y1 x2 y2 (and a score), in image pixels: of one picture (or of every
-                picture of a folder or video); a list with an entry per picture when ``inputs`` is
-                a list; or a dict by file name or frame number. Box forms: see
-                ``boxes.parse_boxes``; hands may say ``dict(bbox=..., is_right=False)``.
+            inputs: Image file, web address, encoded bytes, folder, glob pattern, video file,
+                webcam number, array (H, W, 3) uint8 BGR, or a list of files, bytes and arrays.
+            bboxes: Boxes x1 y1 x2 y2 (and a score), in image pixels: the people of one image (or
+                of every image of a folder or video alike); a list with a list of people for each
+                image or frame; or a dict by image name or frame number. Boxes may be dicts, see
+                ``boxes.parse_box``: hands say ``dict(bbox=..., is_right=False)``.
             keypoints: 2D keypoints (K, 2) or (K, 3) of each person instead of boxes, in the same
                 forms.
-            is_right: Hands: handedness of boxes that do not say.
+            is_right: Hands: handedness of boxes that do not say; as in ``boxes.parse_side``.
             camera: What is known about the camera; EXIF data or the usual guess if not given.
             batch_size: People that go through the network at once, from one or more pictures.
             track: Videos: whether to number people from frame to frame.
@@ -169,61 +175,34 @@ class MeshInferencer:
         source = open_source(inputs, on_error)
         if smooth and not (source.is_video and track):
             raise InputError('smoothing needs a video and track=True')
+        finder = PeopleFinder(
+            source, bboxes, keypoints, self.detector, self.is_hand, is_right, on_error)
         hint = camera or CameraHint()
         smoother = MeshSmoother(source.fps) if smooth else None
-        tracker = BoxTracker() if source.is_video and track else None
+        tracker = BoxTracker(reserved=finder.track_ids) if source.is_video and track else None
 
-        def found() -> Iterator[_Pending]:
-            for picture in source.pictures:
-                boxes = self._boxes(picture, source, bboxes, keypoints, is_right, on_error)
+        def found() -> Iterator[tuple[_Pending, list[Crop]]]:
+            for image in source.images:
+                boxes = finder(image)
                 boxes = tracker.update(boxes) if tracker else boxes
-                yield _Pending(picture, boxes, source.is_video)
+                crops = list(self._crops(image, boxes, on_error))
+                yield _Pending(image, len(crops)), crops
+            finder.finish()
 
         # A camera's picture must be answered before the next one comes.
         size = 0 if source.is_live else batch_size
-        results = self._in_batches(found(), hint, size, batch_size)
+        results = self._in_batches(found(), hint, size, batch_size, on_error)
         if progress:
             results = show_progress(results, source.length)
         return _finish(results, smoother, keep_images)
 
-    def _boxes(
-        self, picture: Picture, source: Source, bboxes: Any, keypoints: Any, is_right: bool,
-        on_error: ErrorHandler,
-    ) -> list[PersonBox]:
-        """Usable boxes of one picture; errors of the others are handed to ``on_error``."""
-        name = None if source.is_video or picture.path is None else Path(picture.path).name
-        try:
-            if bboxes is not None:
-                given = given_for(bboxes, picture.index, name, source.in_list)
-                boxes = parse_boxes(given, picture.where)
-            elif keypoints is not None:
-                given = given_for(keypoints, picture.index, name, source.in_list)
-                boxes = [box_of_keypoints(points, picture.where) for points in given]
-            elif self.detector is not None:
-                boxes = list(self.detector(picture.image))
-            else:
-                boxes = [PersonBox(np.array([0.0, 0.0, *picture.size]))]
-        except InputError as error:
-            on_error(error)
-            return []
-        usable = []
-        for number, box in enumerate(boxes):
-            try:
-                check_box(box, picture.size, f'{picture.where}, box {number}')
-            except InputError as error:
-                on_error(error)
-                continue
-            if self.is_hand and box.is_right is None:
-                box = replace(box, is_right=is_right)
-            usable.append(box)
-        return usable
-
     def _in_batches(
-        self, found: Iterator[_Pending], hint: CameraHint, gather: int, batch_size: int
+        self, found: Iterator[tuple[_Pending, list[Crop]]], hint: CameraHint, gather: int,
+        batch_size: int, on_error: ErrorHandler,
     ) -> Iterator[FrameResult]:
-        """Run the network whenever enough people have gathered; yield pictures in order."""
+        """Run the network whenever enough people have gathered; yield images in order."""
         waiting: deque[_Pending] = deque()
-        queue: list[tuple[_Pending, PersonBox, dict]] = []
+        queue: list[tuple[_Pending, Crop]] = []
 
         def run() -> None:
             for start in range(0, len(queue), batch_size):
@@ -231,54 +210,66 @@ class MeshInferencer:
             queue.clear()
 
         def finished(everything: bool) -> Iterator[FrameResult]:
-            while waiting and (everything or len(waiting[0].people) == len(waiting[0].boxes)):
-                yield self._result(waiting.popleft(), hint)
+            while waiting and (everything or len(waiting[0].people) == waiting[0].expected):
+                pending, result = waiting.popleft(), None
+                with guarded(pending.image.where, on_error):
+                    result = self._result(pending, hint)
+                if result is not None:
+                    yield result
 
-        for pending in found:
+        for pending, crops in found:
             waiting.append(pending)
-            queue.extend((pending, *crop) for crop in self._crops(pending))
-            # Pictures without people must not pile up either.
+            queue.extend((pending, crop) for crop in crops)
+            # Images without people must not pile up either.
             if len(queue) >= gather or len(waiting) >= 2 * batch_size:
                 run()
             yield from finished(everything=False)
         run()
         yield from finished(everything=True)
 
-    def _crops(self, pending: _Pending) -> Iterator[tuple[PersonBox, dict]]:
-        """Crops of one picture, left hands from its mirror image."""
-        picture = pending.picture
+    def _crops(
+        self, image: SourceImage, boxes: Sequence[PersonBox], on_error: ErrorHandler
+    ) -> Iterator[Crop]:
+        """Crops of one image, left hands from its mirror image."""
         mirror = None
-        for box in pending.boxes:
-            image, cut = picture.image, box
-            if self.is_hand and box.is_right is False:
-                mirror = mirror_picture(image) if mirror is None else mirror
-                image, cut = mirror, box.mirrored(picture.size[0])
-            data = crop_data(image, picture.path, cut, self.network.dataset_meta)
-            yield box, self._pipeline(data)
+        for number, box in enumerate(boxes):
+            crop = None
+            with guarded(f'{image.where}, box {number}', on_error):
+                is_left = self.is_hand and box.is_right is False
+                if is_left and mirror is None:
+                    mirror = mirror_image(image.pixels)
+                try:
+                    crop = self._cropper(image, box, mirror if is_left else None)
+                except DataRowError as error:
+                    raise InputError(f'{image.where}, box {number}: {error}') from None
+            if crop is not None:
+                yield crop
 
-    def _run(self, queue: Sequence[tuple[_Pending, PersonBox, dict]]) -> None:
-        """One forward pass; people are added to their pictures."""
-        batch = pseudo_collate([data for _, _, data in queue])
+    def _run(self, queue: Sequence[tuple[_Pending, Crop]]) -> None:
+        """One forward pass; people are added to their images."""
+        batch = pseudo_collate([crop.data for _, crop in queue])
         with torch.no_grad():
             samples = self.network.test_step(batch)
-        for (pending, box, _), sample in zip(queue, samples, strict=True):
-            pending.people.append(person_of(sample, box, pending.picture.size[0]))
+        for (pending, crop), sample in zip(queue, samples, strict=True):
+            pending.people.append(
+                person_of(sample, crop, pending.image.size[0], self.has_smpl_head))
 
     def _result(self, pending: _Pending, hint: CameraHint) -> FrameResult:
-        picture = pending.picture
-        intrinsics = hint.matrix(picture.size, None if pending.from_video else picture.path)
+        image = pending.image
+        intrinsics = hint.matrix(image.size, image.exif)
         for person in pending.people:
             person.translation = translation_in_picture(
                 person.camera, person.crop_to_image, person.crop_size, intrinsics)
         return FrameResult(
-            image_path=picture.path,
-            frame_index=picture.index,
-            image_size=picture.size,
+            image_path=image.path,
+            frame_index=image.index,
+            image_size=image.size,
             intrinsics=intrinsics,
             people=pending.people,
             body=self.assets.name,
             faces=self.assets.faces[0],
-            image=picture.image,
+            image=image.pixels,
+            time=image.time,
         )
 
 
@@ -301,28 +292,3 @@ def _build_detector(
     if callable(detector):
         return detector
     return PersonDetector(weights, None if detector == 'rtmdet' else detector, device)
-
-
-def error_handler(on_error: str | ErrorHandler) -> ErrorHandler:
-    """What is called with the error of an input or box.
-
-    Args:
-        on_error: ``'raise'``, ``'skip'`` (log and go on), or the function itself.
-
-    Returns:
-        The function.
-
-    Raises:
-        InputError: If it is none of these.
-    """
-    if callable(on_error):
-        return on_error
-    if on_error == 'skip':
-        return lambda error: print_log(f'skipped: {error}', 'current', logging.WARNING)
-    if on_error != 'raise':
-        raise InputError(f"on_error must be 'raise', 'skip' or a function, got {on_error!r}")
-
-    def fail(error: Exception) -> None:
-        raise error
-
-    return fail

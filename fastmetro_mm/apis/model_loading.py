@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import threading
 from pathlib import Path
 
 import torch
@@ -17,6 +18,10 @@ from fastmetro_mm.config_files import config_path
 from fastmetro_mm.errors import InputError, MissingFileError
 from fastmetro_mm.model_zoo.lookup import CONFIG_FILE
 from fastmetro_mm.model_zoo.pretrained import read_saved_config
+
+# mmengine swaps the import machinery while it reads a config, and registries are filled while a
+# network is built: two threads must not do so at once.
+_BUILDING = threading.RLock()
 
 
 def resolve_config(model: str | Path | Config) -> Config:
@@ -35,12 +40,13 @@ def resolve_config(model: str | Path | Config) -> Config:
         return model
     if Path(model).name == CONFIG_FILE:
         return read_saved_config(model)
-    if Path(model).is_file():
+    if not Path(model).is_file():
+        if Path(model).name != str(model):
+            raise MissingFileError(f'{model}: no such config file: check the path, or give the '
+                                   'name of a shipped config')
+        model = config_path(str(model))
+    with _BUILDING:
         return Config.fromfile(model)
-    if Path(model).name != str(model):
-        raise MissingFileError(f'{model}: no such config file: check the path, or give the name '
-                                'of a shipped config')
-    return Config.fromfile(config_path(str(model)))
 
 
 def load_network(
@@ -62,7 +68,6 @@ def load_network(
         CheckpointError: If the weights are damaged or those of another model.
         InputError: If the device is not there.
     """
-    config = copy.deepcopy(resolve_config(model))
     if str(device).startswith('cuda') and not torch.cuda.is_available():
         raise InputError(f'device {device} is not available here: use cpu')
     if weights is None:
@@ -71,6 +76,22 @@ def load_network(
     elif not Path(weights).is_file() and '://' not in str(weights):
         raise MissingFileError(f'{weights}: no such weights file: check the path (trained ones '
                                 'lie in work_dirs/<config>/)')
-    # Names of released files are recognised, and weights of another network refused, by the
-    # estimator's own loading hook.
-    return build_network(config, None if weights is None else str(weights), str(device))
+    with _BUILDING:
+        config = copy.deepcopy(resolve_config(model))
+        # Names of released files are recognised, and weights of another network refused, by the
+        # estimator's own loading hook.
+        network = build_network(config, None if weights is None else str(weights), str(device))
+    if weights is not None and not smpl_head_is_trained(network) and has_smpl_head(network):
+        print_log(f'{weights} holds no SMPL head: the mesh is right, but there are no SMPL '
+                  'parameters.', logger='current', level=logging.WARNING)
+    return network
+
+
+def has_smpl_head(network: nn.Module) -> bool:
+    """Whether a network has the SMPL parameter head."""
+    return getattr(network, 'smpl_head', None) is not None
+
+
+def smpl_head_is_trained(network: nn.Module) -> bool:
+    """Whether a network has the SMPL parameter head, and weights for it were loaded."""
+    return has_smpl_head(network) and getattr(network, 'smpl_head_loaded', True)

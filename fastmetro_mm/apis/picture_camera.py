@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.geometry.camera import default_focal_length, orthographic_from_weak
@@ -54,13 +54,13 @@ class CameraHint:
                              f'{self.fov_deg}')
 
     def matrix(
-        self, image_size: tuple[int, int], image_path: str | Path | None = None
+        self, image_size: tuple[int, int], photo: str | Path | Image.Exif | None = None
     ) -> np.ndarray:
         """Matrix K for one picture.
 
         Args:
             image_size: Width and height, pixels.
-            image_path: Photo whose EXIF data may tell the focal length.
+            photo: Photo whose EXIF data may tell the focal length, or these data.
 
         Returns:
             K, pixels. (3, 3)
@@ -71,30 +71,34 @@ class CameraHint:
         focal = self.focal_length
         if focal is None and self.fov_deg is not None:
             focal = 0.5 * width / math.tan(math.radians(self.fov_deg) / 2)
-        if focal is None and self.use_exif and image_path is not None:
-            focal = exif_focal_length(image_path, image_size)
+        if focal is None and self.use_exif and photo is not None:
+            focal = exif_focal_length(photo, image_size)
         if focal is None:
             focal = default_focal_length(image_size)
         return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
 
 
-def exif_focal_length(image_path: str | Path, image_size: tuple[int, int]) -> float | None:
+def exif_focal_length(
+    photo: str | Path | Image.Exif, image_size: tuple[int, int]
+) -> float | None:
     """Focal length that a photo's EXIF data tell.
 
     Taken from the 35 mm equivalent (which compares diagonals), else from the focal length and the
     resolution of the sensor. A photo that was cropped later still tells that of the full photo.
 
     Args:
-        image_path: Photo.
+        photo: Photo, or its EXIF data.
         image_size: Width and height the pixels refer to.
 
     Returns:
         Pixels, or None if the file does not tell.
     """
     try:
-        with Image.open(image_path) as image:
-            data = image.getexif().get_ifd(ExifTags.IFD.Exif)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
+        if not isinstance(photo, Image.Exif):
+            with Image.open(photo) as image:
+                photo = image.getexif()
+        data = photo.get_ifd(ExifTags.IFD.Exif)
+    except Exception:  # Pillow raises a dozen kinds for malformed files, which tell nothing
         return None
     diagonal = math.hypot(*image_size)
     equivalent = _number(data, ExifTags.Base.FocalLengthIn35mmFilm)

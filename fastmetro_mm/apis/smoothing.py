@@ -36,11 +36,13 @@ class OneEuroFilter:
         self._value: np.ndarray | None = None
         self._speed: np.ndarray | float = 0.0
 
-    def __call__(self, value: np.ndarray) -> np.ndarray:
+    def __call__(self, value: np.ndarray, seconds: float | None = None) -> np.ndarray:
         """Filter the next value.
 
         Args:
             value: Measurement, any shape; the same at every call.
+            seconds: Since the measurement before, which may be several frames ago; one frame if
+                not given.
 
         Returns:
             Filtered value.
@@ -49,16 +51,17 @@ class OneEuroFilter:
         if self._value is None:
             self._value = value
             return value
-        speed = (value - self._value) * self.fps
-        share = self._share(self.speed_cutoff)
+        seconds = 1 / self.fps if seconds is None else seconds
+        speed = (value - self._value) / seconds
+        share = self._share(self.speed_cutoff, seconds)
         self._speed = share * speed + (1 - share) * self._speed
-        share = self._share(self.min_cutoff + self.beta * np.abs(self._speed))
+        share = self._share(self.min_cutoff + self.beta * np.abs(self._speed), seconds)
         self._value = share * value + (1 - share) * self._value
         return self._value
 
-    def _share(self, cutoff: np.ndarray | float) -> np.ndarray | float:
+    def _share(self, cutoff: np.ndarray | float, seconds: float) -> np.ndarray | float:
         """Share of the new value for a cut-off in hertz."""
-        turn = 2 * math.pi * cutoff / self.fps
+        turn = 2 * math.pi * cutoff * seconds
         return turn / (turn + 1)
 
 
@@ -69,7 +72,7 @@ class MeshSmoother:
     starts anew.
 
     Args:
-        fps: Frames a second.
+        fps: Frames a second, for frames that do not tell their time.
         min_cutoff: See :class:`OneEuroFilter`; for values in metres.
         beta: See :class:`OneEuroFilter`; hertz per metre a second.
         forget_after: Frames.
@@ -84,6 +87,7 @@ class MeshSmoother:
         self.forget_after = forget_after
         self._filters: dict[int, dict[str, OneEuroFilter]] = {}
         self._last_seen: dict[int, int] = {}
+        self._times: dict[int, float] = {}
 
     def update(self, frame: FrameResult) -> FrameResult:
         """Smooth the people of the next frame in place.
@@ -97,21 +101,26 @@ class MeshSmoother:
         """
         for number, last in list(self._last_seen.items()):
             if frame.frame_index - last > self.forget_after:
-                del self._last_seen[number], self._filters[number]
+                del self._last_seen[number], self._filters[number], self._times[number]
         for person in frame.people:
             if person.track_id is None or not person.is_placed:
                 continue
+            now = frame.frame_index / self.fps if frame.time is None else frame.time
+            seconds = now - self._times.get(person.track_id, now)
             self._last_seen[person.track_id] = frame.frame_index
-            self._smooth(person, frame, self._filters.setdefault(person.track_id, {}))
+            self._times[person.track_id] = now
+            self._smooth(person, frame, self._filters.setdefault(person.track_id, {}),
+                         seconds if seconds > 0 else 1 / self.fps)
         return frame
 
     def _smooth(
-        self, person: PersonMesh, frame: FrameResult, filters: dict[str, OneEuroFilter]
+        self, person: PersonMesh, frame: FrameResult, filters: dict[str, OneEuroFilter],
+        seconds: float,
     ) -> None:
         def run(name: str, value: np.ndarray) -> np.ndarray:
             if name not in filters:
                 filters[name] = OneEuroFilter(self.fps, self.min_cutoff, self.beta)
-            return filters[name](value)
+            return filters[name](value, seconds)
 
         for name in ('vertices', 'joints_3d', 'smpl_vertices', 'betas'):
             value = getattr(person, name)

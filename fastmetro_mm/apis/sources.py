@@ -1,219 +1,164 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures one after another from files, folders, arrays, videos and cameras."""
+"""Images one after another from files, folders, lists, videos and cameras."""
 
 from __future__ import annotations
 
 import glob
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
-import cv2
-import mmengine.fileio
 import numpy as np
 
-from fastmetro_mm.datasets.transforms.loading import decode_image
-from fastmetro_mm.errors import DataRowError, InputError, MissingFileError
+from fastmetro_mm.apis.guarding import ErrorHandler, guarded, notice, printable
+from fastmetro_mm.apis.image_reading import SourceImage, checked_path, read_image
+from fastmetro_mm.errors import InputError, MissingFileError
+from fastmetro_mm.images.formats import IMAGE_ENDINGS, VIDEO_ENDINGS, kind_of
+from fastmetro_mm.result_marks import is_result
 
-IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.jp2', '.ppm')
-VIDEO_ENDINGS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.gif')
-
-ErrorHandler = Callable[[Exception], None]
-
-
-@dataclass
-class Picture:
-    """One picture or video frame.
-
-    Args:
-        image: RGB. (H, W, 3) uint8
-        index: Number in the list, folder or video.
-        path: File it came from; None for arrays and cameras.
-    """
-
-    image: np.ndarray
-    index: int
-    path: str | None = None
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height, pixels."""
-        return self.image.shape[1], self.image.shape[0]
-
-    @property
-    def where(self) -> str:
-        """Name for messages."""
-        return self.path or f'picture {self.index}'
+_WEBCAM = re.compile(r'webcam:?(\d*)', re.IGNORECASE)
 
 
 @dataclass
 class Source:
-    """Pictures of one input, read while they are used.
+    """Images of one input, read while they are used.
 
     Args:
-        pictures: Yields them.
+        images: Yields them.
+        name: The input as it was given, for messages; empty for arrays and bytes.
+        names: The images' paths as far as they are known beforehand, None for arrays and bytes;
+            empty for videos.
         is_video: Whether they are frames of one scene, so that people can be tracked.
         is_live: Whether each must be answered at once (webcam).
         in_list: Whether the user gave a list, so that boxes come as a list too.
         length: How many there are, None if unknown.
-        fps: Frames a second of a video.
+        fps: Frames a second of a video, on average; frames carry their own times.
+        count: Counts the frames where ``length`` is unknown; takes as long as reading the file.
     """
 
-    pictures: Iterator[Picture]
+    images: Iterator[SourceImage]
+    name: str = ''
+    names: list[str | None] = field(default_factory=list)
     is_video: bool = False
     is_live: bool = False
     in_list: bool = False
     length: int | None = None
     fps: float = 25.0
+    count: Callable[[], int] | None = None
 
 
 def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
     """Find out what the input is.
 
     Args:
-        inputs: A source, which is returned as it is; or a picture file, web address, folder, glob
-            pattern, video file, webcam number or ``'webcam:N'``, array (H, W, 3) uint8 **BGR** as
-            OpenCV reads it, or a list of picture files and arrays.
-        on_error: Called with the error of a picture that cannot be read; the others go on.
+        inputs: A source, which is returned as it is; or an image file, web address, encoded
+            bytes, folder, glob pattern, video file, webcam number or ``'webcam:N'``, array
+            (H, W, 3) uint8 **BGR** as OpenCV reads it, or a list of image files, bytes and
+            arrays.
+        on_error: Called with the error of an image that cannot be read; the others go on.
 
     Returns:
-        The source; pictures are read one by one.
+        The source; images are read one by one.
 
     Raises:
         InputError: If the input as a whole is of no use.
-        FileNotFoundError: If there is no such file.
+        MissingFileError: If there is no such file.
     """
     if isinstance(inputs, Source):
         return inputs
-    if isinstance(inputs, np.ndarray) and inputs.ndim == 3:
-        return Source(_read_each([inputs], on_error), length=1)
-    if isinstance(inputs, (int, np.integer)) or (
-            isinstance(inputs, str) and inputs.startswith('webcam')):
-        return _open_webcam(inputs)
-    if (isinstance(inputs, Sequence) and not isinstance(inputs, str)) or (isinstance(
-            inputs, np.ndarray) and inputs.ndim == 4):
+    if isinstance(inputs, (bytes, bytearray, memoryview)) or (
+            isinstance(inputs, np.ndarray) and inputs.ndim != 4):
+        return _files([inputs], on_error, '')
+    if isinstance(inputs, (int, np.integer)) and not isinstance(inputs, bool):
+        return _webcam(int(inputs))
+    if isinstance(inputs, (str, Path)):
+        return _open_path(str(inputs), on_error)
+    if isinstance(inputs, (Sequence, np.ndarray)):
         if len(inputs) == 0:
-            raise InputError('the list of pictures is empty: give at least one')
-        return Source(_read_each(inputs, on_error), in_list=True, length=len(inputs))
-    if not isinstance(inputs, (str, Path)):
-        raise InputError(f'cannot read pictures from {type(inputs).__name__}: give a path, array '
-                         '(H, W, 3), list, folder, glob, video or webcam number')
-    return _open_path(str(inputs), on_error)
+            raise InputError('the list of images is empty: give at least one')
+        source = _files(list(inputs), on_error, f'list of {len(inputs)} images')
+        source.in_list = True
+        return source
+    raise InputError(f'cannot read images from a {type(inputs).__name__}: give a path, array '
+                     '(H, W, 3), encoded bytes, list, folder, glob, video or webcam number')
 
 
 def _open_path(name: str, on_error: ErrorHandler) -> Source:
-    if '://' in name:
-        return Source(_read_each([name], on_error), length=1)
-    path = Path(name).expanduser()
+    path = checked_path(name)
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_ENDINGS)
-        if not files:
-            raise InputError(f'{path}: no pictures in this folder; endings looked for: '
-                             f'{" ".join(IMAGE_ENDINGS)}')
-        return Source(_read_each(files, on_error), length=len(files))
+        return _folder(path, sorted(path.iterdir()), on_error)
     if path.is_file():
-        if path.suffix.lower() in VIDEO_ENDINGS:
-            return _open_video(path)
-        return Source(_read_each([path], on_error), length=1)
+        with open(path, 'rb') as file:
+            kind = kind_of(file.read(400))
+        if kind == 'video' or (not kind and path.suffix.lower() in VIDEO_ENDINGS):
+            from fastmetro_mm.apis.videos import open_video
+
+            return open_video(path, on_error)
+        return _files([path], on_error, name)
+    webcam = _WEBCAM.fullmatch(name)
+    if webcam is not None and not path.exists():
+        return _webcam(int(webcam[1] or 0))
+    if '://' in name:
+        return _files([name], on_error, name)
+    if name.lower().startswith('webcam:'):
+        raise InputError(f"{name!r}: expected a webcam as a number or 'webcam:0'")
     if glob.has_magic(name):
-        files = sorted(glob.glob(str(path), recursive=True))
-        files = [file for file in files if Path(file).suffix.lower() in IMAGE_ENDINGS]
-        if not files:
-            raise InputError(f'{name}: no picture fits this pattern')
-        return Source(_read_each(files, on_error), length=len(files))
-    raise MissingFileError(f'{name}: no such picture, video or folder: check the path')
+        found = sorted(Path(item) for item in glob.glob(str(path), recursive=True))
+        if not found:
+            raise InputError(f'{printable(name)}: no file fits this pattern')
+        return _folder(path, found, on_error)
+    if path.exists():
+        raise InputError(f'{printable(name)}: neither a file nor a folder: for a camera give '
+                         "'webcam:0'")
+    raise MissingFileError(f'{printable(name)}: no such image, video or folder: check the path')
 
 
-def read_picture(item: Any, index: int) -> Picture:
-    """One picture from a file, web address or array.
-
-    Args:
-        item: Path, address, or BGR array (H, W, 3) uint8.
-        index: Its number.
-
-    Returns:
-        The picture; EXIF orientation is applied.
-
-    Raises:
-        InputError: If it cannot be decoded.
-        FileNotFoundError: If there is no such file.
-    """
-    if isinstance(item, np.ndarray):
-        if item.ndim != 3 or item.shape[2] != 3 or item.dtype != np.uint8 or item.size == 0:
-            raise InputError(f'picture {index} is {item.dtype} {item.shape}: give uint8 '
-                             '(H, W, 3) BGR')
-        return Picture(cv2.cvtColor(np.ascontiguousarray(item), cv2.COLOR_BGR2RGB), index)
-    name = str(item)
-    if name.startswith('file://'):
-        name = url2pathname(urlparse(name).path)
-    if '://' not in name and not Path(name).is_file():
-        raise MissingFileError(f'{name}: no such picture: check the path')
-    try:
-        data = mmengine.fileio.get(name)
-    except OSError as error:  # also urllib's errors
-        raise InputError(f'{name}: cannot be read ({error}): check the path or address') from None
-    except KeyError:
-        raise InputError(f'{name}: addresses of this kind cannot be read: use file, http or https'
-                         ) from None
-    try:
-        return Picture(decode_image(data), index, name)
-    except DataRowError as error:
-        raise InputError(f'{name}: unreadable picture, {error}: save it again as .jpg or .png'
-                         ) from None
+def _folder(path: Path, entries: Sequence[Path], on_error: ErrorHandler) -> Source:
+    """The images among files; what is left out is counted."""
+    files, others = [], Counter()
+    for entry in entries:
+        ending = entry.suffix.lower()
+        if entry.is_dir():
+            others['folder'] += 1
+        elif entry.name.startswith('.'):
+            others['hidden file'] += 1
+        elif ending in VIDEO_ENDINGS:
+            others[f'{ending} (videos go by themselves)'] += 1
+        elif ending not in IMAGE_ENDINGS:
+            others[ending or 'without an ending'] += 1
+        elif is_result(entry):
+            others['result of this package'] += 1
+        else:
+            files.append(entry)
+    left_out = ', '.join(f'{count} {what}' for what, count in sorted(others.items()))
+    where = printable(path)
+    if not files:
+        raise InputError(f'{where}: no images there ({left_out or "it is empty"}); endings looked '
+                         f'for: {" ".join(IMAGE_ENDINGS)}')
+    if left_out:
+        notice(f'{where}: {len(files)} images, left out: {left_out}')
+    return _files(files, on_error, str(path))
 
 
-def _read_each(items: Sequence, on_error: ErrorHandler) -> Iterator[Picture]:
+def _files(items: Sequence[Any], on_error: ErrorHandler, name: str) -> Source:
+    names = [str(item) if isinstance(item, (str, Path)) else None for item in items]
+    return Source(_read_each(items, on_error), name, names, length=len(items))
+
+
+def _webcam(number: int) -> Source:
+    from fastmetro_mm.apis.videos import open_webcam
+
+    return open_webcam(number)
+
+
+def _read_each(items: Sequence[Any], on_error: ErrorHandler) -> Iterator[SourceImage]:
     for index, item in enumerate(items):
-        try:
-            picture = read_picture(item, index)
-        except (InputError, FileNotFoundError) as error:
-            on_error(error)
-            continue
-        yield picture
-
-
-def _open_video(path: Path) -> Source:
-    capture = cv2.VideoCapture(str(path))
-    if not capture.isOpened():
-        raise InputError(f'{path}: empty or unreadable video: check that it plays, or convert it '
-                         'to .mp4')
-    done, first = capture.read()
-    if not done:
-        capture.release()
-        raise InputError(f'{path}: the video has no frame that can be read: convert it to .mp4')
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    return Source(
-        _read_frames(capture, first, str(path)),
-        is_video=True,
-        length=length if length > 0 else None,
-        fps=fps if 0 < fps < 1000 else 25.0,
-    )
-
-
-def _open_webcam(inputs: int | str) -> Source:
-    text = str(inputs).removeprefix('webcam').removeprefix(':') or '0'
-    if not text.isdigit():
-        raise InputError(f"{inputs!r}: expected a webcam as a number or 'webcam:0'")
-    capture = cv2.VideoCapture(int(text))
-    done, first = capture.read() if capture.isOpened() else (False, None)
-    if not done:
-        capture.release()
-        raise InputError(f'webcam {text} cannot be opened: check that it is plugged in and free')
-    return Source(_read_frames(capture, first, None), is_video=True, is_live=True)
-
-
-def _read_frames(
-    capture: cv2.VideoCapture, first: np.ndarray, path: str | None
-) -> Iterator[Picture]:
-    frame, index = first, 0
-    try:
-        while frame is not None:
-            yield Picture(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), index, path)
-            done, frame = capture.read()
-            frame, index = frame if done else None, index + 1
-    finally:
-        capture.release()
+        image = None
+        where = printable(item) if isinstance(item, (str, Path)) else f'image {index}'
+        with guarded(where, on_error):
+            image = read_image(item, index)
+        if image is not None:
+            yield image

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,16 +58,20 @@ class BoxTracker:
         min_iou: Least overlap of a box with the expected one.
         max_unseen: Frames for which a person is remembered while no box fits.
         inertia: Share of the old velocity in the new one.
+        reserved: Numbers that will be given by the user; a number that turns up without having
+            been reserved is taken from the track that has it, which gets a new one.
     """
 
     def __init__(
-        self, min_iou: float = 0.15, max_unseen: int = 30, inertia: float = 0.6
+        self, min_iou: float = 0.15, max_unseen: int = 30, inertia: float = 0.6,
+        reserved: Iterable[int] = (),
     ) -> None:
         self.min_iou = min_iou
         self.max_unseen = max_unseen
         self.inertia = inertia
         self._tracks: list[_Track] = []
-        self._next = 1
+        self._taken = set(reserved)
+        self._last = 0
 
     def update(self, boxes: Sequence[PersonBox]) -> list[PersonBox]:
         """Number the boxes of the next frame.
@@ -78,6 +82,11 @@ class BoxTracker:
         Returns:
             The same boxes in the same order, with ``track_id``.
         """
+        given = {box.track_id for box in boxes if box.track_id is not None}
+        self._taken |= given
+        for track in self._tracks:
+            if track.number in given:
+                track.number = self._new_number()
         open_boxes = [index for index, box in enumerate(boxes) if box.track_id is None]
         pairs = self._assign([boxes[index] for index in open_boxes])
         numbered = list(boxes)
@@ -86,8 +95,8 @@ class BoxTracker:
             box = boxes[index]
             track = pairs.get(place)
             if track is None:
-                track = _Track(self._next, np.asarray(box.bbox, float), box.is_right, np.zeros(2))
-                self._next += 1
+                track = _Track(
+                    self._new_number(), np.asarray(box.bbox, float), box.is_right, np.zeros(2))
                 self._tracks.append(track)
             else:
                 self._move(track, np.asarray(box.bbox, float))
@@ -98,6 +107,12 @@ class BoxTracker:
                 track.unseen += 1
         self._tracks = [track for track in self._tracks if track.unseen <= self.max_unseen]
         return numbered
+
+    def _new_number(self) -> int:
+        self._last += 1
+        while self._last in self._taken:
+            self._last += 1
+        return self._last
 
     def _assign(self, boxes: Sequence[PersonBox]) -> dict[int, _Track]:
         """Track of each box that has one, by the place of the box."""

@@ -1,32 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes an .mp4 frame by frame: H.264 where an encoder is at hand, MPEG-4 everywhere else."""
+"""Writes an .mp4 frame by frame; it takes its name once it was read back whole."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
+from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
-import cv2
+import av
 import numpy as np
 
+from fastmetro_mm.apis.guarding import printable
 from fastmetro_mm.errors import InputError
+from fastmetro_mm.fileio import publish, temporary_beside
+from fastmetro_mm.result_marks import MARK
+
+_TICKS = 90_000  # a second; the usual clock of videos
+_CODECS = ('libx264', 'mpeg4')  # what plays in browsers, and what every FFmpeg has
 
 
 class VideoWriter:
     """Video file that grows with every frame and appears under its name when it is complete.
 
-    With the program ``ffmpeg`` on the path the video is H.264 (plays in browsers); otherwise
-    OpenCV's own MPEG-4, which its builds always have. Use as a context manager.
+    H.264 where this build of FFmpeg has it, else MPEG-4. Use as a context manager: Ctrl-C inside
+    of it completes the file, any other exception discards it.
 
     Args:
         path: File to write, ending in ``.mp4``; its folder is made if missing.
-        fps: Frames a second.
+        fps: Frames a second, for frames that do not tell their time.
 
     Raises:
-        InputError: If the ending is another one.
+        InputError: If the ending is another one, or the name is that of a folder, link or device.
         OSError: If the folder cannot be written.
     """
 
@@ -36,94 +41,117 @@ class VideoWriter:
             raise InputError(f'{path}: videos are written as .mp4: change the ending')
         self.fps = fps
         self.frames = 0
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary = self.path.with_name(f'.{self.path.stem}.{os.getpid()}.mp4')
-        self._temporary.touch()  # fails now, not after the first frame, if it cannot be written
+        # made now, so that it fails before the first frame if it cannot be written
+        self._temporary = temporary_beside(self.path)
         self._size: tuple[int, int] | None = None
-        self._opencv: cv2.VideoWriter | None = None
-        self._ffmpeg: subprocess.Popen | None = None
+        self._container: av.container.OutputContainer | None = None
+        self._stream: av.VideoStream | None = None
+        self._files = ExitStack()
+        self._last = -1
 
-    def write(self, image: np.ndarray) -> None:
+    def write(self, image: np.ndarray, time: float | None = None) -> None:
         """Add a frame.
 
         Args:
             image: RGB, the same size for all frames; an odd row or column is cut off, which the
                 encoders cannot take. (H, W, 3) uint8
+            time: Seconds from the first frame at which it is shown; by number if not given.
 
         Raises:
             InputError: If the size differs from that of the first frame, or the encoder stops.
         """
         height, width = (side - side % 2 for side in image.shape[:2])
+        if not height or not width:
+            raise InputError(f'{self._name}: frames of {image.shape[1]}x{image.shape[0]} pixels '
+                             'are too small for a video: 2x2 are needed')
         if self._size is None:
             self._size = (width, height)
-            self._open(width, height)
         if self._size != (width, height):
-            raise InputError(f'{self.path}: frame {self.frames} is {width}x{height}, the first '
+            raise InputError(f'{self._name}: frame {self.frames} is {width}x{height}, the first '
                              f'was {self._size[0]}x{self._size[1]}')
-        bgr = np.ascontiguousarray(image[:height, :width, ::-1])
-        if self._ffmpeg is not None:
-            try:
-                self._ffmpeg.stdin.write(bgr.tobytes())
-            except BrokenPipeError:
-                raise InputError(f'{self.path}: ffmpeg stopped at frame {self.frames}: check free '
-                                 'space') from None
-        else:
-            self._opencv.write(bgr)
+        tick = round((self.frames / self.fps if time is None else time) * _TICKS)
+        try:
+            if self._container is None:
+                self._open()
+            frame = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(image[:height, :width]), format='rgb24')
+            frame.time_base = Fraction(1, _TICKS)
+            frame.pts = self._last = max(tick, self._last + 1)
+            self._container.mux(self._stream.encode(frame))
+        except (av.error.FFmpegError, OSError) as error:
+            raise self._failed(error) from None
         self.frames += 1
 
     def close(self) -> None:
-        """Complete the file; without a single frame there is none.
+        """Complete the file and prove it; without a single frame there is none.
 
         Raises:
-            InputError: If the encoder fails.
+            InputError: If the encoder fails, or not all frames can be read back.
         """
-        failed = False
-        if self._ffmpeg is not None:
-            self._ffmpeg.stdin.close()
-            failed = self._ffmpeg.wait() != 0
-            self._ffmpeg = None
-        if self._opencv is not None:
-            self._opencv.release()
-            self._opencv = None
-        if self.frames and not failed:
-            os.replace(self._temporary, self.path)
+        try:
+            if self.frames:
+                self._complete()
+                publish(self._temporary, self.path)
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Leave nothing behind; a file that was completed stays."""
+        container, self._container = self._container, None
+        if container is not None:
+            try:
+                container.close()
+                self._files.close()
+            except (av.error.FFmpegError, OSError):
+                pass  # the disk that is full, once more
         self._temporary.unlink(missing_ok=True)
-        if failed:
-            raise InputError(f'{self.path}: ffmpeg could not complete the video: check free space')
 
     def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        if kind is None:
+        if kind is None or issubclass(kind, KeyboardInterrupt):
             self.close()
-            return
-        if self._ffmpeg is not None:
-            self._ffmpeg.kill()
-            self._ffmpeg.wait()
-        if self._opencv is not None:
-            self._opencv.release()
-        self._temporary.unlink(missing_ok=True)
+        else:
+            self.discard()
 
-    def _open(self, width: int, height: int) -> None:
-        program = shutil.which('ffmpeg')
-        if program is not None and _has_h264(program):
-            command = [
-                program, '-loglevel', 'error', '-y', '-f', 'rawvideo', '-pix_fmt', 'bgr24',
-                '-s', f'{width}x{height}', '-r', f'{self.fps:.6f}', '-i', '-', '-an',
-                '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-movflags', '+faststart',
-                str(self._temporary)]
-            self._ffmpeg = subprocess.Popen(command, stdin=subprocess.PIPE)
-            return
-        self._opencv = cv2.VideoWriter(
-            str(self._temporary), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, (width, height))
-        if not self._opencv.isOpened():
-            raise InputError(f'{self.path}: OpenCV cannot write .mp4 here: install ffmpeg')
+    @property
+    def _name(self) -> str:
+        return printable(self.path)
 
+    def _open(self) -> None:
+        name = str(self._temporary)
+        options = {'movflags': '+faststart'}
+        target = name
+        if name != printable(name):  # FFmpeg takes names that are text, and files of any name
+            options, target = {}, self._files.enter_context(open(name, 'wb'))
+        self._container = av.open(target, 'w', format='mp4', options=options)
+        self._container.metadata['comment'] = MARK
+        codec = next(codec for codec in _CODECS if codec in av.codecs_available)
+        rate = Fraction(self.fps).limit_denominator(1001)
+        self._stream = self._container.add_stream(codec, rate=rate)
+        self._stream.width, self._stream.height = self._size
+        self._stream.pix_fmt = 'yuv420p'
+        self._stream.codec_context.time_base = Fraction(
+            1, _TICKS if codec == 'libx264' else 60_000)  # MPEG-4 has 16 bits for it
 
-def _has_h264(program: str) -> bool:
-    """Whether this ffmpeg was built with an H.264 encoder."""
-    answer = subprocess.run(
-        [program, '-hide_banner', '-encoders'], capture_output=True, text=True, check=False)
-    return 'libx264' in answer.stdout
+    def _complete(self) -> None:
+        try:
+            self._container.mux(self._stream.encode(None))
+            container, self._container = self._container, None
+            container.close()
+            self._files.close()
+            with open(self._temporary, 'rb') as file, av.open(file) as written:
+                packets = [packet for packet in written.demux(video=0) if packet.size]
+                whole = sum(not packet.is_corrupt for packet in packets)
+        except (av.error.FFmpegError, OSError) as error:
+            raise self._failed(error) from None
+        if whole != self.frames:
+            raise InputError(f'{self._name}: {whole} of {self.frames} frames can be read back: '
+                             'nothing is kept; check the disk')
+
+    def _failed(self, error: OSError) -> InputError:
+        reason = ' '.join(str(error.strerror or error).split())
+        return InputError(f'{self._name}: the video cannot be written ({reason}): free some space, '
+                          'or choose another folder')

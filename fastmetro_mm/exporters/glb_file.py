@@ -14,6 +14,7 @@ import numpy as np
 
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.result_marks import MARK
 
 _COMPONENT = {'float32': 5126, 'uint32': 5125, 'uint16': 5123, 'uint8': 5121}
 _SHAPE = {(): 'SCALAR', (3,): 'VEC3', (4,): 'VEC4', (4, 4): 'MAT4'}
@@ -30,7 +31,7 @@ class GlbFile:
 
     def __init__(self) -> None:
         self.content: dict[str, Any] = {
-            'asset': {'version': '2.0', 'generator': 'fastmetro_mm'},
+            'asset': {'version': '2.0', 'generator': MARK},
             'scene': 0,
             'scenes': [{'nodes': []}],
         }

@@ -43,7 +43,7 @@ def write_animated_glb(
         tracks: From ``smpl_tracks``.
         arrays: Model arrays, from ``load_model_arrays``.
         camera: Camera of the video; left out if None.
-        fps: Frames a second.
+        fps: Frames a second, for tracks that do not tell their times.
 
     Returns:
         The path.
@@ -61,8 +61,9 @@ def write_animated_glb(
     samplers: list[dict] = []
     start = min(int(track.frames[0]) for track in tracks)
     end = max(int(track.frames[-1]) for track in tracks)
+    seconds = _clock(tracks, start, end, fps)
     for track in tracks:
-        _add_person(glb, track, arrays, channels, samplers, fps, (start, end))
+        _add_person(glb, track, arrays, channels, samplers, seconds, (start, end))
     if camera is not None:
         add_camera(glb, camera)
     glb.add('animations', name='motion', channels=channels, samplers=samplers)
@@ -90,7 +91,7 @@ def _add_person(
     arrays: Mapping[str, np.ndarray],
     channels: list[dict],
     samplers: list[dict],
-    fps: float,
+    clock_of: np.ndarray,
     span: tuple[int, int],
 ) -> None:
     template = np.asarray(arrays['v_template'], np.float64)
@@ -139,8 +140,7 @@ def _add_person(
         channels.append({'sampler': len(samplers) - 1, 'target': target})
 
     start, end = span
-    seconds = ((track.frames - start) / fps).astype(np.float32)
-    clock = glb.add_array(seconds, bounds=True)
+    clock = glb.add_array(clock_of[track.frames - start], bounds=True)
     animate(joints[0], 'translation', clock, positions)
     for number, joint in enumerate(joints):
         animate(joint, 'rotation', clock, rotations[:, number])
@@ -149,8 +149,19 @@ def _add_person(
         shown = np.arange(start, end + 1)
         visible = ((shown >= first) & (shown <= last)).astype(np.float32)
         changes = np.flatnonzero(np.diff(visible, prepend=-1))
-        clock = glb.add_array(((shown[changes] - start) / fps).astype(np.float32), bounds=True)
+        clock = glb.add_array(clock_of[changes], bounds=True)
         animate(armature, 'scale', clock, np.repeat(visible[changes, None], 3, 1), 'STEP')
+
+
+def _clock(tracks: Sequence[SmplTrack], start: int, end: int, fps: float) -> np.ndarray:
+    """Seconds from the first frame on for every frame; its own times where they are known."""
+    frames = np.arange(start, end + 1)
+    if any(track.times is None for track in tracks):
+        return ((frames - start) / fps).astype(np.float32)
+    known = dict(pair for track in tracks for pair in zip(track.frames, track.times, strict=True))
+    numbers = sorted(known)
+    seconds = np.interp(frames, numbers, [known[number] for number in numbers])
+    return (seconds - seconds[0]).astype(np.float32)
 
 
 def _continuous(quaternions: np.ndarray) -> np.ndarray:

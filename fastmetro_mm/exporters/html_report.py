@@ -21,6 +21,7 @@ from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.html_page import PAGE, SCRIPT, STYLE
 from fastmetro_mm.exporters.scene import AXES, frame_meshes, person_names
 from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.result_marks import MARK
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization.frame_drawing import draw_frame
 from fastmetro_mm.visualization.render_types import Renderer, RenderMesh
@@ -71,7 +72,8 @@ def report_frame(
         pictures = [('Overlay', overlay), ('Input', frame.image)]
     pictures = list(pictures or [])
     if title is None:
-        name = Path(frame.image_path).name if frame.image_path else 'Picture'
+        name = Path(frame.image_path).name if frame.image_path else 'Image'
+        name = os.fsencode(name).decode('utf-8', 'replace')  # names may hold any bytes
         title = f'{name}, frame {frame.frame_index}' if frame.frame_index else name
     placed = [person for person in frame.people if person.is_placed]
     rows = []
@@ -123,6 +125,7 @@ def write_html_report(
     content = {'faces': [_encode(raw) for raw in faces], 'frames': data}
     text = PAGE.format(
         title=html.escape(title),
+        mark=MARK,
         style=STYLE,
         script=SCRIPT,
         count=len(frames),

@@ -14,6 +14,7 @@ import numpy as np
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.scene import axes_rotation, check_meshes
 from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.result_marks import MARK
 from fastmetro_mm.visualization.render_types import RenderMesh
 
 NPZ_FORMAT = 'fastmetro_mm.meshes.1'
@@ -43,7 +44,7 @@ def write_obj(
         OSError: The file cannot be written.
     """
     names, turn = check_meshes(meshes, names), axes_rotation(axes)
-    lines = [f'# metres, axes: {axes}']
+    lines = [f'# {MARK}: metres, axes: {axes}']
     first = 1  # OBJ counts from one, through the whole file
     for name, mesh in zip(names, meshes, strict=True):
         rows = np.hstack([mesh.vertices @ turn.T, mesh.vertex_colors])
@@ -94,7 +95,7 @@ def write_ply(
     faces['count'], faces['corners'] = 3, corners
     comments = [f'person {n}: {" ".join(name.split())}' for n, name in enumerate(names)]
     header = [
-        'ply', 'format binary_little_endian 1.0', f'comment metres, axes: {axes}',
+        'ply', 'format binary_little_endian 1.0', f'comment {MARK}: metres, axes: {axes}',
         *(f'comment {text}'.encode('ascii', 'replace').decode() for text in comments),
         f'element vertex {len(vertices)}',
         *(f'property float {letter}' for letter in 'xyz'),

@@ -31,7 +31,8 @@ def smpl_parameters(
     Returns:
         ``poses (N, 72)`` axis-angle, radians, the global orientation first; ``betas (10,)``;
         ``trans (N, 3)`` metres; ``gender``; ``mocap_framerate``; and under the names of smplx
-        ``global_orient (N, 3) body_pose (N, 69) transl (N, 3)``; ``frame_indices (N,)``, ``axes``.
+        ``global_orient (N, 3) body_pose (N, 69) transl (N, 3)``; ``frame_indices (N,)``, ``axes``;
+        and where the frames tell it ``times (N,)`` seconds, for videos of variable frame rate.
 
     Raises:
         ExportError: Unknown gender or axes, or a frame rate that is not positive.
@@ -45,6 +46,7 @@ def smpl_parameters(
     rotmat[:, 0] = turn @ rotmat[:, 0]
     poses = axis_angles(rotmat).reshape(len(rotmat), -1).astype(np.float32)
     trans = ((track.transl + track.rest_pelvis) @ turn.T - track.rest_pelvis).astype(np.float32)
+    times = {} if track.times is None else {'times': track.times}
     return dict(
         poses=poses,
         betas=track.betas.astype(np.float32),
@@ -56,6 +58,7 @@ def smpl_parameters(
         transl=trans,
         frame_indices=track.frames,
         axes=np.array(axes),
+        **times,
     )
 
 

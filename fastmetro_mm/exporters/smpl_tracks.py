@@ -44,6 +44,7 @@ class SmplTrack:
     betas: np.ndarray
     transl: np.ndarray
     rest_pelvis: np.ndarray
+    times: np.ndarray | None = None
 
 
 def smpl_tracks(
@@ -71,6 +72,9 @@ def smpl_tracks(
     body = frames[0].body
     model = build_body_model(body, body_data_root)
     pelvis_row = torch.from_numpy(load_body_assets(body, body_data_root).J_regressor_h36m[0])
+    clock = None
+    if all(frame.time is not None for frame in frames):
+        clock = [frame.frame_index for frame in frames], [frame.time for frame in frames]
     tracks = []
     for number, seen in sorted(sightings.items()):
         index = np.array([frame for frame, _ in seen])
@@ -81,7 +85,8 @@ def smpl_tracks(
         pelvis, rest = _pelvis(model, pelvis_row, rotmat, betas)
         filled, rotmat, transl = fill_gaps(index, rotmat, translation - pelvis)
         name = f'track_{number}' if people[0].track_id is not None else f'person_{number}'
-        tracks.append(SmplTrack(name, number, filled, rotmat, betas, transl, rest))
+        times = np.interp(filled, *clock) if clock is not None else None
+        tracks.append(SmplTrack(name, number, filled, rotmat, betas, transl, rest, times))
     return tracks
 
 
@@ -144,7 +149,11 @@ def _sightings(frames: Sequence[FrameResult]) -> dict[int, list[tuple[int, Perso
                                   'frames are not in order: give every frame once, in order')
             seen.append((frame.frame_index, person))
     if not found:
-        raise ExportError('nothing to export: no frame has people with a mesh')
+        count = sum(len(frame.bodies) for frame in frames)
+        raise ExportError(
+            'nothing to export: there are no bodies in these results' if not count else
+            f'nothing to export: none of {count} bodies has a place in the scene, the network '
+            'gives cameras without meaning, as untrained networks do')
     return found
 
 

@@ -88,6 +88,13 @@ class TopdownMeshEstimator(BasePoseEstimator):
             for part in (self.backbone, self.neck, self.head):
                 part.requires_grad_(False)
         self._register_load_state_dict_pre_hook(convert_while_loading, with_module=True)
+        self.smpl_head_loaded = False
+        self._register_load_state_dict_pre_hook(self._note_smpl_head)
+
+    def _note_smpl_head(self, state_dict: Mapping[str, Tensor], prefix: str, *_: object) -> None:
+        """Keep in mind whether weights held the SMPL head: without it its output means nothing."""
+        if any(key.startswith(f'{prefix}smpl_head.') for key in state_dict):
+            self.smpl_head_loaded = True
 
     def check_weights(self, state_dict: Mapping[str, Tensor]) -> None:
         """Tell before loading whether a checkpoint belongs to this network.

@@ -8,8 +8,10 @@ origin at the pelvis (hands: wrist); ``camera = root + translation``; pixels are
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +113,9 @@ class FrameResult:
         body: Name of the mesh: ``smpl``, ``mano``, ``open_body`` or ``open_hand``.
         faces: Triangles, counter-clockwise seen from outside; of right hands for hands, see
             :meth:`faces_of`. (F, 3)
-        image: The picture, RGB (H, W, 3) uint8; None once it is released. Never written to files.
+        image: The picture, RGB (H, W, 3) uint8; smaller than ``image_size`` for very large ones;
+            None once it is released. Never written to files.
+        time: Seconds since the first frame of the video or camera; None for single images.
         hand_body: Name of the mesh of hands where the frame has bodies as well, else None.
         hand_faces: Triangles of right hands where the frame has bodies as well, else None. (F, 3)
     """
@@ -126,6 +130,7 @@ class FrameResult:
     image: np.ndarray | None = field(default=None, repr=False)
     hand_body: str | None = None
     hand_faces: np.ndarray | None = None
+    time: float | None = None
 
     @property
     def bodies(self) -> list[PersonMesh]:
@@ -157,6 +162,23 @@ class FrameResult:
     def _is_other_hand(self, person: PersonMesh) -> bool:
         return self.hand_faces is not None and person.is_right is not None
 
+    def at_image_scale(self) -> FrameResult:
+        """The frame in the pixels of ``image``, which very large pictures have fewer of.
+
+        Returns:
+            The frame itself where they are those of ``image_size``, as nearly always.
+        """
+        if self.image is None or self.image.shape[1::-1] == tuple(self.image_size):
+            return self
+        factor = np.array(self.image.shape[1::-1]) / self.image_size
+        people = [
+            replace(person, keypoints=person.keypoints * factor,
+                    bbox=person.bbox * np.tile(factor, 2),
+                    crop_to_image=person.crop_to_image * factor[:, None])
+            for person in self.people]
+        return replace(self, image_size=self.image.shape[1::-1], people=people,
+                       intrinsics=np.diag([*factor, 1.0]) @ self.intrinsics)
+
     def to_dict(self, with_meshes: bool = True) -> dict[str, Any]:
         """The frame in lists, numbers and strings, ready for JSON. Not-a-number becomes None.
 
@@ -176,6 +198,7 @@ class FrameResult:
             format=FORMAT,
             image_path=self.image_path,
             frame_index=self.frame_index,
+            time=self.time,
             image_size=list(self.image_size),
             intrinsics=_plain(self.intrinsics),
             body=self.body,
@@ -219,10 +242,11 @@ class FrameResult:
             format=np.array(FORMAT),
             image_path=np.array(self.image_path or ''),
             frame_index=np.array(self.frame_index),
+            time=np.array(np.nan if self.time is None else self.time),
             image_size=np.array(self.image_size),
             intrinsics=self.intrinsics,
             body=np.array(self.body),
-            faces=self.faces,
+            faces=self.faces.astype(np.int32),
         )
         arrays.update(_stacked(self.bodies))
         if self.hand_faces is not None:
@@ -230,8 +254,8 @@ class FrameResult:
             arrays.update(
                 {f'{_HAND}{name}': value for name, value in _stacked(others).items()})
             arrays[f'{_HAND}body'] = np.array(self.hand_body)
-            arrays[f'{_HAND}faces'] = self.hand_faces
-        return write_atomically(path, lambda name: np.savez_compressed(name, **arrays))
+            arrays[f'{_HAND}faces'] = self.hand_faces.astype(np.int32)
+        return write_atomically(_npz_path(path), lambda name: _write_npz(name, arrays))
 
 
 def load_npz(path: str | Path) -> FrameResult:
@@ -244,22 +268,35 @@ def load_npz(path: str | Path) -> FrameResult:
         The frame, without its picture; hands that go with bodies come after them.
 
     Raises:
-        ValueError: If the file is not of this layout.
+        InputError: If the file is damaged or not of this layout.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, EOFError) as error:
-        raise InputError(f'{path}: not an npz of plain arrays ({error}); write it with '
-                         'FrameResult.save_npz') from None
+    except (ValueError, EOFError, OSError, KeyError, AttributeError, NotImplementedError,
+            zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, (FileNotFoundError, PermissionError)):
+            raise
+        raise InputError(f'{path}: not an npz of plain arrays, or a damaged one ({error}); write '
+                         'it with FrameResult.save_npz') from None
     if str(arrays.get('format', '')) != FORMAT:
         raise InputError(f'{path}: format is {arrays.get("format")}, expected {FORMAT}; write it '
                          'with FrameResult.save_npz')
+    try:
+        return _frame(arrays)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise InputError(f'{path}: an array is missing or of another shape '
+                         f'({type(error).__name__} {error}); write it with FrameResult.save_npz'
+                         ) from None
+
+
+def _frame(arrays: Mapping[str, np.ndarray]) -> FrameResult:
     people = [_person(arrays, number) for number in range(len(arrays['bbox_score']))]
     hands = {name.removeprefix(_HAND): value for name, value in arrays.items()
              if name.startswith(_HAND)}
     if hands:
         people += [_person(hands, number) for number in range(len(hands['bbox_score']))]
+    time = float(arrays.get('time', np.nan))
     return FrameResult(
         image_path=str(arrays['image_path']) or None,
         frame_index=int(arrays['frame_index']),
@@ -270,7 +307,23 @@ def load_npz(path: str | Path) -> FrameResult:
         faces=arrays['faces'],
         hand_body=str(hands['body']) if hands else None,
         hand_faces=hands.get('faces'),
+        time=None if np.isnan(time) else time,
     )
+
+
+def _npz_path(path: str | Path) -> Path:
+    path = Path(path)
+    if path.suffix.lower() != '.npz':
+        raise InputError(f'{path}: the name must end with .npz')
+    return path
+
+
+def _write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """``np.savez_compressed`` with the least compression: the file is hardly larger."""
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for name, array in arrays.items():
+            with file.open(f'{name}.npy', 'w', force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
 def _stacked(people: Sequence[PersonMesh]) -> dict[str, np.ndarray]:

@@ -65,6 +65,7 @@ def render_frame(
         raise InputError(f"mesh must be 'network' or 'smpl', got {mesh!r}")
     if camera not in ('network', 'scene'):
         raise InputError(f"camera must be 'network' or 'scene', got {camera!r}")
+    frame = frame.at_image_scale()
     placed = [
         number for number, person in enumerate(frame.people)
         if person.is_placed and (mesh == 'network' or has_smpl_mesh(person))]
@@ -117,6 +118,7 @@ def draw_frame(
     Returns:
         RGB; panels have a line of text above if there are several. (H', W', 3) uint8
     """
+    frame = frame.at_image_scale()
     image = frame.image if image is None else image
     if smpl_panel is None:
         smpl_panel = any(person.is_placed and has_smpl_mesh(person) for person in frame.people)
@@ -150,6 +152,7 @@ def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> 
     Returns:
         RGB. (H', W', 3) uint8
     """
+    frame = frame.at_image_scale()
     people = [
         PlacedPerson(person.vertices, person.image_camera(frame.image_size),
                      person_color(person, number), frame.faces_of(person))

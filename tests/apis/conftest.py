@@ -9,6 +9,7 @@ import torch
 from fastmetro_mm.apis import FrameResult, MeshInferencer, PersonMesh
 from fastmetro_mm.apis.model_loading import load_network
 from fastmetro_mm.apis.picture_camera import camera_on_crop
+from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.body.build import build_body_model
 from fastmetro_mm.body.joint_regression import JointRegressor
@@ -129,3 +130,12 @@ def three_people():
     return frame, camera, true_index(frame, camera)
 
 
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A video of five dark frames, 96 x 64, ten a second."""
+    with VideoWriter(tmp_path / 'clip.mp4', 10) as writer:
+        for _ in range(5):
+            writer.write(np.full((64, 96, 3), 90, np.uint8))
+    return tmp_path / 'clip.mp4'

@@ -75,14 +75,119 @@ def test_mistakes_do_not_stop_the_others(run, photo, tmp_path):
     broken.write_bytes(b'no picture')
     empty.touch()
     code, errors = run(
-        broken, 'missing.jpg', empty, photo, '--save', 'npz',
-        '--bbox', 5, 5, 5, 9, '--bbox', 700, 0, 800, 9, '--bbox', 280, 44, 499, 391)
+        broken, 'missing.jpg', empty, '~x.jpg', 's3://b/a', photo, '--save', 'npz',
+        '--bbox', 5, 5, 5, 9, '--bbox', 700, 0, 800, 9, '--bbox', 280, 44, 499, 391,
+        '--bbox', 0, 0, 1e30, 1e30)
     assert code == 1
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['000000000785.npz']
-    wanted = ['broken.png: unreadable picture', 'missing.jpg: no such picture',
-              'empty.mp4: empty or unreadable video', 'has no area', 'outside of the 640x425']
+    wanted = ['broken.png: unreadable image', 'missing.jpg: no such image',
+              'empty.mp4: the video is empty', '~x.jpg: no such image', 'use file, http or https',
+              'has no area', 'outside of the 640x425', 'larger than 10000']
     assert len(errors) == len(wanted)
     assert all(part in line for part, line in zip(wanted, errors, strict=True))
+
+
+def test_whatever_an_input_does_the_next_one_follows(run, photo, tmp_path, monkeypatch):
+    from fastmetro_mm.apis import demo as demo_module
+
+    real = demo_module.open_source
+
+    def open_source(given, on_error):
+        if given == 'bug':
+            raise ZeroDivisionError('nobody thought of this')
+        return real(given, on_error)
+
+    monkeypatch.setattr(demo_module, 'open_source', open_source)
+    code, errors = run('bug', photo, '--save', 'npz')
+    assert code == 1 and len(errors) == 1
+    assert 'bug: unexpected ZeroDivisionError: nobody thought of this' in errors[0]
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['000000000785.npz']
+
+
+def test_files_beside_the_inputs_are_kept(run, photo, tmp_path, capsys):
+    for name in ('a', 'b'):
+        (tmp_path / f'{name}.jpg').write_bytes(photo.read_bytes())
+    (tmp_path / 'a.json').write_text('{"label": 1}')
+    (tmp_path / 'b_overlay.jpg').write_bytes(photo.read_bytes())
+    for _ in range(2):  # the second run neither takes results for inputs nor piles them up
+        code, errors = run(tmp_path, '--save', 'overlay,json', '--out', tmp_path)
+        assert (code, errors) == (0, [])
+        assert (tmp_path / 'a.json').read_text() == '{"label": 1}'
+        assert (tmp_path / 'b_overlay.jpg').read_bytes() == photo.read_bytes()
+        assert {path.name for path in tmp_path.glob('*.*')} == {
+            'a.jpg', 'b.jpg', 'a.json', 'b_overlay.jpg', 'a_2.json', 'a_2_overlay.jpg',
+            'b_2.json', 'b_2_overlay.jpg', 'b_overlay.json', 'b_overlay_overlay.jpg'}
+
+
+def test_keys_of_the_box_file_are_looked_after(run, photo, tmp_path):
+    (tmp_path / 'sa').mkdir()
+    image = tmp_path / 'sa/p.png'
+    image.write_bytes(photo.read_bytes())
+    boxes = tmp_path / 'boxes.json'
+    boxes.write_text('\ufeff' + json.dumps({'sa/p.png': [[280, 44, 499, 391]], 'q.png': []}))
+    code, errors = run(image, '--boxes', boxes, '--save', 'json')
+    assert code == 1
+    assert len(errors) == 1 and "1 of 2 keys fit no image or frame: 'q.png'" in errors[0]
+    assert len(json.loads((tmp_path / 'out/p.json').read_text())['people']) == 1
+
+
+def test_a_video_cut_off_and_smooth_on_an_image(run, photo, clip, tmp_path, capsys):
+    import av
+
+    with av.open(str(clip)) as whole, av.open(
+            str(tmp_path / 'a.mp4'), 'w', options=dict(movflags='+faststart')) as moved:
+        stream = moved.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                moved.mux(packet)
+    data = (tmp_path / 'a.mp4').read_bytes()
+    (tmp_path / 'cut.mp4').write_bytes(data[:-30])
+    code, errors = run(tmp_path / 'cut.mp4', '--save', 'json,overlay')
+    assert code == 1 and len(errors) == 1 and 'ends too early' in errors[0]
+    kept = len((tmp_path / 'out/cut.jsonl').read_text().splitlines())
+    assert 0 < kept < 5 or 'damaged' in errors[0]
+
+
+def test_ctrl_c_keeps_what_was_made(demo, weights_file, clip, photo, tmp_path, capsys, monkeypatch):
+    from fastmetro_mm.apis import saving
+
+    real, calls = saving.ResultSaver.add, []
+
+    def add(self, frame, name):
+        real(self, frame, name)
+        calls.append(name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(saving.ResultSaver, 'add', add)
+    given = [clip, photo, '--save', 'json,overlay', '--out', tmp_path / 'out', '--quiet',
+             '--renderer', 'software', '--weights', weights_file]
+    assert demo.main([str(argument) for argument in given]) == 130
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {
+        'clip.jsonl', 'clip_overlay.mp4'}
+    assert len((tmp_path / 'out/clip.jsonl').read_text().splitlines()) == 3
+    text = capsys.readouterr()
+    assert 'what was done until now is kept' in text.err and '--resume' not in text.err
+    assert '1 person in 3 frames until it was stopped' in text.out
+
+
+def test_what_is_counted(run, demo, clip, photo, weights_file, tmp_path, capsys):
+    for arguments, text in (([clip], '1 person in 5 frames'), ([photo], '1 person in 1 image'),
+                            ([clip, '--no-track'], '5 sightings of people in 5 frames')):
+        given = [*arguments, '--save', 'json', '--out', tmp_path / 'out', '--quiet', '--weights',
+                 weights_file]
+        assert demo.main([str(argument) for argument in given]) == 0
+        assert f': {text}\n' in capsys.readouterr().out
+
+
+def test_smpl_parameters_need_weights_that_hold_them(demo, photo, weights_file, tmp_path, capsys):
+    for model in ('quickstart', 'quickstart_smpl'):
+        given = [photo, '--model', model, '--save', 'smpl', '--out', tmp_path / 'out']
+        with pytest.raises(SystemExit) as stop:
+            demo.main([str(argument) for argument in given])
+        assert stop.value.code == 2
+        assert 'there are no SMPL parameters without' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('arguments, message', [
@@ -122,28 +227,27 @@ def test_output_that_cannot_be_written(demo, photo, tmp_path, capsys):
     assert 'cannot write results there' in capsys.readouterr().err
 
 
-def test_smpl_head_gets_its_own_panel(demo, photo, tmp_path, monkeypatch):
+def test_smpl_head_gets_its_own_panel(demo, photo, tmp_path):
     import torch
 
-    from fastmetro_mm.apis import MeshInferencer, load_npz
+    from fastmetro_mm.apis import load_npz
+    from fastmetro_mm.apis.model_loading import load_network
 
-    def untrained(*arguments):
-        torch.manual_seed(0)
-        inferencer = MeshInferencer(*arguments)
-        with torch.no_grad():
-            layer = inferencer.network.head.cam_predictor
-            layer.weight.mul_(0.05)
-            layer.bias.copy_(torch.tensor([0.9, 0.0, 0.0]))
-        return inferencer
-
-    monkeypatch.setattr('fastmetro_mm.apis.MeshInferencer', untrained)
+    torch.manual_seed(0)
+    network = load_network('quickstart_smpl', None, 'cpu')
+    with torch.no_grad():
+        layer = network.head.cam_predictor
+        layer.weight.mul_(0.05)
+        layer.bias.copy_(torch.tensor([0.9, 0.0, 0.0]))
+    torch.save({'state_dict': network.state_dict(), 'meta': {}}, tmp_path / 'smpl.pth')
     with VideoWriter(tmp_path / 'clip.mp4', 10) as writer:
         for _ in range(3):
             writer.write(np.full((64, 96, 3), 90, np.uint8))
     boxes = tmp_path / 'boxes.json'
     boxes.write_text(json.dumps({'1': [[5, 5, 45, 60]], photo.name: [[280, 44, 499, 391]]}))
     out = tmp_path / 'out'
-    given = [photo, tmp_path / 'clip.mp4', '--model', 'quickstart_smpl', '--boxes', boxes,
+    given = [photo, tmp_path / 'clip.mp4', '--model', 'quickstart_smpl', '--weights',
+             tmp_path / 'smpl.pth', '--boxes', boxes,
              '--save', 'overlay,npz', '--views', 'side', '--renderer', 'software', '--quiet',
              '--out', out]
     assert demo.main([str(argument) for argument in given]) == 0

@@ -58,7 +58,7 @@ def test_people_are_named_objects(make_frame, tmp_path):
 def test_camera_axes_leave_positions_alone(meshes, tmp_path):
     path = write_obj(tmp_path / 'a.obj', meshes[:1], axes='camera')
     lines = path.read_text().splitlines()
-    assert lines[0] == '# metres, axes: camera'
+    assert lines[0] == '# made by fastmetro_mm: metres, axes: camera'
     found = np.array([line.split()[1:4] for line in lines if line.startswith('v ')], float)
     assert np.abs(found - meshes[0].vertices).max() < 1e-6
 

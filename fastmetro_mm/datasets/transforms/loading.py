@@ -11,6 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
 from fastmetro_mm.errors import ConfigError, DataRowError, MissingFileError
+from fastmetro_mm.images.jpeg import read_header
 
 # Smallest scale factor of the official augmentation, assumed where it is not drawn yet.
 _SMALLEST_SCALE_FACTOR = 0.75
@@ -29,8 +30,7 @@ def decode_image(data: bytes, reduction: int = 1) -> np.ndarray:
     Raises:
         DataRowError: Not an image, or a JPEG that is cut off (decoders fill it with grey).
     """
-    # Neither marker can occur inside the compressed data of a scan.
-    if data[:2] == b'\xff\xd8' and data.rfind(b'\xff\xd9') < data.rfind(b'\xff\xda'):
+    if data[:2] == b'\xff\xd8' and read_header(data).end is None:
         raise DataRowError('the JPEG is cut off')
     flag = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
             8: cv2.IMREAD_REDUCED_COLOR_8}[reduction]

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo does with each input of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from fastmetro_mm.apis import mesh_inferencer
+from fastmetro_mm.apis.given import Given, read_boxes
+from fastmetro_mm.apis.guarding import guarded, printable
+from fastmetro_mm.apis.picture_camera import CameraHint
+from fastmetro_mm.apis.saving import ResultSaver, check_kinds, make_folder
+from fastmetro_mm.apis.sources import open_source
+from fastmetro_mm.engine.cli import explain
+from fastmetro_mm.errors import CliError, RendererUnavailableError
+from fastmetro_mm.result_marks import is_result
+from fastmetro_mm.structures.results import FrameResult
+from fastmetro_mm.visualization import renderer_factory
+from fastmetro_mm.visualization.mesh_views import VIEWS
+
+
+class Counts:
+    """How many people there were in how many images.
+
+    Args:
+        is_video: Whether people are the same ones from frame to frame.
+    """
+
+    def __init__(self, is_video: bool) -> None:
+        self.is_video = is_video
+        self.frames = self.sightings = self.not_placed = 0
+        self.tracks: set[int] = set()
+
+    def add(self, frame: FrameResult) -> None:
+        """Count one frame."""
+        self.frames += 1
+        self.sightings += len(frame.people)
+        self.not_placed += sum(not person.is_placed for person in frame.people)
+        self.tracks |= {person.track_id for person in frame.people} - {None}
+
+    def text(self) -> str:
+        """One line for the user."""
+        def many(count: int, one: str, more: str) -> str:
+            return f'{count} {one if count == 1 else more}'
+
+        if not self.is_video:
+            return f'{many(self.sightings, "person", "people")} in ' + many(
+                self.frames, 'image', 'images')
+        frames = many(self.frames, 'frame', 'frames')
+        if self.tracks:
+            return f'{many(len(self.tracks), "person", "people")} in {frames}'
+        if self.sightings:
+            return f'{many(self.sightings, "sighting", "sightings")} of people in {frames}'
+        return f'nobody in {frames}'
+
+
+class Demo:
+    """Everything that is set up once, and the count of what went wrong.
+
+    Args:
+        args: Command line.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.errors = 0
+        self.kinds = check_kinds([kind for kind in args.save.split(',') if kind])
+        self.views = [] if args.views == 'none' else args.views.split(',')
+        wrong = [view for view in self.views if view not in VIEWS]
+        if wrong:
+            raise CliError(f'--views {wrong[0]}: choose from {",".join(VIEWS)}')
+        if args.bbox and args.boxes:
+            raise CliError('give --bbox or --boxes, not both')
+        self.boxes = Given(args.bbox) if args.bbox else None
+        if args.boxes is not None:
+            self.boxes = read_boxes(args.boxes)
+        intrinsics = None
+        if args.intrinsics:
+            fx, fy, cx, cy = args.intrinsics
+            intrinsics = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
+        self.camera = CameraHint(intrinsics, args.focal_length, args.fov)
+        self.folder = make_folder(args.out)
+        try:
+            self.renderer = renderer_factory.build_renderer(args.renderer)
+        except RendererUnavailableError as error:
+            raise CliError(f'{error}: use --renderer software') from None
+        detector = args.detector or ('rtmdet' if args.detector_weights else 'none')
+        self.inferencer = mesh_inferencer.MeshInferencer(
+            args.model, args.weights, args.device, detector, args.detector_weights, args.speed,
+            args.box_padding)
+        if 'smpl' in self.kinds and not self.inferencer.has_smpl_head:
+            raise CliError('--save smpl: there are no SMPL parameters without a config with an '
+                           'SMPL head (fastmetro_smpl_*) and weights that hold it')
+        self.names: set[str] = set()
+        self.inputs: set[Path] = set()
+
+    def report(self, error: Exception) -> None:
+        """Print one line and remember that something went wrong."""
+        self.errors += 1
+        print(f'error: {explain(error) or " ".join(str(error).split())}', file=sys.stderr,
+              flush=True)
+
+    def run_guarded(self, given: str) -> None:
+        """One input from the command line; whatever it does, the next one can follow."""
+        if self.args.traceback:
+            self.run(given)
+            return
+        with guarded(printable(given), self.report):
+            self.run(given)
+
+    def run(self, given: str) -> None:
+        """One input from the command line."""
+        source = open_source(given, self.report)
+        self.inputs |= {Path(name).absolute() for name in [source.name, *source.names] if name}
+        if self.args.smooth and not source.is_video:
+            print(f'note: {printable(given)}: --smooth is for videos and changes nothing here',
+                  file=sys.stderr)
+        results = self.inferencer(
+            source, self.boxes, is_right=not self.args.left_hand, camera=self.camera,
+            batch_size=self.args.batch_size, track=not self.args.no_track,
+            smooth=self.args.smooth and source.is_video, progress=not self.args.quiet,
+            on_error=self.report)
+        name = self._free_name(source.name or given) if source.is_video else None
+        counts = Counts(source.is_video)
+        saver = ResultSaver(
+            self.folder, self.kinds, self.renderer, source.fps if source.is_video else None,
+            self.views, 'scene' if self.args.intrinsics else 'network',
+            self.inferencer.has_smpl_head, self.report)
+        stopped = False
+        try:
+            with saver:
+                for frame in results:
+                    counts.add(frame)
+                    saver.add(frame, name or self._free_name(frame.image_path or given))
+        except KeyboardInterrupt:  # the files of what was done so far are complete now
+            stopped = True
+        print(f'{printable(given)}: {counts.text()}{" until it was stopped" * stopped}')
+        if len(saver.written) <= 20:
+            for path in saver.written:
+                print(f'  {printable(path)}')
+        else:
+            print(f'  {len(saver.written)} files in {printable(self.folder)}')
+        if counts.not_placed:
+            print(f'note: {printable(given)}: {counts.not_placed} people cannot be drawn: the '
+                  'network gives cameras without meaning, as untrained networks do',
+                  file=sys.stderr)
+        if stopped and not source.is_live:  # Ctrl-C is how a webcam ends
+            raise KeyboardInterrupt
+
+    def finish(self) -> None:
+        """What can only be told at the end."""
+        left = self.boxes.left_over() if self.boxes is not None else None
+        if left is not None:
+            self.report(left)
+
+    def _free_name(self, path: str) -> str:
+        """Name for the files of an input: different for every input, and no file of the user's."""
+        stem = Path(path).stem.replace(':', '_') or 'image'
+        name, number = stem, 2
+        while name in self.names or (taken := self._taken(name)) is not None:
+            if name not in self.names:
+                print(f'note: {printable(taken)} is there already and no result of this package: '
+                      f'it is left as it is, results go by {printable(stem)}_{number}',
+                      file=sys.stderr)
+            name, number = f'{stem}_{number}', number + 1
+        self.names.add(name)
+        return name
+
+    def _taken(self, name: str) -> Path | None:
+        """A file that results of this name would replace and must not."""
+        ends = [f'_overlay.{ending}' for ending in ('jpg', 'mp4')] if (
+            'overlay' in self.kinds) else []
+        ends += [f'.{kind}' for kind in self.kinds if kind not in ('overlay', 'smpl')]
+        ends += ['.jsonl'] if 'json' in self.kinds else []
+        for path in (self.folder / f'{name}{end}' for end in ends):
+            if os.path.lexists(path) and (
+                    path.is_symlink() or not is_result(path) or path.absolute() in self.inputs):
+                return path
+        return None

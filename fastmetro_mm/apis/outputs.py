@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One class for each kind of result file; exporters are imported when their format is asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from fastmetro_mm.apis.guarding import notice, printable
+from fastmetro_mm.apis.video_writer import VideoWriter
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.fileio import check_target, publish, temporary_beside
+from fastmetro_mm.result_marks import is_result
+from fastmetro_mm.structures.results import FrameResult
+from fastmetro_mm.visualization.frame_drawing import draw_frame, draw_views
+from fastmetro_mm.visualization.picture_files import write_picture
+from fastmetro_mm.visualization.render_types import Renderer
+
+_REPORT_FRAMES = 12
+_MESHES = ('obj', 'ply', 'glb')
+
+
+@dataclass
+class Drawing:
+    """How overlays and reports are drawn.
+
+    Args:
+        renderer: What draws.
+        views: Views beside overlays of images: any of ``front side back top``.
+        camera: ``'network'`` or ``'scene'``, see ``frame_drawing.render_frame``.
+        smpl_panel: See ``frame_drawing.draw_frame``.
+    """
+
+    renderer: Renderer | None = None
+    views: Sequence[str] = ()
+    camera: str = 'network'
+    smpl_panel: bool | None = None
+
+
+@dataclass(eq=False)
+class Output:
+    """Files of one kind for one input.
+
+    Args:
+        folder: Where to; must exist.
+        kind: One of ``saving.KINDS``.
+        drawing: How to draw.
+        fps: Frames a second of a video; None for images.
+        written: Files that are complete; added to.
+    """
+
+    folder: Path
+    kind: str
+    drawing: Drawing
+    fps: float | None
+    written: list[Path] = field(default_factory=list)
+
+    def add(self, frame: FrameResult, name: str) -> None:
+        """Save one frame; ``name`` is that of its image or video, without an ending."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Complete what is open, also after a frame that failed."""
+
+    def path(self, name: str) -> Path:
+        """A name that may be written: free, or that of an earlier result."""
+        return may_be_written(self.folder / name)
+
+
+def may_be_written(path: Path) -> Path:
+    """The path, if nothing but an earlier result of this package stands there.
+
+    Args:
+        path: File to write.
+
+    Returns:
+        The same path.
+
+    Raises:
+        InputError: If there is something else.
+    """
+    check_target(path)
+    if path.exists() and not is_result(path):
+        raise InputError(f'{printable(path)}: is there already and is no result of this package: '
+                         'it is left as it is; choose another folder with --out')
+    return path
+
+
+class ImageOverlay(Output):
+    """``photo_overlay.jpg``."""
+
+    def add(self, frame: FrameResult, name: str) -> None:
+        """See the base class."""
+        path, how = self.path(f'{name}_overlay.jpg'), self.drawing
+        self.written.append(write_picture(path, draw_frame(
+            frame, how.renderer, views=how.views, camera=how.camera, smpl_panel=how.smpl_panel)))
+
+
+class VideoOverlay(Output):
+    """``clip_overlay.mp4``."""
+
+    _writer: VideoWriter | None = None
+
+    def add(self, frame: FrameResult, name: str) -> None:
+        """See the base class."""
+        how = self.drawing
+        drawn = draw_frame(frame, how.renderer, camera=how.camera, draw_boxes=True,
+                           smpl_panel=how.smpl_panel)
+        if self._writer is None:
+            self._writer = VideoWriter(self.path(f'{name}_overlay.mp4'), self.fps)
+        self._writer.write(drawn, frame.time)
+
+    def close(self) -> None:
+        """See the base class."""
+        if self._writer is not None:
+            self._writer.close()
+            self.written.append(self._writer.path)
+
+
+class Lines(Output):
+    """``clip.jsonl``, a line a frame."""
+
+    _file: TextIO | None = None
+    _target = Path()
+
+    def add(self, frame: FrameResult, name: str) -> None:
+        """See the base class."""
+        if self._file is None:
+            self._target = self.path(f'{name}.jsonl')
+            self._file = open(temporary_beside(self._target), 'w', encoding='utf-8')
+        self._file.write(json.dumps(frame.to_dict(False), allow_nan=False) + '\n')
+
+    def close(self) -> None:
+        """See the base class."""
+        if self._file is None:
+            return
+        temporary = Path(self._file.name)
+        try:
+            self._file.close()  # fails where the disk is full
+            publish(temporary, self._target)
+            self.written.append(self._target)
+        except OSError as error:
+            raise InputError(f'{printable(self._target)}: {error.strerror}: free some space, or '
+                             'choose another folder with --out') from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class FrameFiles(Output):
+    """``photo.npz`` and the like; for videos a file a frame in ``clip_npz``."""
+
+    _numbers: set[int] | None = None
+    _name = ''
+
+    def add(self, frame: FrameResult, name: str) -> None:
+        """See the base class."""
+        placed = any(person.is_placed for person in frame.people)
+        if self.kind in _MESHES and not placed:
+            if self.fps is None:
+                notice(f'{printable(name)}: nobody that can be drawn, no .{self.kind} is written')
+            return
+        if self.fps is None:
+            path = self.path(f'{name}.{self.kind}')
+        else:
+            self._name, self._numbers = name, (self._numbers or set()) | {frame.frame_index}
+            path = self.path(f'{name}_{self.kind}/{frame.frame_index:06d}.{self.kind}')
+        if self.kind == 'npz':
+            frame.save_npz(path)
+        elif self.kind == 'json':
+            frame.save_json(path)
+        else:
+            self._write_meshes(frame, path)
+        self.written.append(path)
+
+    def close(self) -> None:
+        """See the base class."""
+        if self._numbers is not None:
+            folder = self.folder / f'{self._name}_{self.kind}'
+            old = len(list(folder.glob(f'*.{self.kind}'))) - len(self._numbers)
+            if old > 0:
+                notice(f'{printable(folder)}: holds {old} files of an earlier run as well')
+
+    def _write_meshes(self, frame: FrameResult, path: Path) -> None:
+        from fastmetro_mm.exporters.scene import frame_meshes, person_names
+
+        meshes, names = frame_meshes(frame), person_names(frame)
+        if self.kind == 'glb':
+            from fastmetro_mm.exporters.gltf import write_glb
+
+            write_glb(path, meshes, frame.camera, names)
+        else:
+            from fastmetro_mm.exporters.mesh_files import write_obj, write_ply
+
+            {'obj': write_obj, 'ply': write_ply}[self.kind](path, meshes, names)
+
+
+class Motion(Output):
+    """``photo_smpl_person_0.npz``, and for videos a rigged ``clip.glb``.
+
+    A video whose network gives no SMPL parameters gets a ``.glb`` a frame instead.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._frames: list[FrameResult] = []
+        self._files = FrameFiles(*args, **kwargs)
+        self._files.written = self.written
+        self._has_bodies = False
+        self._name = ''
+
+    def add(self, frame: FrameResult, name: str) -> None:
+        """See the base class."""
+        self._name = name
+        if not frame.bodies:
+            return
+        self._has_bodies = True
+        has_pose = all(person.body_pose is not None for person in frame.bodies)
+        if self.kind == 'glb' and not has_pose:
+            self._files.add(frame, name)
+        elif self.fps is None:
+            self._write([frame])
+        else:
+            self._frames.append(_without_meshes(frame))
+
+    def close(self) -> None:
+        """See the base class."""
+        self._files.close()
+        if self._frames:
+            self._write(self._frames)
+        elif self.kind == 'smpl' and not self._has_bodies:
+            notice(f'{printable(self._name)}: nobody was found, no SMPL file is written')
+
+    def _write(self, frames: Sequence[FrameResult]) -> None:
+        from fastmetro_mm.exporters.smpl_tracks import smpl_tracks
+
+        tracks = smpl_tracks(frames)
+        if self.kind == 'glb':
+            from fastmetro_mm.body.build import load_model_arrays
+            from fastmetro_mm.exporters.gltf_rig import write_animated_glb
+
+            self.written.append(write_animated_glb(
+                self.path(f'{self._name}.glb'), tracks, load_model_arrays(frames[0].body),
+                frames[0].camera, self.fps))
+            return
+        from fastmetro_mm.exporters.smpl_params import write_smpl_params
+
+        for track in tracks:
+            path = self.path(f'{self._name}_smpl_{track.name}.npz')
+            self.written.append(write_smpl_params(path, track, self.fps or 30.0))
+
+
+class Report(Output):
+    """``photo.html``; of a video up to twelve frames, evenly spread."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._sampled: list[FrameResult] = []
+        self._stride = 1
+        self._name = ''
+
+    def add(self, frame: FrameResult, name: str) -> None:
+        """See the base class."""
+        self._name = name
+        if self.fps is None:
+            self._write([frame])
+        elif frame.frame_index % self._stride == 0:
+            self._sampled.append(frame)
+            if len(self._sampled) > _REPORT_FRAMES:
+                self._sampled, self._stride = self._sampled[::2], self._stride * 2
+
+    def close(self) -> None:
+        """See the base class."""
+        if self._sampled:
+            self._write(self._sampled)
+
+    def _write(self, frames: Sequence[FrameResult]) -> None:
+        from fastmetro_mm.exporters.html_report import report_frame, write_html_report
+
+        how, entries = self.drawing, []
+        for frame in frames:
+            pictures = [('Overlay', draw_frame(frame, how.renderer, camera=how.camera,
+                                               smpl_panel=how.smpl_panel))]
+            if how.views:
+                pictures.append(('Other sides', draw_views(frame, how.renderer, how.views)))
+            pictures.append(('Input', frame.image))
+            entries.append(report_frame(frame, pictures))
+        path = self.path(f'{self._name}.html')
+        self.written.append(write_html_report(path, entries, title=printable(self._name)))
+
+
+def _without_meshes(frame: FrameResult) -> FrameResult:
+    """The frame with SMPL parameters and places only."""
+    nothing = np.empty((0, 3), np.float32)
+    people = [replace(person, vertices=nothing, smpl_vertices=None) for person in frame.bodies]
+    return replace(frame, image=None, people=people)
