@@ -168,10 +168,10 @@ def test_faulty_pictures_and_boxes_do_not_stop_the_others(inferencer, photo, tmp
     assert [len(frame.people) for frame in frames] == [1, 1]
     texts = [str(error) for error in errors]
     assert len(texts) == 4 and all('\n' not in text for text in texts)
-    assert 'broken.jpg: unreadable picture' in texts[0] and 'no such picture' in texts[1]
+    assert 'broken.jpg: the JPEG is cut off' in texts[0] and 'no such image' in texts[1]
     assert 'box 0: box [5.0, 5.0, 5.0, 9.0] has no area' in texts[2]
-    assert 'lies outside of the 640x425 picture' in texts[3]
-    with pytest.raises(InputError, match='unreadable picture'):
+    assert 'lies outside of the 640x425 image' in texts[3]
+    with pytest.raises(InputError, match='the JPEG is cut off'):
         list(inferencer(inputs, bboxes=boxes))
     assert len(list(inferencer(inputs, bboxes=boxes, on_error='skip'))) == 2
 
@@ -193,6 +193,205 @@ def test_mistakes_in_the_set_up(tmp_path, weights_file):
     (tmp_path / 'text.pth').write_text('no weights')
     with pytest.raises(CheckpointError, match='not a torch checkpoint'):
         MeshInferencer('quickstart', tmp_path / 'text.pth')
+
+
+@pytest.mark.parametrize('size', [(224, 224), (300, 451), (451, 300), (640, 425), (97, 333)])
+def test_an_image_that_is_a_crop_is_cut_as_the_official_demo_does(size):
+    from PIL import Image
+    from torchvision import transforms
+
+    from fastmetro_mm.apis.crops import middle_crop
+
+    pixels = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), np.uint8)
+    official = transforms.Compose([transforms.Resize(224), transforms.CenterCrop(224)])
+    crop, to_image = middle_crop(pixels, 224)
+    assert np.array_equal(crop, np.asarray(official(Image.fromarray(pixels))))
+    middle = to_image @ [112, 112, 1]
+    assert middle == pytest.approx(np.array(size) / 2, abs=max(size) / 224)
+
+
+@pytest.mark.parametrize('name, config', [
+    ('3dpw_test4.jpg', 'body'), ('freihand_sample1.jpg', 'hand'), ('000000000785.jpg', 'body')])
+def test_the_mesh_of_a_crop_is_that_of_the_official_demo(
+    name, config, weights_file, hand_config, shared_dir
+):
+    """The official demo's own transform before the same network gives the same mesh."""
+    from PIL import Image
+    from torchvision import transforms
+
+    torch.manual_seed(0)
+    taken = MeshInferencer(hand_config) if config == 'hand' else MeshInferencer(
+        'quickstart', weights_file, detector='none')
+    path = shared_dir / 'data/images' / name
+    official = transforms.Compose([
+        transforms.Resize(SIDE), transforms.CenterCrop(SIDE), transforms.ToTensor(),
+        transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
+    with torch.no_grad():
+        expected = taken.network(official(Image.open(path))[None], None, mode='tensor')
+    frame, = taken(path)
+    person, = frame.people
+    vertices = expected.vertices[0].numpy()
+    shift = (person.vertices - vertices).mean(axis=0)  # ours are centred on the pelvis or wrist
+    assert np.abs(person.vertices - shift - vertices).max() < 1e-4 * np.ptp(vertices)
+    assert person.camera == pytest.approx(expected.camera[0].numpy(), abs=1e-5)
+    width, height = frame.image_size
+    side = min(width, height)
+    corners = person.crop_to_image @ np.array([[0, 0, 1], [SIDE, SIDE, 1]]).T
+    assert corners.T == pytest.approx(np.array(
+        [[(width - side) / 2, (height - side) / 2], [(width + side) / 2, (height + side) / 2]]),
+        abs=0.02 * side)
+    # a left hand: the official demo is given the mirrored image
+    if config == 'hand':
+        flipped = np.ascontiguousarray(cv2.imread(str(path))[:, ::-1])
+        left = next(taken(flipped, is_right=np.False_)).people[0]
+        assert np.array_equal(left.vertices, person.vertices * np.array([-1, 1, 1], np.float32))
+
+
+def test_padding_a_crop_is_for_those_who_ask_for_it(weights_file, photo):
+    frame, = MeshInferencer('quickstart', weights_file, box_padding=1.2)(photo)
+    assert frame.people[0].crop_to_image[0, 0] * SIDE == pytest.approx(1.2 * 640, abs=1)
+
+
+def test_a_whole_image_taken_as_a_crop_is_said(inferencer, photo, monkeypatch):
+    from fastmetro_mm.apis import people_finding
+
+    said = []
+    monkeypatch.setattr(people_finding, 'notice', said.append)
+    list(inferencer([photo, photo]))
+    assert len(said) == 1 and 'its middle 425x425 of 640x425' in said[0]
+
+
+@pytest.mark.parametrize('left', [np.False_, 0, 0.0, np.int64(0), 'left', False])
+def test_left_hands_however_they_are_written(hand_config, shared_dir, left):
+    torch.manual_seed(0)
+    hands = MeshInferencer(hand_config)
+    path = shared_dir / 'data/images/freihand_sample1.jpg'
+    box = [31, 20, 203, 190]
+    expected, = next(hands(path, bboxes=[dict(bbox=box, is_right=False)])).people
+    right, = next(hands(path, bboxes=[dict(bbox=box, is_right=True)])).people
+    assert not np.allclose(expected.vertices, right.vertices)
+    for found in (hands(path, bboxes=[dict(bbox=box, is_right=left)]),
+                  hands(path, bboxes=[box], is_right=left)):
+        person, = next(found).people
+        assert np.array_equal(person.vertices, expected.vertices) and person.is_right is False
+    with pytest.raises(InputError, match='is_right must be true or false'):
+        next(hands(path, bboxes=[dict(bbox=box, is_right='false')]))
+    with pytest.raises(InputError, match='is_right must be true or false'):
+        hands(path, is_right=2)
+
+
+def test_sides_are_for_hands(inferencer, photo):
+    errors = []
+    frame, = inferencer(photo, bboxes=[BOX, dict(bbox=BOX, is_right=False)],
+                        on_error=errors.append)
+    assert len(frame.people) == 1 and 'this network is for bodies' in str(errors[0])
+
+
+@pytest.mark.parametrize('bad', [
+    'x', [1, 2, 3], [0, 0, 1e30, 1e30], dict(bbox=BOX, score=None), [5, 5, 5, 9], None,
+    [300, 300, 301.2, 301.2, float('nan')], dict(bbox=BOX, track_id='a'), {}])
+def test_one_bad_box_does_not_drop_the_others(inferencer, photo, bad):
+    errors = []
+    frame, = inferencer(photo, bboxes=[BOX, bad, BOX], on_error=errors.append)
+    assert [person.bbox.tolist() for person in frame.people] == [BOX, BOX]
+    assert len(errors) == 1 and f'{photo}, box 1: ' in str(errors[0])
+    points = np.array([[280, 44], [499, 391.0]])
+    frame, = inferencer(photo, keypoints=[points, points[:1], points], on_error='skip')
+    assert len(frame.people) == 2
+
+
+def test_a_crop_or_detector_that_fails_harms_its_person_or_image_alone(
+    inferencer, photo, monkeypatch
+):
+    from fastmetro_mm.apis.crops import Cropper
+
+    real = Cropper.__call__
+
+    def call(self, image, box, mirrored):
+        if box.score < 1:
+            raise MemoryError
+        return real(self, image, box, mirrored)
+
+    monkeypatch.setattr(Cropper, '__call__', call)
+    errors = []
+    frames = list(inferencer([photo, photo], bboxes=[[[*BOX, 0.5], BOX], [BOX]],
+                             on_error=errors.append))
+    assert [len(frame.people) for frame in frames] == [1, 1]
+    assert 'box 0: not enough memory' in str(errors[0])
+
+    def detector(image):
+        raise ZeroDivisionError('mine')
+
+    monkeypatch.setattr(inferencer, 'detector', detector)
+    frames = list(inferencer([photo, photo], on_error=errors.append))
+    assert [len(frame.people) for frame in frames] == [0, 0]
+    assert 'unexpected ZeroDivisionError: mine' in str(errors[1])
+
+
+def test_boxes_for_frames_one_by_one_and_ids_that_were_given(inferencer, clip):
+    path, boxes = clip
+    listed = [boxes[number] for number in range(40)]
+    frames = list(inferencer(path, bboxes=listed, keep_images=False))
+    assert [len(frame.people) for frame in frames] == [2] * 40
+    assert frames[7].people[0].bbox.tolist() == boxes[7][0]
+    with pytest.raises(InputError, match='all of them in each, or one in each'):
+        inferencer(path, bboxes=[pair[0] for pair in listed])
+    given = {number: [dict(bbox=pair[0], track_id=1), pair[1]] for number, pair in boxes.items()}
+    frames = list(inferencer(path, bboxes=given, keep_images=False))
+    assert all(frame.people[0].track_id == 1 for frame in frames)
+    assert all(frame.people[1].track_id != 1 for frame in frames)
+    with pytest.raises(InputError, match='track_id 3 comes twice'):
+        list(inferencer(path, bboxes=[dict(bbox=BOX, track_id=3), dict(bbox=BOX, track_id=3)]))
+
+
+def test_boxes_nobody_asked_for_are_told(inferencer, photo, clip):
+    with pytest.raises(InputError, match=r"1 of 2 keys fit no image or frame: 'other\.jpg'"):
+        inferencer(photo, bboxes={photo.name: [BOX], 'other.jpg': [BOX]})
+    errors = []
+    frames = list(inferencer(clip[0], bboxes={0: [[5, 5, 90, 90]], 99: [BOX]},
+                             on_error=errors.append))
+    assert len(frames) == 40 and "'99'" in str(errors[0])
+
+
+def test_bytes_and_names_with_bytes(inferencer, photo):
+    first, = inferencer(photo, bboxes=BOX)
+    second, = inferencer(photo.read_bytes(), bboxes=BOX)
+    assert np.array_equal(first.people[0].vertices, second.people[0].vertices)
+    assert second.image_path is None
+    # the camera that EXIF data tell is known from bytes as well
+    assert np.array_equal(first.intrinsics, second.intrinsics)
+
+
+def test_huge_images_give_results_in_their_own_pixels(inferencer, photo, monkeypatch):
+    from fastmetro_mm.visualization.frame_drawing import draw_frame
+    from fastmetro_mm.visualization.renderer_factory import build_renderer
+
+    boxes = [BOX, [10, 10, 200, 300]]
+    full, = inferencer(photo, bboxes=boxes)
+    monkeypatch.setattr('fastmetro_mm.images.decoding.WORKING_PIXELS', 100_000)
+    small, = inferencer(photo, bboxes=boxes)
+    whole, = inferencer(photo)
+    assert small.image.shape == (213, 320, 3) and small.image_size == (640, 425)
+    for first, second in zip(full.people, small.people, strict=True):
+        assert np.array_equal(first.bbox, second.bbox)
+        assert second.crop_to_image == pytest.approx(first.crop_to_image, abs=2.5)
+        assert second.keypoints == pytest.approx(first.keypoints, abs=5)
+    assert np.array_equal(full.intrinsics, small.intrinsics)
+    assert whole.people[0].crop_to_image[:, 2] == pytest.approx([107.5, 0], abs=4)
+    assert draw_frame(small, build_renderer('software')).shape == (213, 320, 3)
+    assert small.at_image_scale().people[0].bbox == pytest.approx(np.array(BOX) / 2, abs=0.5)
+
+
+def test_many_threads_build_at_once():
+    from concurrent.futures import ThreadPoolExecutor
+
+    from fastmetro_mm.apis.model_loading import resolve_config
+
+    def build(number):
+        return resolve_config('quickstart' if number % 2 else 'fastmetro_l_h64_3dpw')
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len({config.filename for config in pool.map(build, range(40))}) == 2
 
 
 def test_box_padding(weights_file, photo):

@@ -125,7 +125,7 @@ def test_a_kind_that_fails_does_not_stop_the_others(three_people, renderer, tmp_
 
 
 def test_lines_that_did_not_reach_the_disk_are_told(three_people, tmp_path, monkeypatch):
-    with pytest.raises(InputError, match='clip.jsonl: No space left on device'):
+    with pytest.raises(InputError, match=r'clip.jsonl: No space left on device'):
         with ResultSaver(tmp_path, ('json',), fps=10) as saver:
             saver.add(three_people[0], 'clip')
             file = saver._outputs[0]._file
@@ -166,7 +166,7 @@ def test_links_folders_and_devices_are_left_alone(three_people, tmp_path, what):
     (tmp_path / 'target').write_text('mine')
     dict(link=lambda: path.symlink_to(tmp_path / 'target'), folder=path.mkdir,
          pipe=lambda: os.mkfifo(path))[what]()
-    with pytest.raises(InputError, match='symbolic link|is a folder|a device or a pipe'):
+    with pytest.raises(InputError, match=r'symbolic link|is a folder|a device or a pipe'):
         with ResultSaver(tmp_path, ('json',)) as saver:
             saver.add(three_people[0], 'photo')
     assert ((tmp_path / 'target').read_text() == 'mine' and not path.is_file()) or path.is_symlink()
