@@ -43,6 +43,14 @@ def _import_path(cls: type | str) -> str:
     return cls if isinstance(cls, str) else f'{cls.__module__}.{cls.__qualname__}'
 
 
+def _checked(loop: BaseLoop) -> BaseLoop:
+    """The loop, with metrics of ours asked whether they suit its data (see ``SampleMetric``)."""
+    for metric in loop.evaluator.metrics:
+        if hasattr(metric, 'check_dataset'):
+            metric.check_dataset(loop.dataloader.dataset)
+    return loop
+
+
 @RUNNERS.register_module()
 class MeshRunner(Runner):
     """``Runner`` for this package's tools.
@@ -73,6 +81,14 @@ class MeshRunner(Runner):
                     handler.addFilter(ShortMessageFilter())
                     handler.formatter.datefmt = '%H:%M:%S'
         return logger
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the loop and compare the metrics with the data, before the training begins."""
+        return _checked(super().build_val_loop(loop))
+
+    def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the loop and compare the metrics with the data, before the first batch."""
+        return _checked(super().build_test_loop(loop))
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Move the model to its device and wrap it for several processes."""

@@ -11,7 +11,7 @@ import numpy as np
 from mmpose.registry import METRICS
 
 from fastmetro_mm.body.joint_sets import HAND21
-from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.errors import ConfigError, MissingFileError
 from fastmetro_mm.evaluation.freihand_files import (
     NUM_JOINTS,
     NUM_VERTICES,
@@ -73,6 +73,28 @@ class FreiHANDMetric(SampleMetric):
         self.xyz_file, self.verts_file = xyz_file, verts_file
         self.pred_file, self.expected, self.curve_file = pred_file, expected, curve_file
         self.ground_truth = None if body is None else GroundTruthMesh(body)
+
+    def check_dataset(self, dataset: Any) -> None:
+        """Compare the size of the set with ``expected``, and look for the files of the truth.
+
+        Args:
+            dataset: what the samples will come from.
+
+        Raises:
+            ConfigError: it has another number of images, which would be told at the end of the
+                evaluation only.
+            FileNotFoundError: a file of the truth is missing.
+        """
+        if self.pred_file is not None and self.expected not in (None, len(dataset)):
+            place = getattr(dataset, 'ann_file', type(dataset).__name__)
+            raise ConfigError(
+                f'FreiHANDMetric: {place} has {len(dataset)} images, expected={self.expected} is '
+                'what the released evaluation set has: for another set put expected=None into '
+                'val_evaluator (and test_evaluator)')
+        for path in filter(None, (self.xyz_file, self.verts_file)):
+            if not Path(path).is_file():
+                raise MissingFileError(f'FreiHANDMetric: {path} not found: unpack the evaluation '
+                                       'labels of FreiHAND there')
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Keep predictions, and truths where the samples hold them.

@@ -48,6 +48,16 @@ class SampleMetric(BaseMetric):
         self.per_sample_file = per_sample_file
         self._dataset_size: int | None = None
 
+    def check_dataset(self, dataset: Any) -> None:
+        """Refuse a data set that cannot be evaluated, before a network is trained for it.
+
+        Args:
+            dataset: what the samples will come from.
+
+        Raises:
+            ConfigError: it does not suit the options of this metric.
+        """
+
     def add_entry(self, sample: Any, **values: Any) -> dict:
         """Keep what was computed for a sample, and give the entry back."""
         index = get_field(sample, 'sample_idx')

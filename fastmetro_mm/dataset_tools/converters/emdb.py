@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -119,12 +120,20 @@ class EMDBSource:
             *box, joints_2d, joints_3d, pose, sequence['betas'], sequence['gender']))
 
 
+def _finite(value: Any, what: str) -> np.ndarray:
+    array = numbers(value, what)
+    if not np.isfinite(array).all():
+        raise ValueError(f'{what} holds a value that is not finite')
+    return array
+
+
 def _read_sequence(path: Path) -> dict:
     content = read_pickle(path, 'unpack EMDB there')
     try:
         smpl, camera, boxes = content['smpl'], content['camera'], content['bboxes']
         count = int(content['n_frames'])
-        good = shaped(content['good_frames_mask'], 'good_frames_mask', (count,))
+        good = shaped(_finite(content['good_frames_mask'], 'good_frames_mask'),
+                      'good_frames_mask', (count,))
         sequence = dict(
             gender=parse_gender(content['gender']), emdb1=bool(content['emdb1']),
             emdb2=bool(content['emdb2']), good=good.astype(bool),
@@ -137,9 +146,9 @@ def _read_sequence(path: Path) -> dict:
             betas=betas_of(smpl['betas']),  # one shape for the whole sequence
             num_betas=numbers(smpl['betas'], 'betas').size,
             bboxes=shaped(boxes['bboxes'], 'bboxes', (count, 4)),
-            invalid=frozenset(numbers(boxes.get('invalid_idxs', ()), 'invalid_idxs').astype(
+            invalid=frozenset(_finite(boxes.get('invalid_idxs', ()), 'invalid_idxs').astype(
                 np.int64).ravel().tolist()))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise DataSetError(f'{path} is not an EMDB sequence file ({type(error).__name__}: '
                            f'{" ".join(str(error).split())}): correct it or download it again'
                            ) from None
