@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Releases in other layouts: read right where they are known, refused by name where not."""
 
+import io
 import json
 import pickle
+import zipfile
 
 import cv2
 import numpy as np
@@ -130,9 +132,9 @@ def test_spin_layouts(tmp_path):
         spin(tmp_path, imgname=['../../x.jpg', '', 'gone']).row(0)
     assert spin(tmp_path, imgname=['/far/away/0.jpg', '', '']).row(0).image == JPEG  # as before
     for changes, message in (
-        (dict(shape=BETAS[:, :10].T), 'shape has shape'), (dict(pose=POSES.T), 'pose has shape'),
+        (dict(shape=BETAS[:, :10].T), r'shape\]: has shape'), (dict(pose=POSES.T), r'pose\]: has'),
         (dict(has_smpl=np.array([1, np.nan, 0])), 'has_smpl'),
-        (dict(center=np.ones((2, 3))), 'center has shape'), (dict(imgname='a.jpg'), 'center has'),
+        (dict(center=np.ones((2, 3))), r'center\]: has shape'), (dict(imgname='a.jpg'), 'center'),
         (dict(imgname=np.ones((3, 3))), 'imgname is not a list'),
     ):
         with pytest.raises(DataSetError, match=message):
@@ -172,6 +174,12 @@ def test_threedpw_layouts(tmp_path):
     ):
         with pytest.raises(DataSetError, match=message):
             pw3d(tmp_path, **changes)
+
+
+def test_threedpw_empty_arrays_of_python_3(tmp_path):
+    """Python 3 writes an empty array's bytes as a call of ``__builtin__.bytes``."""
+    source = pw3d(tmp_path, texture_maps=[np.zeros(0), b''])
+    assert source.row(0).label['gender'] == 'male'
 
 
 def emdb(root, smpl=None, **changes):
@@ -283,7 +291,7 @@ def test_bedlam_layouts(tmp_path):
     assert 'of 11 betas' in source.note
     with pytest.raises(ValueError, match='gender is'):
         source.row(2)
-    for changes, message in ((dict(shape=BETAS[:, :10].T), 'shape has shape'),
+    for changes, message in ((dict(shape=BETAS[:, :10].T), r'shape\]: has shape'),
                              (dict(pose_cam=POSES.T), 'pose_cam'),
                              (dict(gender=np.array(['m'])), 'do not fit'),
                              (dict(imgname=np.ones((3, 3))), 'imgname')):
@@ -329,6 +337,27 @@ def test_padding_is_refused_at_the_start(tmp_path, padding):
             build()
     with pytest.raises(ValueError, match='every is 0'):
         Human36MSource(tmp_path, tmp_path, 'train', NO_MESH, every=0)
+
+
+def test_archives_that_unpack_to_gigabytes(tmp_path):
+    """A few kilobytes that ask for much memory are refused before they are unpacked."""
+    zeros = np.zeros(70 << 20, np.uint8)
+    for name, build in (('image_path', humandata), ('bbox_xywh', humandata), ('imgname', spin),
+                        ('gtkps', bedlam)):
+        build(tmp_path)
+        with zipfile.ZipFile(tmp_path / 'x.npz') as file:
+            members = {info: file.read(info) for info in file.namelist()}
+        stream = io.BytesIO()
+        np.save(stream, zeros)
+        with zipfile.ZipFile(tmp_path / 'x.npz', 'w', zipfile.ZIP_DEFLATED) as file:
+            for member, data in {**members, f'{name}.npy': stream.getbuffer()}.items():
+                file.writestr(member, data)
+        assert (tmp_path / 'x.npz').stat().st_size < 300_000
+        source = dict(humandata=lambda: HumanDataSource(tmp_path / 'x.npz', tmp_path, NO_MESH),
+                      spin=lambda: SpinNpzSource(tmp_path / 'x.npz', tmp_path),
+                      bedlam=lambda: BedlamSource(tmp_path / 'x.npz', tmp_path, NO_MESH))
+        with pytest.raises(DataSetError, match=rf'{name}\]: (\d+ bytes would unpack|has shape)'):
+            source[build.__name__]()
 
 
 # Whatever stands in a release: one line for the file, or the row is left out.

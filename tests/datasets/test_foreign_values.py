@@ -155,6 +155,11 @@ def test_json_with_bom_utf16_and_deep_brackets(tmp_path):
     for encoding in ('utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le', 'utf-32'):
         path.write_bytes('{"ä": 1}'.encode(encoding))
         assert read_json(path, 'x') == {'ä': 1}
+    for data, words in ((b'<!DOCTYPE html><html>login</html>', 'is a web page'),
+                        (b'version https://git-lfs.github.com/spec/v1\n', 'is a Git LFS pointer')):
+        path.write_bytes(data)
+        with pytest.raises(DataSetError, match=rf'x\.json: expected json, but the file {words}'):
+            read_json(path, 'x')
     for data in (b'[' * 100_000, b'\xff\xff\xff', b'{"a": ', b''):
         path.write_bytes(data)
         with pytest.raises(DataSetError, match=r'x\.json'):

@@ -40,6 +40,9 @@ from fastmetro_mm.errors import DataSetError
 _SHARED = tuple((J24.index(name), SMPL24.index(name)) for name in SMPL24
                 if name.endswith(('Ankle', 'Knee', 'Wrist', 'Elbow', 'Shoulder')))
 _POSE_SIZES = (72, 165)
+# Shape of one row; None where files differ.
+_REST = {'center': (2,), 'scale': (), 'pose_cam': (None,), 'shape': (None,),
+         'gtkps': (None, None)}
 _JPEG_QUALITY = 95
 _MIN_INSIDE = 4
 
@@ -155,8 +158,9 @@ def _read_part(path: Path) -> dict:
         raise DataSetError(f'{path} lacks {", ".join(missing)}: not a BEDLAM label file')
     try:
         part: dict = {'name': path.stem, 'imgname': texts(file['imgname'], 'imgname')}
-        part.update({name: numbers(file[name], name) for name in names[1:]})
         count = len(part['imgname'])
+        part.update({name: numbers(file.read(name, (count, *_REST[name])), name)
+                     for name in names[1:]})
         part['gender'] = (texts(file['gender'], 'gender') if 'gender' in file
                           else ['neutral'] * count)
         part['num_betas'] = part['shape'].shape[-1]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ import numpy as np
 
 from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.errors import DataSetError, MissingFileError
-from fastmetro_mm.foreign_files import pickles
+from fastmetro_mm.foreign_files import archives, pickles
 from fastmetro_mm.foreign_files.archives import NpzFile
 from fastmetro_mm.foreign_files.damage import raise_as
+from fastmetro_mm.foreign_files.kinds import recognise, sentence
 
 
 def read_json(path: str | Path, mend: str) -> Any:
@@ -34,6 +34,10 @@ def read_json(path: str | Path, mend: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError):
+        kind = recognise(path)
+        if kind not in ('json', 'text', 'unknown'):
+            raise DataSetError(f'{path}: expected json, but the file {sentence(kind, path)}'
+                               ) from None
         raise DataSetError(f'{path} is not json (cut off?): download it again') from None
 
 
@@ -86,10 +90,8 @@ def load_npy(path: Path) -> np.ndarray:
     """
     if not path.is_file():
         raise SkipRow(f'{path.suffix} file not found')
-    try:
-        return np.lib.format.read_array(io.BytesIO(path.read_bytes()), allow_pickle=False)
-    except (ValueError, OSError, EOFError):
-        raise SkipRow('damaged .npy file') from None
+    with raise_as(SkipRow):
+        return archives.load_npy(path)
 
 
 def require_folder(path: str | Path, what: str, fix: str = 'correct the path') -> Path:

@@ -41,9 +41,10 @@ from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
 
 
-def _numbers(file: RestrictedNpz, name: str) -> np.ndarray:
+def _numbers(file: RestrictedNpz, name: str,
+             shape: tuple[int | None, ...] | None = None) -> np.ndarray:
     try:
-        return numbers(file[name], name)
+        return numbers(file.read(name, shape), name)
     except DataSetError:
         raise
     except ValueError as error:
@@ -66,7 +67,7 @@ def read_keypoints(file: RestrictedNpz, name: str, channels: int) -> np.ndarray 
     """
     if name not in file:
         return None
-    points = _numbers(file, name)
+    points = _numbers(file, name, (None, None, channels))
     mask = _numbers(file, f'{name}_mask').ravel() if f'{name}_mask' in file else None
     compressed = bool(file['__keypoints_compressed__']) if '__keypoints_compressed__' in file \
         else False

@@ -23,6 +23,7 @@ from fastmetro_mm.dataset_tools.converters.foreign_paths import (
 from fastmetro_mm.dataset_tools.converters.foreign_values import (
     betas_note,
     betas_rows,
+    numbers,
     shaped,
     texts,
 )
@@ -48,10 +49,11 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray | list]:
             raise ValueError(f'{len(arrays["gender"])} genders for {count} images')
         for name, shape in _SHAPES.items():
             if name in file:
-                arrays[name] = shaped(file[name], name, (count, *shape))
+                arrays[name] = shaped(file.read(name, (count, *shape)), name, (count, *shape))
         if 'shape' in file:
-            arrays['shape'] = betas_rows(file['shape'], count, 'shape')
-            arrays['num_betas'] = np.shape(file['shape'])[-1]
+            betas = numbers(file.read('shape', (count, None)), 'shape')
+            arrays['shape'] = betas_rows(betas, count, 'shape')
+            arrays['num_betas'] = betas.shape[-1]
         if not np.isin(arrays.get('has_smpl', 0), (0, 1)).all():
             raise ValueError('has_smpl holds other values than 0 and 1')
     except DataSetError:
