@@ -11,6 +11,5 @@ with read_base():
     from ._base_.schedule_8e import *
     from ._base_.threedpw import *
 
-visualizer.update(body=body)
 # Start: the released Human3.6M weights, or a checkpoint of fastmetro_l_h64_h36m.
 load_from = 'data/checkpoints/FastMETRO-L-H64_h36m_state_dict.bin'

@@ -12,6 +12,5 @@ with read_base():
     from ._base_.freihand import *
     from ._base_.schedule_200e import *
 
-visualizer.update(body=body)
 default_hooks.checkpoint.update(interval=20, save_best=None, max_keep_ckpts=-1)
 train_cfg.update(val_interval=20)

@@ -12,4 +12,3 @@ with read_base():
     from ._base_.h36m_mixed import *
     from ._base_.schedule_60e import *
 
-visualizer.update(body=body)

@@ -10,7 +10,6 @@ with read_base():
     from ._base_.freihand import *
     from ._base_.schedule_200e import *
 
-visualizer.update(body=body)
 # `type` must be this string, see _base_/fastmetro_l_h64.py
 model.backbone = dict(
     type=ResNet, depth=50, init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')

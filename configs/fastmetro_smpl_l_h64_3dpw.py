@@ -14,13 +14,12 @@ with read_base():
     from ._base_.schedule_8e import *
     from ._base_.threedpw import *
 
-visualizer.update(body=body)
 model.update(smpl_head=dict(type=SMPLRegressorHead, criterion=dict(type=SMPLParamLoss)))
 val_evaluator = [
     dict(type=MeshJointMetric),
-    dict(type=MeshVertexMetric, body=body),
+    dict(type=MeshVertexMetric),
     dict(type=MeshJointMetric, field='smpl_joints_3d', prefix='SMPL'),
-    dict(type=MeshVertexMetric, body=body, field='smpl_vertices', prefix='SMPL'),
+    dict(type=MeshVertexMetric, field='smpl_vertices', prefix='SMPL'),
 ]
 test_evaluator = val_evaluator
 

@@ -14,7 +14,6 @@ with read_base():
     from ._base_.h36m_mixed import *
     from ._base_.schedule_60e import *
 
-visualizer.update(body=body)
 model.update(
     smpl_head=dict(type=SMPLRegressorHead, criterion=dict(type=SMPLParamLoss)),
     # The official code multiplies the remaining loss by 1e-8 instead, so that weight decay and

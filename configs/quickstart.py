@@ -15,8 +15,6 @@ with read_base():
     from ._base_.schedule_60e import *
     from ._base_.synthetic import *
 
-visualizer.update(body=body)
-
 data_root = 'data/quickstart/'  # made by tools/quickstart.sh
 crop_size = 96
 max_epochs = 8

@@ -18,7 +18,6 @@ with read_base():
     from .quickstart import *
 
 body = dict(name='open_hand', body_data_root=body_data_root)
-visualizer.update(body=body)
 dataset_type = 'HandMeshTSVDataset'
 data_root = 'data/quickstart_hand/'
 
@@ -36,7 +35,7 @@ test_dataloader = val_dataloader
 # Truth: the labels of the samples. With the released FreiHAND evaluation files, set
 # xyz_file=... and verts_file=...
 val_evaluator = [
-    dict(type=FreiHANDMetric, body=body, pred_file='work_dirs/quickstart_hand/pred.json')
+    dict(type=FreiHANDMetric, pred_file='work_dirs/quickstart_hand/pred.json')
 ]
 test_evaluator = val_evaluator
 default_hooks.checkpoint.update(save_best='PA-MPJPE')

@@ -25,7 +25,7 @@ model.update(
 val_evaluator = [
     *val_evaluator,
     dict(type=MeshJointMetric, field='smpl_joints_3d', prefix='SMPL'),
-    dict(type=MeshVertexMetric, body=body, field='smpl_vertices', prefix='SMPL'),
+    dict(type=MeshVertexMetric, field='smpl_vertices', prefix='SMPL'),
 ]
 test_evaluator = val_evaluator
 train_cfg.update(max_epochs=max_epochs, val_interval=2)

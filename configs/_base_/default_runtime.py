@@ -15,11 +15,11 @@ from fastmetro_mm.engine import (
     GracefulStopHook,
     MeshCheckpointHook,
     MeshLogProcessor,
+    MeshVisualizationHook,
     NonFiniteHook,
     PlainCheckpointHook,
     TrainingSummaryHook,
 )
-from fastmetro_mm.engine import MeshVisualizationHook
 from fastmetro_mm.visualization.mesh_visualizer import MeshVisualizer
 
 # Classes are named by import, so no registry scope has to be searched.

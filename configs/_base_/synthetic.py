@@ -13,5 +13,5 @@ data_root = 'data/synthetic/'
 train_dataloader.update(dataset=dict(data_root=data_root, ann_file='train.yaml'))
 val_dataloader.update(dataset=dict(data_root=data_root, ann_file='test.yaml'))
 test_dataloader = val_dataloader
-val_evaluator = [dict(type=MeshJointMetric), dict(type=MeshVertexMetric, body=body)]
+val_evaluator = [dict(type=MeshJointMetric), dict(type=MeshVertexMetric)]
 test_evaluator = val_evaluator

@@ -16,5 +16,5 @@ with read_base():
 train_dataloader.update(dataset=dict(ann_file='3dpw/train.yaml'))
 val_dataloader.update(dataset=dict(ann_file='3dpw/test_has_gender.yaml'))
 test_dataloader = val_dataloader
-val_evaluator = [dict(type=MeshJointMetric), dict(type=MeshVertexMetric, body=body)]
+val_evaluator = [dict(type=MeshJointMetric), dict(type=MeshVertexMetric)]
 test_evaluator = val_evaluator

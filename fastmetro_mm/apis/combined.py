@@ -42,7 +42,7 @@ class CombinedInferencer:
         if body.is_hand or not hands.is_hand:
             raise InputError(
                 'CombinedInferencer takes a network for bodies, then one for hands, got '
-                f'{body.assets.name} and {hands.assets.name}')
+                f'{body.body.name} and {hands.body.name}')
         self.body = body
         self.hands = hands
 
@@ -125,5 +125,5 @@ class CombinedInferencer:
                                     batch_size=batch_size, on_error=on_error):
                 people += found.people
         return replace(
-            frame, people=people, hand_body=self.hands.assets.name,
-            hand_faces=self.hands.assets.faces[0])
+            frame, people=people, hand_body=self.hands.body.name,
+            hand_faces=self.hands.body.faces)

@@ -28,7 +28,6 @@ from fastmetro_mm.apis.progress import show_progress
 from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.apis.tracking import BoxTracker
-from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.errors import DataRowError, InputError
 from fastmetro_mm.speed.acceleration import accelerate
 from fastmetro_mm.speed.allocator import keep_freed_memory
@@ -107,13 +106,13 @@ class MeshInferencer:
         self._smpl_is_trained = smpl_head_is_trained(network)
         self.network = accelerate(network, speed, compiled)
         self.speed = speed
-        self.assets = load_body_assets(**self.network.head.body)
+        self.body = self.network.body
         self._cropper = Cropper(self.network.cfg, speed, box_padding, self.network.dataset_meta)
 
     @property
     def is_hand(self) -> bool:
         """Whether the network is one for hands."""
-        return self.assets.is_hand
+        return self.body.is_hand
 
     @property
     def has_smpl_head(self) -> bool:
@@ -266,8 +265,8 @@ class MeshInferencer:
             image_size=image.size,
             intrinsics=intrinsics,
             people=pending.people,
-            body=self.assets.name,
-            faces=self.assets.faces[0],
+            body=self.body.name,
+            faces=self.body.faces,
             image=image.pixels,
             time=image.time,
         )

@@ -40,21 +40,25 @@ class BodyKind:
     Attributes:
         sampling_file: Name of the file with A, U, D and F.
         levels: Vertices of every level, finest first; the official file may hold more levels.
-        is_hand: Whether it is a hand.
+        joint_set: Joints that a network predicts for it: ``'j14'``, or ``'hand21'`` for hands.
+        loss_level: Level of the edge and normal losses.
+        closed: Whether the surface is closed; a hand is open at the wrist.
         is_open: Whether the files lie inside the package.
     """
 
     sampling_file: str
     levels: tuple[int, ...]
-    is_hand: bool
+    joint_set: str
+    loss_level: int
+    closed: bool
     is_open: bool
 
 
 BODY_KINDS = {
-    'smpl': BodyKind('mesh_downsampling.npz', (6890, 1723, 431), False, False),
-    'mano': BodyKind('mano_downsampling.npz', (778, 195), True, False),
-    'open_body': BodyKind('open_body_sampling.npz', (6890, 1723, 431), False, True),
-    'open_hand': BodyKind('open_hand_sampling.npz', (778, 195), True, True),
+    'smpl': BodyKind('mesh_downsampling.npz', (6890, 1723, 431), 'j14', 1, True, False),
+    'mano': BodyKind('mano_downsampling.npz', (778, 195), 'hand21', 0, False, False),
+    'open_body': BodyKind('open_body_sampling.npz', (6890, 1723, 431), 'j14', 1, True, True),
+    'open_hand': BodyKind('open_hand_sampling.npz', (778, 195), 'hand21', 0, False, True),
 }
 REGRESSOR_FILES = {
     'h36m': ('J_regressor_h36m_correct.npy', 'J_regressor_h36m', 17),
@@ -81,7 +85,7 @@ class BodyAssets:
     Attributes:
         name: Config name (``'smpl'``, ``'mano'``, ``'open_body'``, ``'open_hand'``).
         root: Folder the files are searched in.
-        is_hand: Whether it is a hand.
+        joint_set: Joints that a network predicts for it.
         num_vertices: Vertices of every level, finest first.
         faces: Per level, (F, 3) int64 triangles.
         up: ``up[i]`` maps level i+1 to level i: csr (n_i, n_{i+1}) float64. Rows of the official
@@ -102,7 +106,8 @@ class BodyAssets:
         kind = body_kind(name)
         self.name = name
         self.root = root
-        self.is_hand = kind.is_hand
+        self.joint_set = kind.joint_set
+        self._loss_level = kind.loss_level
         self.adjacency = tuple(adjacency)
         self.up = tuple(up)
         self.down = tuple(down)
@@ -122,9 +127,10 @@ class BodyAssets:
     @functools.cached_property
     def loss_edges(self) -> np.ndarray:
         """(E, 2) int64 edges of the edge losses: level 1 of a body, level 0 of a hand."""
-        level = 0 if self.is_hand else 1
         stored = self._loss_table(LOSS_EDGES, 2)
-        return topology.edges_from_adjacency(self.adjacency[level]) if stored is None else stored
+        if stored is not None:
+            return stored
+        return topology.edges_from_adjacency(self.adjacency[self._loss_level])
 
     @functools.cached_property
     def loss_faces(self) -> np.ndarray:
@@ -134,10 +140,8 @@ class BodyAssets:
         checkpoints were trained with it; without the file the same table is derived. Hands and
         the open body use their true faces.
         """
-        if self.is_hand:
-            return self.faces[0]
         if self.name != 'smpl':
-            return self.faces[1]
+            return self.faces[self._loss_level]
         stored = self._loss_table(LOSS_FACES, 3)
         return topology.triangles_from_adjacency(self.adjacency[1]) if stored is None else stored
 
@@ -156,7 +160,7 @@ class BodyAssets:
 
     def _regressor(self, which: str) -> np.ndarray:
         file_name, key, rows = REGRESSOR_FILES[which]
-        if self.is_hand:
+        if self.joint_set == 'hand21':
             raise ConfigError(f"body '{self.name}' is a hand: it has no {key}")
         if body_kind(self.name).is_open:
             path = find_body_file(self.root, (OPEN_REGRESSORS,), 'open-body joint regressor',

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Joints of a joint set as fixed linear combinations of mesh vertices."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from fastmetro_mm.body.assets import BodyAssets
 from fastmetro_mm.body.joint_sets import (
     H36M17_TO_J14,
-    JOINT_SETS,
     MANO_FINGERTIPS,
     MANO_TIPS_TO_HAND21,
     SMPL_EXTRA_TO_J24,
@@ -42,7 +41,7 @@ def joint_regressor_matrix(
     if joint_set not in REGRESSED_SETS:
         raise ConfigError(f"unknown joint set '{joint_set}'; use one of "
                          f'{", ".join(REGRESSED_SETS)}')
-    if assets.is_hand != (joint_set == 'hand21'):
+    if (assets.joint_set == 'hand21') != (joint_set == 'hand21'):
         raise ConfigError(f"joint set '{joint_set}' does not fit body '{assets.name}'")
     if joint_set == 'h36m17':
         return assets.J_regressor_h36m
@@ -63,27 +62,29 @@ def joint_regressor_matrix(
     return np.concatenate([regressor, one_hot])[list(MANO_TIPS_TO_HAND21)]
 
 
-class JointRegressor(nn.Module):
-    """Regresses the joints of one set from fine vertices.
+def centre_on(joints: Tensor, root: Sequence[int]) -> Tensor:
+    """Shift joints so that the mean of the root joints lies at the origin.
 
     Args:
-        assets: Body the vertices belong to.
-        joint_set: See :func:`joint_regressor_matrix`.
-        model_arrays: See :func:`joint_regressor_matrix`.
+        joints: (B, J, 3).
+        root: indices of the joints whose mean is the new origin.
+    """
+    # a sum of slices: indexing with a list would copy the indices to the device at every call
+    total = joints[:, root[0]]
+    for index in root[1:]:
+        total = total + joints[:, index]
+    return joints - (total / len(root))[:, None]
 
-    Attributes:
-        names: Joint names in output order.
+
+class JointRegressor(nn.Module):
+    """Regresses joints from fine vertices.
+
+    Args:
+        matrix: Regressor rows, see :func:`joint_regressor_matrix`. (J, V)
     """
 
-    def __init__(
-        self,
-        assets: BodyAssets,
-        joint_set: str,
-        model_arrays: Mapping[str, np.ndarray] | None = None,
-    ) -> None:
+    def __init__(self, matrix: np.ndarray) -> None:
         super().__init__()
-        matrix = joint_regressor_matrix(assets, joint_set, model_arrays)
-        self.names = JOINT_SETS[joint_set]
         # Only few vertices carry weight (101 of 6890 for the H36M rows): the others would
         # only add zeros.
         used = np.flatnonzero(matrix.any(axis=0))
@@ -92,14 +93,17 @@ class JointRegressor(nn.Module):
         weights = torch.tensor(matrix[:, used], dtype=torch.float32)
         self.register_buffer('weights', weights, persistent=False)
 
-    def forward(self, vertices: Tensor) -> Tensor:
+    def forward(self, vertices: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Regress joints.
 
         Args:
             vertices: (B, V, 3) fine vertices, any unit.
+            dtype: Precision of computation and result; that of the vertices, float32 for half
+                precision, if not given.
 
         Returns:
-            (B, J, 3) in the same unit; half-precision input is computed and returned in float32.
+            (B, J, 3) in the same unit. The joints of a sample do not depend, to the last bit, on
+            what else is in the batch.
 
         Raises:
             ValueError: Another number of vertices.
@@ -107,8 +111,9 @@ class JointRegressor(nn.Module):
         if vertices.ndim != 3 or vertices.shape[1] != self.num_vertices:
             raise ValueError(f'expected (B, {self.num_vertices}, 3) vertices, found '
                              f'{tuple(vertices.shape)}')
-        if vertices.dtype in (torch.float16, torch.bfloat16):
-            vertices = vertices.float()
+        if dtype is None:
+            dtype = torch.float64 if vertices.dtype == torch.float64 else torch.float32
         with full_precision(vertices):
-            picked = vertices.index_select(1, self.vertex_index)
-            return self.weights.to(picked.dtype) @ picked
+            picked = vertices.index_select(1, self.vertex_index).to(dtype)
+            # one product a sample: a product over the whole batch would add in another order
+            return torch.bmm(self.weights.to(dtype).expand(len(picked), -1, -1), picked)

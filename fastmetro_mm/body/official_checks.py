@@ -42,10 +42,10 @@ def check_sampling(path: Path, name: str) -> str:
         matrix = adjacency[level]
         if matrix.shape != (size, size) or (matrix != matrix.T).nnz:
             raise BodyDataError(f'{where}: A must be square and symmetric')
-        _check_surface(faces[level], matrix, kind.is_hand, where)
+        _check_surface(faces[level], matrix, kind.closed, where)
     for level in range(len(levels) - 1):
         _check_pair(up[level], down[level], levels[level : level + 2], f'{path}: level {level}')
-    shape = 'one open boundary at the wrist, Euler 1' if kind.is_hand else 'closed, Euler 2'
+    shape = 'one open boundary at the wrist, Euler 1' if not kind.closed else 'closed, Euler 2'
     sizes = '-'.join(str(n) for n in levels)
     return (f'{path.name}: levels {sizes}, A symmetric, D one-hot, U up to 3 weights per row, '
             f'D U = I, faces oriented, {shape}')  # fmt: skip
@@ -70,7 +70,7 @@ def _check_pair(
 
 
 def _check_surface(
-    faces: np.ndarray, adjacency: sparse.csr_matrix, is_hand: bool, where: str
+    faces: np.ndarray, adjacency: sparse.csr_matrix, closed: bool, where: str
 ) -> None:
     size = adjacency.shape[0]
     if faces.min() < 0 or faces.max() >= size:
@@ -78,13 +78,13 @@ def _check_surface(
     edges, counts = topology.edges_from_faces(faces)
     if not np.array_equal(edges, topology.edges_from_adjacency(adjacency)):
         raise BodyDataError(f'{where}: the edges of F and A differ')
-    if counts.max() > 2 or (counts.min() < 2 and not is_hand):
+    if counts.max() > 2 or (counts.min() < 2 and closed):
         raise BodyDataError(f'{where}: the faces are not a '
-                            f'{"manifold" if is_hand else "closed manifold"}')
+                            f'{"closed manifold" if closed else "manifold"}')
     directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     if len(np.unique(directed, axis=0)) != len(directed):
         raise BodyDataError(f'{where}: the faces are not oriented alike')
-    euler, expected = topology.euler_number(faces, size), 1 if is_hand else 2
+    euler, expected = topology.euler_number(faces, size), 2 if closed else 1
     if euler != expected:
         raise BodyDataError(f'{where}: Euler number must be {expected}, found {euler}')
 

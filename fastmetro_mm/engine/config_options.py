@@ -15,8 +15,6 @@ from mmengine.config import Config
 from fastmetro_mm.engine.work_dir import free_work_dir
 from fastmetro_mm.errors import CliError
 
-BODY_DATA_VARIABLE = 'FASTMETRO_BODY_DATA'
-
 # Settings of the Runner that a config may leave out, so naming them is no spelling mistake.
 _RUNNER_SETTINGS = {
     'auto_scale_lr', 'cfg', 'compile', 'custom_hooks', 'data_preprocessor', 'default_hooks',
@@ -57,37 +55,20 @@ def _walk(node: Any) -> Iterator[tuple[Any, Any, Any]]:
         yield from _walk(value)
 
 
-def propagate_paths(cfg: Config, before: dict[str, str] | None = None) -> None:
-    """Carry top-level folders into the nested settings that were made from them, in place.
+def propagate_folders(cfg: Config, before: dict[str, str]) -> None:
+    """Carry top-level folders to the nested settings of the same name, in place.
 
     A pure-Python config uses ``data_root`` and the like as variables, so replacing the variable
-    afterwards changes nothing. Every nested ``body_data_root`` is set to the top-level one
-    (environment variable ``FASTMETRO_BODY_DATA`` before that). For other folder variables,
-    nested strings that are, or begin with, the old value get the new one.
+    afterwards changes nothing else.
 
     Args:
         cfg: The config after merging.
-        before: Old values of top-level string variables that were changed.
+        before: Old values of the top-level folders that were changed; nested settings that hold
+            another one are left alone.
     """
-    body_data = os.environ.get(BODY_DATA_VARIABLE) or cfg.get('body_data_root')
-    if body_data and 'body_data_root' in cfg:
-        cfg.body_data_root = body_data
-    changes = {
-        old.rstrip('/'): str(cfg[name]).rstrip('/')
-        for name, old in (before or {}).items()
-        if name != 'body_data_root' and old.rstrip('/') and cfg.get(name) != old
-    }
     for container, key, value in _walk(cfg._cfg_dict):
-        if key == 'body_data_root':
-            if body_data:
-                container[key] = body_data
-            continue
-        if not isinstance(value, str) or (container is cfg._cfg_dict and key in (before or {})):
-            continue
-        for old, new in changes.items():
-            if value.rstrip('/') == old or value.startswith(f'{old}/'):
-                container[key] = new + value[len(old):]
-                break
+        if key in before and value == before[key]:
+            container[key] = cfg[key]
 
 
 def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
@@ -108,7 +89,7 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
     before = {
         name: cfg[name] for name in options
         if name in cfg and isinstance(cfg[name], str)
-        and name.endswith(('_root', '_dir', '_prefix'))
+        and name.endswith(('_root', '_dir'))
     }
     for name, value in options.items():
         try:
@@ -117,7 +98,7 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
             reason = ' '.join(str(error).strip('"\'').split())
             raise CliError(f'--cfg-options {name}={value}: {reason}') from error
     before.pop('work_dir', None)
-    propagate_paths(cfg, before)
+    propagate_folders(cfg, before)
 
 
 def choose_work_dir(cfg: Config, config_path: str, work_dir: str | None,

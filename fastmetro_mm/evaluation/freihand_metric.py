@@ -45,7 +45,8 @@ class FreiHANDMetric(SampleMetric):
     Args:
         xyz_file: released keypoints.
         verts_file: released vertices.
-        body: hand model for samples without vertex labels, ``dict(name='mano', ...)``.
+        body: hand model for samples without vertex labels, ``dict(name='mano', ...)``; that of
+            the network, which its samples name, if not given.
         pred_file: JSON file for the predictions; the zip gets the same name.
         expected: number of images the prediction file must hold; None for the dataset's length.
         curve_file: image file for the PCK curves.
@@ -72,7 +73,7 @@ class FreiHANDMetric(SampleMetric):
             raise ConfigError('FreiHANDMetric: give both xyz_file and verts_file, or neither')
         self.xyz_file, self.verts_file = xyz_file, verts_file
         self.pred_file, self.expected, self.curve_file = pred_file, expected, curve_file
-        self.ground_truth = None if body is None else GroundTruthMesh(body)
+        self.ground_truth = GroundTruthMesh(body)
 
     def check_dataset(self, dataset: Any) -> None:
         """Compare the size of the set with ``expected``, and look for the files of the truth.
@@ -125,7 +126,8 @@ class FreiHANDMetric(SampleMetric):
                 continue
             joints, verts = (read_instance(sample, 'gt_instance_labels', name)
                              for name in ('joints_3d', 'vertices'))
-            if joints is not None and (verts is not None or self.ground_truth is not None):
+            if joints is not None and (
+                    verts is not None or self.ground_truth.knows_body(samples)):
                 joints = to_array(joints[0, :, :3])
                 truths[number] = joints - joints[:1], None if verts is None else to_array(verts[0])
                 complete.append(number)

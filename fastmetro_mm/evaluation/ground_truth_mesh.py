@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.build import build_body_model
+from fastmetro_mm.body.mesh_body import MeshBody, build_body
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.evaluation.sample_access import get_field, read_instance, stack_field
 
 GENDERS = {'m': 'male', 'male': 'male', 'f': 'female', 'female': 'female'}
@@ -22,23 +24,42 @@ class GroundTruthMesh:
     The model and its files are loaded for the first sample that needs them.
 
     Args:
-        body: ``dict(name=..., body_data_root=...)``.
+        body: ``dict(name=..., body_data_root=...)``, or a network's :class:`MeshBody`; None for
+            that which the samples name.
         gendered: pose the model of the sample's gender instead of the neutral one. The official
             evaluation is neutral, for sets with gender labels too.
         device: where meshes are posed; the GPU if there is one.
     """
 
-    def __init__(self, body: dict, gendered: bool = False, device: str | None = None) -> None:
-        self.body = dict(body)
+    def __init__(
+        self, body: MeshBody | dict | None, gendered: bool = False, device: str | None = None
+    ) -> None:
+        # of a ready body only what names it: the network's moves with the network
+        self._named = body.config if isinstance(body, MeshBody) else body
+        self._body: MeshBody | None = None
         self.gendered = gendered
         self._device = device
         self._models: dict[str, Any] = {}
-        self._pelvis: tuple[Tensor, Tensor] | None = None
 
     @property
-    def assets(self) -> Any:
-        """``BodyAssets`` of the body."""
-        return load_body_assets(self.body['name'], self.body.get('body_data_root'))
+    def body(self) -> MeshBody:
+        """The body of the meshes, read when it is first asked for.
+
+        Raises:
+            ConfigError: If neither the config nor a sample has named one.
+        """
+        if self._named is None:
+            raise ConfigError("the metric knows no body: give body=dict(name='smpl', ...), or "
+                              'samples of a TopdownMeshEstimator, which name theirs')
+        if self._body is None:
+            self._body = build_body(self._named, with_model=False)
+        return self._body
+
+    def knows_body(self, samples: Sequence[Any]) -> bool:
+        """Whether the config or a sample has named the body."""
+        if self._named is None and samples:
+            self._named = get_field(samples[0], 'body')
+        return self._named is not None
 
     @property
     def device(self) -> torch.device:
@@ -47,23 +68,17 @@ class GroundTruthMesh:
             return torch.device(self._device)
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
-    def pelvis(self, vertices: Tensor) -> Tensor:
-        """Pelvis of body meshes by the H36M regressor, row 0.
+    def origin(self, vertices: Tensor, joints: Tensor | None = None) -> Tensor:
+        """What the official evaluation subtracts from a mesh; see ``MeshBody.score_origin``.
 
         Args:
             vertices: (B, V, 3).
+            joints: those :meth:`pose` gave with the mesh; None for predictions.
 
         Returns:
             (B, 1, 3) float64.
         """
-        if self._pelvis is None:
-            row = np.asarray(self.assets.J_regressor_h36m, dtype=np.float64)[0]
-            used = np.flatnonzero(row)
-            self._pelvis = torch.from_numpy(used), torch.from_numpy(row[used])
-        used, weights = (part.to(vertices.device) for part in self._pelvis)
-        picked = vertices.index_select(1, used).to(weights.dtype)
-        # no matrix product: sums of a sample must not depend on what else is in the batch
-        return (picked * weights[:, None]).sum(dim=1, keepdim=True)
+        return self.body.to(vertices.device).score_origin(vertices, joints)
 
     def _gender(self, sample: Any) -> str:
         """Gender of the model for a sample; anything unknown counts as neutral."""
@@ -74,12 +89,10 @@ class GroundTruthMesh:
     def _model(self, gender: str) -> Any:
         """Body model of a gender, built once."""
         if gender not in self._models:
-            from fastmetro_mm.body.build import build_body_model
             # Single precision is off by 1e-7 m a vertex and takes half the memory traffic. A GPU
             # has no need of it, and double keeps clear of products in TF32.
             single = self.device.type == 'cpu'
-            model = build_body_model(self.body['name'], self.body.get('body_data_root'),
-                                     gender=gender,
+            model = build_body_model(self.body.name, self.body.assets.root, gender=gender,
                                      dtype=torch.float32 if single else torch.float64)
             self._models[gender] = model.to(self.device).eval()
         return self._models[gender]
@@ -91,12 +104,13 @@ class GroundTruthMesh:
             samples: see :meth:`read`; at least one.
 
         Returns:
-            (B, V, 3) metres in the order of the samples, see :meth:`pose`.
+            (B, V, 3) metres in the order of the samples, centred as the official evaluation does.
         """
         numbers, meshes = [], []
         for source, (members, labels) in self.read(samples).items():
             numbers += members
-            meshes.append(self.pose(source, labels))
+            vertices, origin = self.pose(source, labels)
+            meshes.append(vertices - origin.to(vertices.dtype))
         return torch.cat(meshes)[torch.from_numpy(np.argsort(numbers))]
 
     def read(self, samples: Sequence[Any]) -> dict[str, tuple[list[int], tuple[Tensor, ...]]]:
@@ -114,6 +128,7 @@ class GroundTruthMesh:
             ValueError: if labels are missing or do not fit the body; names the sample.
             FileNotFoundError: if a model file is needed and not there.
         """
+        self.knows_body(samples)
         sources: dict[str, list[int]] = {}
         for number, sample in enumerate(samples):
             given = read_instance(sample, 'gt_instance_labels', 'vertices') is not None
@@ -122,7 +137,7 @@ class GroundTruthMesh:
         found = {}
         for source, numbers in sources.items():
             if source == 'vertices':
-                shapes = {'vertices': (self.assets.num_vertices[0], 3)}
+                shapes = {'vertices': (self.body.num_vertices[0], 3)}
             else:
                 model = self._model(source)
                 shapes = {'pose': (3 * model.num_joints,), 'betas': (model.num_betas,)}
@@ -133,7 +148,7 @@ class GroundTruthMesh:
         return found
 
     @torch.no_grad()
-    def pose(self, source: str, labels: Sequence[Tensor]) -> Tensor:
+    def pose(self, source: str, labels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Meshes of one source.
 
         Args:
@@ -141,12 +156,11 @@ class GroundTruthMesh:
             labels: its labels.
 
         Returns:
-            (B, V, 3) metres. Bodies are where the label or the model puts them, to be centred by
-            :meth:`pelvis`; hands on the wrist of the kinematic tree (``vertices`` given as a label
-            are taken as centred).
+            Meshes (B, V, 3), metres, where the label or the model puts them, and the origin to
+            subtract (B, 1, 3), float64, see :meth:`origin`.
         """
         labels = [label.to(self.device) for label in labels]
         if source == 'vertices':
-            return labels[0]
+            return labels[0], self.origin(labels[0])
         out = self._model(source)(*labels)
-        return out.vertices - out.joints[:, :1] if self.assets.is_hand else out.vertices
+        return out.vertices, self.origin(out.vertices, out.joints)

@@ -38,8 +38,9 @@ class MeshVertexMetric(ErrorMetric):
     the numbers of the two protocols must not be compared.
 
     Args:
-        body: ``dict(name=..., body_data_root=...)``. Its model file is opened for the first
-            sample that needs it; samples with ``gt_instance_labels.vertices`` do not.
+        body: ``dict(name=..., body_data_root=...)``; that of the network, which its samples name,
+            if not given. Its model file is opened for the first sample that needs it; samples
+            with ``gt_instance_labels.vertices`` do not.
         field: predicted vertices in ``pred_instances``; ``'smpl_vertices'`` for the SMPL head,
             then give a ``prefix`` too.
         procrustes: add ``PA-MPVPE``.
@@ -52,7 +53,7 @@ class MeshVertexMetric(ErrorMetric):
     """
 
     def __init__(self,
-                 body: dict,
+                 body: dict | None = None,
                  field: str = 'vertices',
                  procrustes: bool = False,
                  gendered: bool = False,
@@ -87,6 +88,8 @@ class MeshVertexMetric(ErrorMetric):
             if has_label(sample, 'has_smpl'):
                 entries.append(entry)
                 labelled.append(sample)
+        if not labelled:
+            return
         for source, (numbers, labels) in self.ground_truth.read(labelled).items():
             pred = self._predictions([labelled[number] for number in numbers])
             self.wait(source, [entries[number] for number in numbers], (pred, labels))
@@ -95,16 +98,17 @@ class MeshVertexMetric(ErrorMetric):
     def errors_of(self, kind: str, parts: Sequence[tuple]) -> list[dict[str, float]]:
         """Errors of every sample; ``parts`` are predicted vertices and labels of batches."""
         labels = zip(*(labels for _, labels in parts), strict=True)
-        truths = self.ground_truth.pose(kind, [torch.cat(label) for label in labels])
+        truths, origins = self.ground_truth.pose(kind, [torch.cat(label) for label in labels])
         rows = []
         for pred, _ in parts:  # by batch, which fits into the cache
-            truth, truths = truths[:len(pred)], truths[len(pred):]
-            rows += self._errors(pred.to(truth.device), truth)
+            count = len(pred)
+            rows += self._errors(pred.to(truths.device), truths[:count], origins[:count])
+            truths, origins = truths[count:], origins[count:]
         return rows
 
-    def _errors(self, pred: Tensor, truth: Tensor) -> list[dict[str, float]]:
+    def _errors(self, pred: Tensor, truth: Tensor, origin: Tensor) -> list[dict[str, float]]:
         """Errors of each sample of a batch."""
-        columns = {'MPVPE': self._distances(pred, truth) * 1000.0}
+        columns = {'MPVPE': self._distances(pred, truth, origin) * 1000.0}
         if self.procrustes:
             aligned = pa_mpvpe(*(points.cpu().double().numpy() for points in (pred, truth)))
             columns['PA-MPVPE'] = aligned * 1000.0
@@ -114,7 +118,7 @@ class MeshVertexMetric(ErrorMetric):
 
     def _predictions(self, samples: Sequence[Any]) -> Tensor:
         """Predicted vertices (B, V, 3), checked against the shape of the true ones."""
-        shape = (self.ground_truth.assets.num_vertices[0], 3)
+        shape = (self.ground_truth.body.num_vertices[0], 3)
         values = []
         for sample in samples:
             value = require_instance(sample, 'pred_instances', self.field)
@@ -125,13 +129,11 @@ class MeshVertexMetric(ErrorMetric):
             values.append(value)
         return stack_instances(values)
 
-    def _distances(self, pred: Tensor, truth: Tensor) -> Tensor:
+    def _distances(self, pred: Tensor, truth: Tensor, origin: Tensor) -> Tensor:
         """Mean vertex distance (B,) of centred meshes, metres."""
         difference = pred - truth  # half precision is promoted here
-        if not self.ground_truth.assets.is_hand:
-            # Centring is linear in the vertices, so one shift of the difference serves both.
-            offset, true_pelvis = (self.ground_truth.pelvis(mesh).to(difference.dtype)
-                                   for mesh in (pred, truth))
-            left = torch.linalg.vector_norm(offset, dim=2, keepdim=True) <= CENTRED_WITHIN
-            difference += true_pelvis - offset.masked_fill(left, 0.0)
+        # Centring is linear in the vertices, so one shift of the difference serves both.
+        offset = self.ground_truth.origin(pred).to(difference.dtype)
+        left = torch.linalg.vector_norm(offset, dim=2, keepdim=True) <= CENTRED_WITHIN
+        difference += origin.to(difference.dtype) - offset.masked_fill(left, 0.0)
         return torch.linalg.vector_norm(difference, dim=2).mean(dim=1, dtype=torch.float64)

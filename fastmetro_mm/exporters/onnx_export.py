@@ -22,12 +22,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from fastmetro_mm.body.assets import load_body_assets
-from fastmetro_mm.body.build import load_model_arrays
-from fastmetro_mm.body.joint_regression import joint_regressor_matrix
-from fastmetro_mm.body.joint_sets import H36M17_TO_J14, HAND21, J14
-from fastmetro_mm.body.mesh_sampling import MeshSampling
-from fastmetro_mm.errors import ExportError, MissingPackageError
+from fastmetro_mm.errors import ExportError, MissingBodyFileError, MissingPackageError
 from fastmetro_mm.fileio import write_atomically
 
 CONTRACT_FORMAT = 'fastmetro_mm.onnx.1'
@@ -48,7 +43,8 @@ class ExportedNetwork(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
-        self.output_names = HAND_OUTPUTS if model.head.is_hand else BODY_OUTPUTS
+        coarse_only = model.head.coarse2intermediate_upsample is None
+        self.output_names = HAND_OUTPUTS if coarse_only else BODY_OUTPUTS
         if model.smpl_head is not None:
             self.output_names = self.output_names + SMPL_OUTPUTS
 
@@ -138,13 +134,13 @@ def export_contract(model: nn.Module, config: Config, path: str | os.PathLike) -
         ExportError: The pipeline has no crop, or the joints of a hand need a file that is missing.
     """
     head = model.head
-    assets = load_body_assets(**head.body)
+    assets = head.body.assets
     crop = _find_transform(config, 'MeshCrop')
     box = _find_transform(config, 'BoxToCenterScale')
     arrays = dict(
         format=np.array(CONTRACT_FORMAT),
         body=np.array(assets.name),
-        joint_names=np.array(HAND21 if assets.is_hand else J14),
+        joint_names=np.array(head.body.joint_names),
         joints_from=np.array(head.joints_from),
         faces=assets.faces[0].astype(np.int32),
         crop_size=np.array(crop_size_of(config)),
@@ -153,19 +149,14 @@ def export_contract(model: nn.Module, config: Config, path: str | os.PathLike) -
         mean=model.data_preprocessor.mean.cpu().numpy().reshape(3).astype(np.float32),
         std=model.data_preprocessor.std.cpu().numpy().reshape(3).astype(np.float32),
     )
-    if assets.is_hand:
+    try:
+        root, joints = head.body.regressor_rows()
+    except MissingBodyFileError:
         if head.joints_from == 'mesh':
-            arrays['J_regressor'] = joint_regressor_matrix(
-                assets, 'hand21', load_model_arrays(**head.body)
-            )
-            arrays['root_regressor'] = arrays['J_regressor'][0]
+            raise
     else:
-        regressor = assets.J_regressor_h36m
-        arrays['J_regressor'] = regressor[list(H36M17_TO_J14)]
-        arrays['root_regressor'] = regressor[0]
-    for name in ('J_regressor', 'root_regressor'):
-        if name in arrays:
-            arrays[name] = arrays[name].astype(np.float32)
+        arrays['root_regressor'] = root.astype(np.float32)
+        arrays['J_regressor'] = joints.astype(np.float32)
     return write_atomically(path, lambda name: np.savez_compressed(name, **arrays))
 
 
@@ -215,17 +206,12 @@ def _quiet() -> Iterator[None]:
 @contextmanager
 def _ready_for_export(model: nn.Module) -> Iterator[None]:
     """Evaluation mode and up-sampling by gathers; everything is put back afterwards."""
-    training, sampling = model.training, model.head.sampling
+    training, sampling = model.training, model.head.body.sampling
     method = sampling.method
     model.eval()
-    if method == 'sparse':  # its gather tables were never made
-        model.head.sampling = MeshSampling(load_body_assets(**model.head.body), 'gather').to(
-            next(model.parameters()).device
-        )
-    else:
-        sampling.method = 'gather'
+    sampling.method = 'gather'
     try:
         yield
     finally:
-        model.head.sampling, sampling.method = sampling, method
+        sampling.method = method
         model.train(training)

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation, Slerp
 
-from fastmetro_mm.body.assets import load_body_assets
-from fastmetro_mm.body.build import build_body_model
+from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat, rotmat_to_axis_angle
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
@@ -69,9 +68,8 @@ def smpl_tracks(
         FileNotFoundError: The model file is missing; the message names it.
     """
     sightings = _sightings(frames)
-    body = frames[0].body
-    model = build_body_model(body, body_data_root)
-    pelvis_row = torch.from_numpy(load_body_assets(body, body_data_root).J_regressor_h36m[0])
+    body = build_body(dict(name=frames[0].body, body_data_root=body_data_root))
+    body.require_model()
     clock = None
     if all(frame.time is not None for frame in frames):
         clock = [frame.frame_index for frame in frames], [frame.time for frame in frames]
@@ -82,7 +80,7 @@ def smpl_tracks(
         rotmat = np.stack([np.concatenate([p.global_orient[None], p.body_pose]) for p in people])
         betas = np.mean([person.betas for person in people], axis=0)
         translation = np.stack([person.translation for person in people])
-        pelvis, rest = _pelvis(model, pelvis_row, rotmat, betas)
+        pelvis, rest = _pelvis(body, rotmat, betas)
         filled, rotmat, transl = fill_gaps(index, rotmat, translation - pelvis)
         name = f'track_{number}' if people[0].track_id is not None else f'person_{number}'
         times = np.interp(filled, *clock) if clock is not None else None
@@ -158,7 +156,7 @@ def _sightings(frames: Sequence[FrameResult]) -> dict[int, list[tuple[int, Perso
 
 
 def _pelvis(
-    model: torch.nn.Module, row: torch.Tensor, rotmat: np.ndarray, betas: np.ndarray
+    body: MeshBody, rotmat: np.ndarray, betas: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """H36M pelvis of the posed model (N, 3), and its pelvis joint at rest (3,)."""
     pelvis = []
@@ -166,8 +164,8 @@ def _pelvis(
     with torch.no_grad():
         for start in range(0, len(rotmat), _CHUNK):
             pose = torch.from_numpy(np.asarray(rotmat[start : start + _CHUNK], np.float32))
-            vertices = model(pose, shape.expand(len(pose), -1)).vertices
-            pelvis.append((row.to(vertices) @ vertices).double().numpy())
+            vertices = body.pose(pose, shape.expand(len(pose), -1)).vertices
+            pelvis.append(body.score_origin(vertices)[:, 0].numpy())
         eye = torch.eye(3).expand(1, rotmat.shape[1], 3, 3)
-        rest = model(eye, shape[None]).joints[0, 0].double().numpy()
+        rest = body.pose(eye, shape[None]).joints[0, 0].double().numpy()
     return np.concatenate(pelvis), rest

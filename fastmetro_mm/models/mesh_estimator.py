@@ -9,10 +9,11 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import MODELS
 from torch import Tensor
 
+from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
-from fastmetro_mm.models.heads.targets import TargetBuilder
+from fastmetro_mm.models.heads.targets import build_targets
 from fastmetro_mm.models.official_checkpoint import convert_while_loading, fit_to_model
-from fastmetro_mm.structures import MeshDataSample, MeshPrediction, TokenFeatures
+from fastmetro_mm.structures import MeshDataSample, MeshPrediction, MeshTargets, TokenFeatures
 
 
 @MODELS.register_module()
@@ -27,7 +28,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         head: Usually ``FastMETROHead``.
         body: Which mesh, given once for neck and heads: ``dict(name='smpl',
             body_data_root='data/body_models')``. The environment variable
-            ``FASTMETRO_BODY_DATA`` overrides the folder.
+            ``FASTMETRO_BODY_DATA`` overrides the folder. Metrics and visualizer get it from here.
         smpl_head: ``SMPLRegressorHead``, or None.
         freeze_mesh: Train the SMPL head alone: backbone, neck and mesh head neither get gradients
             nor change their BatchNorm statistics, and run without dropout.
@@ -50,7 +51,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         backbone: dict,
         neck: dict,
         head: dict,
-        body: dict,
+        body: MeshBody | dict,
         smpl_head: dict | None = None,
         freeze_mesh: bool = False,
         mesh_loss_weight: float = 1.0,
@@ -62,7 +63,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         init_cfg: dict | None = None,
         metainfo: dict | None = None,
     ) -> None:
-        body = dict(body)
+        body = build_body(body)
         super().__init__(
             backbone=backbone,
             neck={'body': body, **neck},
@@ -73,10 +74,13 @@ class TopdownMeshEstimator(BasePoseEstimator):
             init_cfg=init_cfg,
             metainfo=metainfo,
         )
-        self.smpl_head = None if smpl_head is None else MODELS.build({'body': body, **smpl_head})
-        self.target_builder = TargetBuilder(body)
+        self.smpl_head = None
+        if smpl_head is not None:
+            self.smpl_head = MODELS.build({'body': body, **smpl_head})
+            if body.model is None:  # parameters are of use without the licensed file
+                print_log(f'SMPL parameters come without a posed mesh: {body.missing}', 'current')
+        self.body = body
         self.mesh_loss_weight = mesh_loss_weight
-        self._said_no_smpl_file = False
         self.partial_checkpoint = partial_checkpoint
         self.image_layout: dict = {}
         if channels_last:
@@ -114,7 +118,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
 
     def init_weights(self) -> None:
         """Initialise, and fail now rather than after the first batch if a body file is missing."""
-        self.target_builder.require_body_model()
+        self.body.require_model()
         super().init_weights()
 
     def train(self, mode: bool = True) -> 'TopdownMeshEstimator':
@@ -147,6 +151,20 @@ class TopdownMeshEstimator(BasePoseEstimator):
             prediction.rotmat, prediction.betas = self.smpl_head(prediction.vertices_mid)
         return prediction
 
+    def build_targets(
+        self, data_samples: Sequence[MeshDataSample], device: torch.device
+    ) -> MeshTargets:
+        """Labels of a batch as tensors, with the meshes they stand for.
+
+        Args:
+            data_samples: Samples with ``gt_instance_labels``.
+            device: Where the targets go.
+
+        Raises:
+            MissingBodyFileError: If the model file of the body is missing.
+        """
+        return build_targets(self.body, data_samples, device)
+
     def loss(self, inputs: Tensor, data_samples: Sequence[MeshDataSample]) -> dict[str, Tensor]:
         """Losses of a batch.
 
@@ -158,14 +176,13 @@ class TopdownMeshEstimator(BasePoseEstimator):
             ``loss_mesh`` (and ``loss_smpl``), weighted, and the unweighted terms for the log.
         """
         prediction = self._forward(inputs)
-        targets = self.target_builder(data_samples, inputs.device)
+        targets = self.build_targets(data_samples, inputs.device)
         losses = {}
         if not self.freeze_mesh:
             losses.update(self.head.loss(prediction, targets))
             losses['loss_mesh'] = self.mesh_loss_weight * losses['loss_mesh']
         if self.smpl_head is not None:
-            body_model = self.target_builder.require_body_model()
-            losses.update(self.smpl_head.loss(prediction, targets, body_model))
+            losses.update(self.smpl_head.loss(prediction, targets))
         return losses
 
     def predict(
@@ -190,20 +207,15 @@ class TopdownMeshEstimator(BasePoseEstimator):
             instance.set_field(boxes.bbox_scores, 'bbox_scores')
             instance.set_field(instance.keypoint_scores, 'keypoints_visible')
             sample.pred_instances = instance
+            # metrics and visualizers take it from here, so that a config names the body once
+            sample.set_field(self.body.config, 'body', field_type='metainfo')
         return list(data_samples)
 
     def _add_smpl(self, prediction: MeshPrediction, instances: list) -> None:
         rotmat, betas = prediction.rotmat.float(), prediction.betas.float()
         fields = {'global_orient': rotmat[:, 0], 'body_pose': rotmat[:, 1:], 'betas': betas}
-        try:
-            model = self.target_builder.require_body_model().to(rotmat.device)
-        except FileNotFoundError as error:
-            # The parameters are useful without the licensed file; only the posed mesh is left out.
-            if not self._said_no_smpl_file:
-                print_log(f'SMPL parameters come without a posed mesh: {error}', 'current')
-                self._said_no_smpl_file = True
-        else:
-            vertices, joints = self.head.centre_mesh(model(rotmat, betas).vertices)
+        if self.body.model is not None:
+            vertices, joints = self.body.centre(self.body.pose(rotmat, betas).vertices)
             fields['smpl_vertices'], fields['smpl_joints_3d'] = vertices, joints
         fields = {name: value.cpu().numpy() for name, value in fields.items()}
         for index, instance in enumerate(instances):

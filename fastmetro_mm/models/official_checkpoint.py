@@ -45,27 +45,26 @@ class ModelKind:
     """What distinguishes one FastMETRO network from another.
 
     Attributes:
-        is_hand: Hand instead of body.
+        part: 'body' or 'hand'.
         size: 'S', 'M' or 'L'; the number of layers as text where it is none of these.
         backbone: 'R50', 'H64', ... or another backbone's class name.
         has_smpl_head: Carries the SMPL parameter regressor.
     """
 
-    is_hand: bool
+    part: str
     size: str
     backbone: str
     has_smpl_head: bool
 
     def __str__(self) -> str:
-        part = 'hand' if self.is_hand else 'body'
         smpl = ' with SMPL head' if self.has_smpl_head else ''
-        return f'FastMETRO-{self.size}-{self.backbone} ({part}{smpl})'
+        return f'FastMETRO-{self.size}-{self.backbone} ({self.part}{smpl})'
 
     @property
     def config(self) -> str:
         """Name of a config of this kind."""
         smpl = 'smpl_' if self.has_smpl_head else ''
-        data = 'freihand' if self.is_hand else 'h36m'
+        data = 'freihand' if self.part == 'hand' else 'h36m'
         return f'configs/fastmetro_{smpl}{self.size}_{self.backbone}_{data}.py'.lower()
 
 
@@ -102,7 +101,7 @@ def official_kind(state_dict: Mapping[str, Tensor]) -> ModelKind:
             len(blocks), f'{len(blocks)}-block ResNet'
         )
     return ModelKind(
-        is_hand=state_dict['joint_token_embed.weight'].shape[0] == 21,
+        part='hand' if state_dict['joint_token_embed.weight'].shape[0] == 21 else 'body',
         size=SIZES.get(len(layers), f'{len(layers)}-layer'),
         backbone=backbone,
         has_smpl_head=any(key.startswith('smpl_parameter_regressor.') for key in state_dict),
@@ -119,7 +118,7 @@ def model_kind(model: nn.Module) -> ModelKind:
         backbone = f'R{model.backbone.depth}'
     layers = len(model.neck.transformer_1.encoder.layers)
     return ModelKind(
-        is_hand=model.head.is_hand,
+        part='hand' if model.neck.num_joints == 21 else 'body',
         size=SIZES.get(layers, f'{layers}-layer'),
         backbone=backbone,
         has_smpl_head=model.smpl_head is not None,
@@ -225,7 +224,7 @@ def fit_to_model(model: nn.Module, state_dict: dict[str, Tensor]) -> None:
         )
     if is_official(state_dict):
         kind, wanted = official_kind(state_dict), model_kind(model)
-        bare = ModelKind(wanted.is_hand, wanted.size, wanted.backbone, False)
+        bare = ModelKind(wanted.part, wanted.size, wanted.backbone, False)
         fits = kind == wanted or (wanted.has_smpl_head and model.freeze_mesh and kind == bare)
         if not fits and not model.partial_checkpoint:
             raise CheckpointError(

@@ -23,7 +23,8 @@ class MeshDataSample(PoseDataSample):
       pixels, ``keypoint_scores (1, J)``, ``bboxes``, ``bbox_scores``; with the SMPL head also
       ``global_orient (1, 3, 3)``, ``body_pose (1, 23, 3, 3)``, ``betas (1, 10)``,
       ``smpl_vertices (1, V, 3)`` and ``smpl_joints_3d (1, J, 3)`` where a SMPL file is at hand.
-    * metainfo: ``crop_to_image (2, 3)`` maps crop pixels to image pixels.
+    * metainfo: ``crop_to_image (2, 3)`` maps crop pixels to image pixels; of predictions ``body``,
+      what ``build_body`` makes the network's body from.
     """
 
 
@@ -54,6 +55,8 @@ class MeshPrediction:
         vertices: Full mesh, metres. (B, 6890, 3); hands (B, 778, 3)
         rotmat: Rotations of the SMPL head, 0 is the global orientation. (B, 24, 3, 3)
         betas: Shape of the SMPL head. (B, 10)
+        smpl_vertices: Mesh of ``rotmat`` and ``betas``, where it was posed, metres. (B, 6890, 3)
+        mesh_joints: Joints of ``vertices`` as they are, where they were regressed. (B, J, 3)
     """
 
     camera: Tensor
@@ -63,3 +66,5 @@ class MeshPrediction:
     vertices_mid: Tensor | None = None
     rotmat: Tensor | None = None
     betas: Tensor | None = None
+    smpl_vertices: Tensor | None = None
+    mesh_joints: Tensor | None = None

@@ -10,7 +10,7 @@ LABELS = ('joints_2d', 'joints_3d', 'pose', 'betas', 'has_smpl', 'has_2d', 'has_
 
 @dataclass
 class MeshTargets:
-    """Labels of a batch.
+    """Labels of a batch; those that a criterion does not ask for may be None.
 
     Attributes:
         joints_2d: On the crop in [-1, 1], with confidence. (B, 24, 3); hands (B, 21, 3)
@@ -26,11 +26,11 @@ class MeshTargets:
     """
 
     joints_2d: Tensor
-    joints_3d: Tensor
-    pose: Tensor
-    betas: Tensor
     has_smpl: Tensor
-    has_2d: Tensor
-    has_3d: Tensor
     vertices: Tensor
-    joints: Tensor
+    joints_3d: Tensor | None = None
+    pose: Tensor | None = None
+    betas: Tensor | None = None
+    has_2d: Tensor | None = None
+    has_3d: Tensor | None = None
+    joints: Tensor | None = None

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.body.build import build_body_model
-from fastmetro_mm.body.joint_regression import JointRegressor
+from fastmetro_mm.body.joint_regression import JointRegressor, joint_regressor_matrix
 from fastmetro_mm.body.model_files import find_model_file, read_model_file
 
 KINDS = {'body': ('open_body', 'j24', 14), 'hand': ('open_hand', 'hand21', 0)}
@@ -49,7 +49,8 @@ class Figure:
         name, joint_set, self.root = KINDS[kind]
         arrays = read_model_file(find_model_file(name))
         self._model = build_body_model(name)
-        self._regressor = JointRegressor(load_body_assets(name), joint_set, model_arrays=arrays)
+        self._regressor = JointRegressor(
+            joint_regressor_matrix(load_body_assets(name), joint_set, arrays))
         self.faces = np.asarray(arrays['f']).astype(np.int64)
         self.weights = np.asarray(arrays['weights'], dtype=np.float32)
         self.rest = np.asarray(arrays['v_template'], dtype=np.float32)

@@ -27,17 +27,12 @@ error look equally large, also in grey and to colour-blind readers. (6, 3)
 """
 
 
-def vertex_errors(
-    predicted: np.ndarray, true: np.ndarray, root_regressor: np.ndarray | None = None
-) -> np.ndarray:
-    """Distance of each vertex from the true one, both meshes centred alike.
+def vertex_errors(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Distance of each vertex from the true one.
 
     Args:
         predicted: Metres. (V, 3)
-        true: Metres, same axes. (V, 3)
-        root_regressor: Weights that give the root (pelvis) from a mesh; each mesh is then centred
-            on its own root, as for the metric MPVPE. Without them meshes are taken as they are:
-            centred already. (V,)
+        true: Metres, same axes, centred alike. (V, 3)
 
     Returns:
         Metres. (V,)
@@ -50,8 +45,6 @@ def vertex_errors(
         raise ConfigError(
             f'predicted and true mesh must both be (V, 3), got {predicted.shape} and {true.shape}'
         )
-    if root_regressor is not None:
-        predicted, true = predicted - root_regressor @ predicted, true - root_regressor @ true
     return np.linalg.norm(predicted - true, axis=1)
 
 

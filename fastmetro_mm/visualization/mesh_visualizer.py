@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.dist import master_only
 from mmengine.structures import InstanceData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -13,7 +14,7 @@ from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
-from fastmetro_mm.body.assets import BodyAssets, load_body_assets
+from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.body.skeletons import keypoint_metainfo
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.visualization.contact_sheet import contact_sheet
@@ -54,9 +55,8 @@ class MeshVisualizer(PoseLocalVisualizer):
     stand side by side. Samples without meshes are drawn as mmpose draws them.
 
     Args:
-        body: ``dict(name=..., body_data_root=...)`` of the body whose faces are drawn; read when
-            the first mesh is drawn. Without it :class:`MeshVisualizationHook` gives the model's
-            body, and where nothing does it is the open body.
+        body: ``dict(name=..., body_data_root=...)`` of the body whose faces are drawn; by default
+            that of the network, which its samples name, and where they do not the open body.
         renderer: ``auto``, ``pyrender`` or ``software``; built when the first mesh is drawn.
         views: Views beside the overlay: any of ``front``, ``side``, ``back``, ``top``.
         opacity: Opacity of meshes over the picture.
@@ -64,7 +64,7 @@ class MeshVisualizer(PoseLocalVisualizer):
         labels: Whether to write a line above each panel. Nothing is written, and the picture
             keeps its size, if the overlay of the prediction is the only panel.
         error_map: Whether to add a row with the prediction coloured by each vertex's distance
-            from the true mesh, both centred on the pelvis (hands: as they are, on the wrist),
+            from the true mesh, both centred as for the metrics (``MeshBody.score_origin``),
             where ``gt_instances.vertices`` is given. Colours: ``error_colors.COLOR_TABLE``.
         error_largest_mm: Distance of the last colour, millimetres.
         **kwargs: Arguments of mmpose's ``PoseLocalVisualizer``.
@@ -88,6 +88,7 @@ class MeshVisualizer(PoseLocalVisualizer):
     ) -> None:
         super().__init__(name=name, **kwargs)
         self.body = None if body is None else dict(body)
+        self._mesh_body: MeshBody | None = None
         self.renderer_backend = renderer
         self.views = _check_views(views)
         self.opacity = opacity
@@ -98,14 +99,12 @@ class MeshVisualizer(PoseLocalVisualizer):
         if not error_largest_mm > 0:
             raise ConfigError(f'error_largest_mm must be positive, got {error_largest_mm}')
 
-    @cached_property
-    def faces(self) -> np.ndarray:
-        """Faces of the full mesh (F, 3)."""
-        return self._assets.faces[0]
-
-    @cached_property
-    def _assets(self) -> BodyAssets:
-        return load_body_assets(**(self.body or dict(name='open_body')))
+    def _body_of(self, sample: PoseDataSample) -> MeshBody:
+        """The body to draw; it is read again only where another one comes."""
+        config = self.body or sample.get('body') or dict(name='open_body')
+        if self._mesh_body is None or config != self._config:
+            self._mesh_body, self._config = build_body(config, with_model=False), dict(config)
+        return self._mesh_body
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -165,13 +164,14 @@ class MeshVisualizer(PoseLocalVisualizer):
             )  # fmt: skip
         views = self.views if views is None else _check_views(views)
         self._ensure_skeleton(data_sample)
+        faces = self._body_of(data_sample).faces
         rows = self._rows(image, data_sample, draw_gt, draw_pred)
         extent = max(
-            (scene_extent(people, self.faces) for _, people, _ in rows if people), default=1.0
+            (scene_extent(people, faces) for _, people, _ in rows if people), default=1.0
         )
         tiles = []
         for label, people, keypoints in rows:
-            panel = draw_overlay(image, people, self.faces, self.renderer, self.opacity)
+            panel = draw_overlay(image, people, faces, self.renderer, self.opacity)
             if keypoints is not None:
                 if self.draw_skeleton:
                     panel = self._draw_instances_kpts(
@@ -185,7 +185,7 @@ class MeshVisualizer(PoseLocalVisualizer):
             tiles.append((label, panel))
             for view in views:
                 side = image.shape[0]
-                seen = draw_view(people, self.faces, self.renderer, view, side, extent)
+                seen = draw_view(people, faces, self.renderer, view, side, extent)
                 tiles.append((view, seen))
         if len(tiles) == 1:
             drawn = tiles[0][1]
@@ -234,10 +234,14 @@ class MeshVisualizer(PoseLocalVisualizer):
         predicted = sample.pred_instances.get('vertices')
         if truth is None or predicted is None or len(truth) != len(predicted):
             return []
-        root = None if self._assets.is_hand else self._assets.J_regressor_h36m[0]
+        body = self._body_of(sample)
+        centred = []
+        for meshes in (predicted, truth):
+            vertices = torch.from_numpy(np.asarray(to_numpy(meshes), np.float64))
+            centred.append((vertices - body.score_origin(vertices)).numpy())
         colors = [
-            error_colors(vertex_errors(mesh, true, root), self.error_largest_mm)
-            for mesh, true in zip(to_numpy(predicted), to_numpy(truth), strict=True)
+            error_colors(vertex_errors(mesh, true), self.error_largest_mm)
+            for mesh, true in zip(*centred, strict=True)
         ]
         return predicted_people(sample, image_size, colors=colors)
 

@@ -12,7 +12,7 @@ def add_true_meshes(model: torch.nn.Module, samples: Sequence[PoseDataSample]) -
     """Pose the body model with the labels of those samples that have pose and shape.
 
     Args:
-        model: Network with ``target_builder`` and ``head`` (``TopdownMeshEstimator``); nothing
+        model: Network with ``body`` and ``build_targets`` (``TopdownMeshEstimator``); nothing
             happens for another one.
         samples: Changed in place: ``gt_instances.vertices`` (1, V, 3), metres, centred on the
             pelvis (hands: wrist), where there is none yet.
@@ -27,10 +27,10 @@ def add_true_meshes(model: torch.nn.Module, samples: Sequence[PoseDataSample]) -
         and float(sample.gt_instance_labels.get('has_smpl', torch.zeros(1))[0]) > 0
         and 'vertices' not in sample.get('gt_instances', {})
     ]
-    if not (labelled and hasattr(model, 'target_builder')):
+    if not (labelled and hasattr(model, 'build_targets')):
         return
-    targets = model.target_builder(labelled, next(model.parameters()).device)
-    vertices, _ = model.head.centre_mesh(targets.vertices)
+    targets = model.build_targets(labelled, next(model.parameters()).device)
+    vertices, _ = model.body.centre(targets.vertices, targets.joints)
     for sample, mesh in zip(labelled, vertices.detach().cpu().numpy(), strict=True):
         if 'gt_instances' not in sample:
             sample.gt_instances = InstanceData()

@@ -82,7 +82,8 @@ def make_people() -> tuple[FrameResult, PerspectiveCamera]:
     pose[:, 4 * 3] = torch.tensor([0.0, 0.6, 0.2])  # left knee
     with torch.no_grad():
         vertices = body(pose, torch.zeros(3, 10)).vertices
-    joints = JointRegressor(load_body_assets('open_body'), 'h36m17')(vertices)
+    joints = JointRegressor(
+        load_body_assets('open_body').J_regressor_h36m)(vertices)
     vertices = (vertices - joints[:, :1]).numpy()
     places = np.array([[-0.35, 0.05, 4.6], [0.15, 0.0, 6.0], [0.6, 0.1, 5.2]])
     people = [_perfect(v, t, camera) for v, t in zip(vertices, places, strict=True)]

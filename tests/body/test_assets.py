@@ -32,7 +32,7 @@ def metro(shared_dir):
 
 def test_official_body_levels(metro):
     assets = load_body_assets('smpl', metro)
-    assert assets.num_vertices == (6890, 1723, 431) and not assets.is_hand
+    assert assets.num_vertices == (6890, 1723, 431) and assets.joint_set == 'j14'
     assert [len(faces) for faces in assets.faces] == [13776, 3442, 858]
     assert [m.nnz for m in assets.adjacency] == [41328, 10326, 2574]
     assert assets.J_regressor_h36m.shape == (17, 6890)
@@ -43,7 +43,7 @@ def test_official_body_levels(metro):
 
 def test_official_hand_levels(metro):
     assets = load_body_assets('mano', metro)
-    assert assets.num_vertices == (778, 195) and assets.is_hand
+    assert assets.num_vertices == (778, 195) and assets.joint_set == 'hand21'
     assert [len(faces) for faces in assets.faces] == [1538, 374]
     assert assets.loss_faces is assets.faces[0]
     with pytest.raises(ValueError, match='is a hand'):

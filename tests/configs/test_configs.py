@@ -76,8 +76,8 @@ def test_config_is_what_its_name_says(name, body_data, monkeypatch):
     assert LAYERS[size] == len(model.neck.transformer_2.decoder.layers)
     assert kind.backbone == ('H18' if backbone == 'h64' else BACKBONES[backbone])
     assert kind.has_smpl_head == ('smpl' in words)
-    assert kind.is_hand == (data == 'freihand')
-    assert model.dataset_meta['num_keypoints'] == (21 if kind.is_hand else 14)
+    assert kind.part == ('hand' if data == 'freihand' else 'body')
+    assert model.dataset_meta['num_keypoints'] == (21 if kind.part == 'hand' else 14)
 
     epochs, rate = {'h36m': (60, 1e-4), '3dpw': (8, 2e-5), 'freihand': (200, 1e-4)}[data]
     assert cfg.train_cfg.max_epochs == epochs

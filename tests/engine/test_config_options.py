@@ -11,18 +11,17 @@ TEXT = """
 from torch.optim import AdamW
 data_root = 'data'
 body_data_root = 'data/body_models'
-ann_file = f'{data_root}/h36m/train.yaml'
-model = dict(head=dict(body_data_root=body_data_root, losses=[dict(body_data_root='other')]))
+model = dict(body=dict(body_data_root=body_data_root), heads=[dict(body_data_root='other')])
 train_dataloader = dict(dataset=dict(datasets=[
-    dict(data_root=data_root, ann_file=ann_file), dict(data_root='database', ann_file='x.yaml')]))
+    dict(data_root=data_root, ann_file='h36m/train.yaml'),
+    dict(data_root='database', ann_file='x.yaml')]))
 optim_wrapper = dict(optimizer=dict(type=AdamW, lr=1e-4))
 custom_hooks = []
 """
 
 
 @pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    monkeypatch.delenv('FASTMETRO_BODY_DATA', raising=False)
+def cfg(tmp_path):
     path = tmp_path / 'config.py'
     path.write_text(TEXT)
     return config_options.load_config(str(path))
@@ -30,22 +29,16 @@ def cfg(tmp_path, monkeypatch):
 
 def test_folders_propagate(cfg):
     config_options.merge_options(cfg, {'data_root': '/big/', 'body_data_root': '/smpl'})
-    assert cfg.model.head.body_data_root == cfg.model.head.losses[0].body_data_root == '/smpl'
+    assert cfg.body_data_root == cfg.model.body.body_data_root == '/smpl'
+    assert cfg.model.heads[0].body_data_root == 'other'
     first, second = cfg.train_dataloader.dataset.datasets
-    assert first.data_root == '/big' and first.ann_file == '/big/h36m/train.yaml'
-    assert cfg.ann_file == '/big/h36m/train.yaml'
+    assert first.data_root == '/big/' and first.ann_file == 'h36m/train.yaml'
     assert second.data_root == 'database' and second.ann_file == 'x.yaml'
 
 
 def test_data_root_leaves_the_body_files_where_they_are(cfg):
     config_options.merge_options(cfg, {'data_root': '/big'})
-    assert cfg.body_data_root == cfg.model.head.body_data_root == 'data/body_models'
-
-
-def test_environment_overrides(cfg, monkeypatch):
-    monkeypatch.setenv('FASTMETRO_BODY_DATA', '/env')
-    config_options.merge_options(cfg, {'body_data_root': '/smpl'})
-    assert cfg.body_data_root == cfg.model.head.body_data_root == '/env'
+    assert cfg.body_data_root == cfg.model.body.body_data_root == 'data/body_models'
 
 
 def test_switches(cfg):

@@ -75,7 +75,7 @@ def main(config: str, rank: int, world: int, accumulate: int, total: int, folder
     wrapper.initialize_count_status(net, 0, accumulate)
     losses = []
     for batch in np.split(np.arange(rank, total, world), accumulate):
-        samples = [make_sample(int(number), model.head.is_hand) for number in batch]
+        samples = [make_sample(int(number), model.body.is_hand) for number in batch]
         data = {key: [sample[key] for sample in samples] for key in samples[0]}
         logged = net.train_step(data, wrapper)
         losses.append([float(logged[name]) for name in sorted(logged)])

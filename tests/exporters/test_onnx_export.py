@@ -109,7 +109,7 @@ def test_random_inputs_give_the_same_outputs(batch, session, model):
 
 
 def test_the_model_is_left_as_it_was(exported, model):
-    assert not model.training and model.head.sampling.method == 'auto'
+    assert not model.training and model.body.sampling.method == 'auto'
     # Tracing runs on tensors without values; none may stay behind in what the neck keeps.
     with torch.no_grad():
         vertices = model._forward(torch.zeros(1, 3, SIDE, SIDE)).vertices

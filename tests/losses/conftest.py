@@ -19,7 +19,7 @@ def tiny_body() -> SimpleNamespace:
     """Stand-in for ``BodyAssets`` with levels of 8, 6 and 4 vertices."""
     regressor = np.random.default_rng(3).random((17, 8))
     return SimpleNamespace(
-        name='tiny', is_hand=False, num_vertices=(8, 6, 4),
+        name='tiny', joint_set='j14', num_vertices=(8, 6, 4),
         up=[sparse.csr_matrix(np.eye(8, 6)), sparse.csr_matrix(np.eye(6, 4))],
         down=[one_hot([0, 2, 3, 5, 6, 7], 8), one_hot([0, 1, 3, 5], 6)],
         J_regressor_h36m=regressor / regressor.sum(1, keepdims=True),
@@ -31,6 +31,6 @@ def tiny_body() -> SimpleNamespace:
 def tiny_hand() -> SimpleNamespace:
     """Stand-in for ``BodyAssets`` of a hand with levels of 8 and 5 vertices."""
     return SimpleNamespace(
-        name='tiny_hand', is_hand=True, num_vertices=(8, 5),
+        name='tiny_hand', joint_set='hand21', num_vertices=(8, 5),
         up=[sparse.csr_matrix(np.eye(8, 5))], down=[one_hot([1, 2, 4, 6, 7], 8)],
         loss_faces=np.array([[0, 1, 2], [2, 3, 4], [5, 6, 7]]))

@@ -59,5 +59,5 @@ def test_no_labels(tiny_body, batch):
 def test_bad_shapes(tiny_body, batch):
     with pytest.raises(ValueError, match=r'pred_rotmat: expected shape \(B, 24, 3, 3\)'):
         SMPLParamLoss(body=tiny_body)(**{**batch, 'pred_rotmat': torch.zeros(2, 24, 6)})
-    with pytest.raises(ValueError, match=r'pose: expected shape \(2, 72\)'):
+    with pytest.raises(ValueError, match=r'pose: expected shape \(B, 72\)'):
         SMPLParamLoss(body=tiny_body)(**{**batch, 'pose': torch.zeros(2, 69)})

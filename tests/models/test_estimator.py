@@ -258,8 +258,8 @@ def test_hand_trains_and_predicts_wrist_centred():
 
 
 def test_hand_target_joints_are_skeleton_and_fingertips_in_label_order():
-    builder = build(body='open_hand').target_builder
-    targets = builder([sample(True)], torch.device('cpu'))
+    model = build(body='open_hand')
+    targets = model.build_targets([sample(True)], torch.device('cpu'))
     body = build_body_model('open_hand')
     posed = body(targets.pose, targets.betas)
     assert targets.joints.shape == (1, 21, 3)
@@ -267,7 +267,7 @@ def test_hand_target_joints_are_skeleton_and_fingertips_in_label_order():
     torch.testing.assert_close(targets.joints[:, 0], posed.joints[:, 0])
     torch.testing.assert_close(targets.joints[:, 1], posed.joints[:, 13])
     torch.testing.assert_close(targets.joints[:, 17], posed.joints[:, 7])
-    tips = builder.fingertips
+    tips = model.body.fingertips
     torch.testing.assert_close(targets.joints[:, 4], posed.vertices[:, tips[0]])
     torch.testing.assert_close(targets.joints[:, 20], posed.vertices[:, tips[4]])
 

@@ -9,10 +9,10 @@ import pytest
 from scipy.sparse import csr_matrix
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TOOLS = str(REPOSITORY / 'tools' / 'open_body')
-if TOOLS not in sys.path:
+RECIPE = str(REPOSITORY / 'projects' / 'open_body')
+if RECIPE not in sys.path:
     # Appended, so that a script here never hides an installed package of the same name.
-    sys.path.append(TOOLS)
+    sys.path.append(RECIPE)
 
 
 def load_npz(name: str) -> dict[str, np.ndarray]:

@@ -28,14 +28,15 @@ class SphereModel(nn.Module):
         self.norm = nn.BatchNorm1d(3)
         self.frozen = nn.Dropout().eval()
         self.vertices = 0.5 * torch.tensor(vertices, dtype=torch.float32)
-        self.head = SimpleNamespace(centre_mesh=lambda mesh: (mesh, None))
+        self.body = SimpleNamespace(centre=lambda mesh, joints: (mesh, joints))
         self.missing_file = False
 
-    def target_builder(self, samples, device):
+    def build_targets(self, samples, device):
         """True meshes of samples."""
         if self.missing_file:
             raise FileNotFoundError('SMPL_NEUTRAL.pkl is missing')
-        return SimpleNamespace(vertices=self.vertices.expand(len(samples), -1, -1))
+        return SimpleNamespace(
+            vertices=self.vertices.expand(len(samples), -1, -1), joints=None)
 
     def test_step(self, batch):
         """Predictions for a batch."""
@@ -53,8 +54,8 @@ class SphereModel(nn.Module):
 
 @pytest.fixture
 def runner(sphere, tmp_path, monkeypatch):
-    body = SimpleNamespace(faces=[sphere[1]])
-    monkeypatch.setattr(mesh_visualizer, 'load_body_assets', lambda name: body)
+    body = SimpleNamespace(faces=sphere[1])
+    monkeypatch.setattr(mesh_visualizer, 'build_body', lambda config, with_model: body)
     visualizer = mesh_visualizer.MeshVisualizer(
         name=f'hook_{next(NUMBERS)}', renderer='software', views=(), draw_skeleton=False
     )
@@ -174,16 +175,6 @@ def test_disabled_hook_does_nothing(runner, tmp_path):
     hook.after_val_iter(runner, 0, None, None)
     hook.after_train_iter(runner, 0, None, None)
     assert not pictures(runner)
-
-
-def test_body_of_the_model_is_drawn_unless_the_visualizer_has_one(hook, runner):
-    body = dict(name='smpl', body_data_root='data/body_models', gender='neutral')
-    runner.model.target_builder = SimpleNamespace(body=body)
-    hook.before_run(runner)
-    assert runner.visualizer.body == dict(name='smpl', body_data_root='data/body_models')
-    runner.visualizer.body = dict(name='open_body')
-    hook.before_run(runner)
-    assert runner.visualizer.body == dict(name='open_body')
 
 
 def test_other_visualizer_is_named_before_the_run(hook, runner):

@@ -27,8 +27,8 @@ IMAGE = np.full((150, 200, 3), 128, np.uint8)
 @pytest.fixture
 def visualizer(sphere, monkeypatch):
     """Visualizer whose body is a sphere, drawing without OpenGL."""
-    body = SimpleNamespace(faces=[sphere[1]])
-    monkeypatch.setattr(mesh_visualizer, 'load_body_assets', lambda name: body)
+    body = SimpleNamespace(faces=sphere[1])
+    monkeypatch.setattr(mesh_visualizer, 'build_body', lambda config, with_model: body)
     return VISUALIZERS.build(
         dict(type='MeshVisualizer', name=f'test_{next(NUMBERS)}', renderer='software', views=())
     )
@@ -184,9 +184,9 @@ def test_unknown_view_is_named():
 
 
 def test_error_map_colours_the_prediction_by_its_error(sphere, monkeypatch):
-    root = np.full((1, len(sphere[0])), 1 / len(sphere[0]))
-    body = SimpleNamespace(faces=[sphere[1]], is_hand=False, J_regressor_h36m=root)
-    monkeypatch.setattr(mesh_visualizer, 'load_body_assets', lambda name: body)
+    body = SimpleNamespace(
+        faces=sphere[1], score_origin=lambda vertices: vertices.mean(1, keepdim=True))
+    monkeypatch.setattr(mesh_visualizer, 'build_body', lambda config, with_model: body)
 
     def draw(sample, **options):
         visualizer = VISUALIZERS.build(

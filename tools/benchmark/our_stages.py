@@ -120,7 +120,7 @@ def training_stages(
     watch = Stopwatch()
     for _ in range(rounds + 1):
         with watch.stage('true meshes'):
-            targets = network.target_builder(samples, x.device)
+            targets = network.build_targets(samples, x.device)
         with watch.stage('backbone'):
             features = network.backbone(x)
         with watch.stage('neck'):

@@ -104,13 +104,6 @@ class MeshVisualizationHook(Hook):
                 f"'{type(runner.visualizer).__name__}'; set visualizer=dict(type='MeshVisualizer', "
                 "body=dict(name='smpl'), ...) or visualization.enable=False"
             )
-        builder = getattr(_unwrap(runner.model), 'target_builder', None)
-        if runner.visualizer.body is None and builder is not None:
-            # SMPL and the open body have as many vertices each but other faces.
-            known = ('name', 'body_data_root')
-            runner.visualizer.body = {
-                key: builder.body[key] for key in known if key in builder.body
-            }
 
     def after_val_iter(
         self,

@@ -10,11 +10,7 @@ from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from fastmetro_mm.body.assets import BodyAssets, load_body_assets
-from fastmetro_mm.body.build import load_model_arrays
-from fastmetro_mm.body.joint_regression import JointRegressor
-from fastmetro_mm.body.joint_sets import H36M17_TO_J14, J14_HIPS
-from fastmetro_mm.body.mesh_sampling import MeshSampling
+from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.geometry.camera import crop_to_image, weak_perspective_project
 from fastmetro_mm.geometry.precision import full_precision
@@ -31,7 +27,7 @@ class FastMETROHead(BaseModule):
     not sum to one, so centring first would give another mesh.
 
     Args:
-        body: Which mesh: ``dict(name='smpl', body_data_root=...)``.
+        body: Which mesh: the estimator's :class:`MeshBody`, or ``dict(name='smpl', ...)``.
         in_channels: Width of the tokens.
         criterion: Loss, e.g. ``dict(type='FastMETROLoss')``; needed for training only. It gets
             ``body`` unless it names one itself.
@@ -46,7 +42,7 @@ class FastMETROHead(BaseModule):
 
     def __init__(
         self,
-        body: dict,
+        body: MeshBody | dict,
         in_channels: int = 128,
         criterion: dict | None = None,
         informed_start: bool = False,
@@ -56,32 +52,25 @@ class FastMETROHead(BaseModule):
         super().__init__(init_cfg=init_cfg)
         if joints_from not in ('mesh', 'tokens'):
             raise ConfigError(f"joints_from is {joints_from!r}, expected 'mesh' or 'tokens'")
-        self.body = dict(body)
+        self.body = build_body(body)
         self.joints_from = joints_from
-        assets = load_body_assets(**body)
-        self.is_hand = assets.is_hand
         self.xyz_regressor = nn.Linear(in_channels, 3)
         self.cam_predictor = nn.Linear(in_channels, 3)
-        if not self.is_hand:
-            _, mid, coarse = assets.num_vertices
+        self.coarse2intermediate_upsample = None
+        if len(self.body.num_vertices) == 3:
+            _, mid, coarse = self.body.num_vertices
             self.coarse2intermediate_upsample = nn.Linear(coarse, mid)
-        self.sampling = MeshSampling(assets)
         if informed_start:
-            self._start_informed(assets)
-        self.joint_regressor = None
+            self._start_informed()
         self.criterion = None
         if criterion is not None:
-            criterion = dict(criterion)
-            criterion.setdefault('body', self.body)
-            self.criterion = MODELS.build(criterion)
+            self.criterion = MODELS.build({'body': self.body, **criterion})
 
     @torch.no_grad()
-    def _start_informed(self, assets: BodyAssets) -> None:
-        # A person fills most of the crop: 2 m of crop height for 1.7 m of person; a hand: 25 cm.
-        scale = 8.0 if self.is_hand else 1.0
-        self.cam_predictor.bias.copy_(torch.tensor([scale, 0.0, 0.0]))
-        if not self.is_hand:
-            fixed = torch.from_numpy(assets.up[1].toarray()).float()
+    def _start_informed(self) -> None:
+        self.cam_predictor.bias.copy_(torch.tensor([self.body.filling_scale, 0.0, 0.0]))
+        if self.coarse2intermediate_upsample is not None:
+            fixed = torch.from_numpy(self.body.assets.up[1].toarray()).float()
             self.coarse2intermediate_upsample.weight.copy_(fixed)
             nn.init.zeros_(self.coarse2intermediate_upsample.bias)
 
@@ -101,7 +90,7 @@ class FastMETROHead(BaseModule):
             coarse = self.xyz_regressor(tokens.vertices.to(dtype))  # (B, 431, 3)
             mid = None
             finest_known = coarse
-            if not self.is_hand:
+            if self.coarse2intermediate_upsample is not None:
                 mid = self.coarse2intermediate_upsample(coarse.transpose(1, 2)).transpose(1, 2)
                 finest_known = mid  # (B, 1723, 3)
             return MeshPrediction(
@@ -109,7 +98,7 @@ class FastMETROHead(BaseModule):
                 joints=self.xyz_regressor(tokens.joints.to(dtype)),
                 vertices_coarse=coarse,
                 vertices_mid=mid,
-                vertices=self.sampling.up(finest_known, 1, 0),
+                vertices=self.body.sampling.up(finest_known, 1, 0),
             )
 
     def loss(self, prediction: MeshPrediction, targets: MeshTargets) -> dict[str, Tensor]:
@@ -123,37 +112,15 @@ class FastMETROHead(BaseModule):
             ``loss_mesh``, the weighted total, and every unweighted term for the log.
 
         Raises:
-            ValueError: If the head was built without a criterion.
+            ConfigError: If the head was built without a criterion.
+            MissingBodyFileError: If the joints of a hand need its model file, which is missing.
         """
         if self.criterion is None:
             raise ConfigError(
                 'FastMETROHead has no criterion: set '
                 "model.head.criterion=dict(type='FastMETROLoss')"
             )
-        both = dict(
-            pred_cam=prediction.camera,
-            pred_joints=prediction.joints,
-            pred_coarse=prediction.vertices_coarse,
-            pred_fine=prediction.vertices,
-            gt_vertices=targets.vertices,
-            joints_2d=targets.joints_2d,
-            has_smpl=targets.has_smpl,
-        )
-        if self.is_hand:
-            vertices = prediction.vertices.float()
-            terms = self.criterion(
-                pred_mesh_joints=self._regressor(vertices.device)(vertices),
-                gt_joints=targets.joints,
-                **both,
-            )
-        else:
-            terms = self.criterion(
-                pred_mid=prediction.vertices_mid,
-                joints_3d=targets.joints_3d,
-                has_3d=targets.has_3d,
-                has_2d=targets.has_2d,
-                **both,
-            )
+        terms = self.criterion(prediction, targets)
         total = terms.pop('total')
         return {'loss_mesh': total, **{name: term.detach() for name, term in terms.items()}}
 
@@ -206,37 +173,5 @@ class FastMETROHead(BaseModule):
             Vertices (B, V, 3) and joints (B, 14, 3); hands (B, 21, 3), metres.
         """
         if self.joints_from == 'mesh':
-            return self.centre_mesh(prediction.vertices)
-        joints = prediction.joints.float()
-        if self.is_hand:
-            return prediction.vertices.float() - joints[:, :1], joints - joints[:, :1]
-        vertices, _ = self.centre_mesh(prediction.vertices)
-        return vertices, joints - joints[:, J14_HIPS].mean(dim=1, keepdim=True)
-
-    def centre_mesh(self, vertices: Tensor) -> tuple[Tensor, Tensor]:
-        """Centre a mesh on the pelvis (hands: wrist) regressed from it, and regress its joints.
-
-        The pelvis is the one the H36M regressor finds in the full mesh, as in the official code.
-
-        Args:
-            vertices: Full mesh, metres. (B, V, 3)
-
-        Returns:
-            Vertices (B, V, 3) and joints (B, 14, 3); hands (B, 21, 3), metres.
-        """
-        vertices = vertices.float()
-        regressed = self._regressor(vertices.device)(vertices)  # (B, 17 or 21, 3), root first
-        root = regressed[:, :1]
-        joints = regressed if self.is_hand else regressed[:, H36M17_TO_J14]
-        return vertices - root, joints - root
-
-    def _regressor(self, device: torch.device) -> JointRegressor:
-        # Built on first use: raw output needs no regressor, and a hand's needs the MANO file.
-        if self.joint_regressor is None:
-            assets = load_body_assets(**self.body)
-            if self.is_hand:
-                arrays = load_model_arrays(**self.body)
-                self.joint_regressor = JointRegressor(assets, 'hand21', model_arrays=arrays)
-            else:
-                self.joint_regressor = JointRegressor(assets, 'h36m17')
-        return self.joint_regressor.to(device)
+            return self.body.centre(prediction.vertices)
+        return self.body.centre_with_tokens(prediction.vertices, prediction.joints.float())

@@ -5,13 +5,14 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.joint_sets import SMPL24
+from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.geometry.rotation import project_to_rotation
 from fastmetro_mm.speed.cpu_training import Linear
 from fastmetro_mm.structures import MeshPrediction, MeshTargets
 
-NUM_JOINTS = 24
+NUM_JOINTS = len(SMPL24)
 NUM_BETAS = 10
 
 
@@ -39,7 +40,7 @@ class SMPLRegressorHead(BaseModule):
     call on their device, in float32.
 
     Args:
-        body: Which mesh: ``dict(name='smpl', body_data_root=...)``.
+        body: Which mesh: the estimator's :class:`MeshBody`, or ``dict(name='smpl', ...)``.
         hidden_dim: Width of the blocks.
         criterion: Loss, e.g. ``dict(type='SMPLParamLoss')``; needed for training only.
         init_cfg: See mmengine's ``BaseModule``.
@@ -50,17 +51,17 @@ class SMPLRegressorHead(BaseModule):
 
     def __init__(
         self,
-        body: dict,
+        body: MeshBody | dict,
         hidden_dim: int = 1024,
         criterion: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        assets = load_body_assets(**body)
-        if assets.is_hand:
+        self.body = build_body(body)
+        if self.body.assets.joint_set != 'j14':
             raise ConfigError(
-                f'SMPLRegressorHead works on bodies, but body.name is {assets.name!r}')
-        self.num_vertices = assets.num_vertices[1]
+                f'SMPLRegressorHead works on bodies, but body.name is {self.body.name!r}')
+        self.num_vertices = self.body.num_vertices[1]
 
         def residual() -> nn.Module:
             return _Block(
@@ -82,9 +83,7 @@ class SMPLRegressorHead(BaseModule):
         self.regressor = nn.Sequential(first, residual(), residual(), last)
         self.criterion = None
         if criterion is not None:
-            criterion = dict(criterion)
-            criterion.setdefault('body', dict(body))
-            self.criterion = MODELS.build(criterion)
+            self.criterion = MODELS.build({'body': self.body, **criterion})
 
     def forward(self, vertices_mid: Tensor) -> tuple[Tensor, Tensor]:
         """Regress the parameters; no gradient flows back into the mesh.
@@ -100,40 +99,27 @@ class SMPLRegressorHead(BaseModule):
         rotmat = project_to_rotation(matrices.float().unflatten(1, (NUM_JOINTS, 3, 3)))
         return rotmat, betas
 
-    def loss(
-        self, prediction: MeshPrediction, targets: MeshTargets, body_model: nn.Module
-    ) -> dict[str, Tensor]:
+    def loss(self, prediction: MeshPrediction, targets: MeshTargets) -> dict[str, Tensor]:
         """Judge the parameters and the mesh they give.
 
         Args:
-            prediction: Prediction with ``rotmat`` and ``betas``.
+            prediction: Prediction with ``rotmat`` and ``betas``; gets ``smpl_vertices``.
             targets: Labels of the same batch.
-            body_model: Layer that poses the mesh.
 
         Returns:
             ``loss_smpl``, the weighted total, and every unweighted term for the log.
 
         Raises:
-            ValueError: If the head was built without a criterion.
+            ConfigError: If the head was built without a criterion.
+            MissingBodyFileError: If the model file of the body is missing.
         """
         if self.criterion is None:
             raise ConfigError(
                 'SMPLRegressorHead has no criterion: set '
                 "model.smpl_head.criterion=dict(type='SMPLParamLoss')"
             )
-        posed = body_model(prediction.rotmat, prediction.betas.float())
-        terms = self.criterion(
-            pred_rotmat=prediction.rotmat,
-            pred_betas=prediction.betas,
-            smpl_vertices=posed.vertices,
-            pred_cam=prediction.camera,
-            pose=targets.pose,
-            betas=targets.betas,
-            gt_vertices=targets.vertices,
-            joints_3d=targets.joints_3d,
-            joints_2d=targets.joints_2d,
-            has_3d=targets.has_3d,
-            has_smpl=targets.has_smpl,
-        )
+        posed = self.body.pose(prediction.rotmat, prediction.betas.float())
+        prediction.smpl_vertices = posed.vertices
+        terms = self.criterion(prediction, targets)
         total = terms.pop('total')
         return {'loss_smpl': total, **{name: term.detach() for name, term in terms.items()}}

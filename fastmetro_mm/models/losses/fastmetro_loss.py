@@ -3,29 +3,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from mmpose.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from fastmetro_mm.body.joint_sets import J14_HIPS
 from fastmetro_mm.geometry.camera import weak_perspective_project
-from fastmetro_mm.models.losses.body_geometry import BodyGeometry, check_mesh_size, resolve_assets
+from fastmetro_mm.geometry.precision import full
+from fastmetro_mm.models.losses.criterion import MeshCriterion
 from fastmetro_mm.models.losses.edge_normal_loss import EdgeLengthLoss, EdgeSelfLoss, FaceNormalLoss
-from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss, centre_on
-from fastmetro_mm.models.losses.precision import autocast_disabled, cast_all
+from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
 from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
+from fastmetro_mm.structures import MeshPrediction, MeshTargets
+
+
+@dataclass
+class BodyCase:
+    """A batch as the terms see it: meshes centred on the pelvis of their fine level, metres.
+
+    Attributes:
+        camera: Weak perspective. (B, 3)
+        tokens: Joints of the tokens, centred on the hips. (B, 14, 3)
+        joints: Joints of the predicted mesh. (B, 14, 3)
+        pred: Predicted meshes, fine to coarse.
+        true: True meshes, fine to coarse.
+        joints_3d: Labels. (B, 14, 4)
+        joints_2d: Labels. (B, 14, 3)
+        has_3d: Flags. (B,)
+        has_smpl: Flags. (B,)
+    """
+
+    camera: Tensor
+    tokens: Tensor
+    joints: Tensor
+    pred: tuple[Tensor, Tensor, Tensor]
+    true: tuple[Tensor, Tensor, Tensor]
+    joints_3d: Tensor
+    joints_2d: Tensor
+    has_3d: Tensor
+    has_smpl: Tensor
 
 
 @MODELS.register_module()
-class FastMETROLoss(nn.Module):
+class FastMETROLoss(MeshCriterion):
     """All loss terms of the official body training, and their weighted sum.
 
     Defaults are those of the official ``run_fastmetro_bodymesh.py``. The numbers in the paper's
     table were made without edge and normal terms (``edge_normal_weight=0``).
 
     Args:
-        body: body name, ``dict(name=..., body_data_root=...)`` or ready ``BodyAssets``; default
+        body: :class:`MeshBody`, ``dict(name=..., body_data_root=...)``, or a name; default
             the official SMPL matrices in the folder of the environment variable
             ``FASTMETRO_BODY_DATA`` or in ``data/body_models``. No SMPL model file is needed.
         joints_3d_weight: weight of ``j3d_token + j3d_mesh``.
@@ -40,6 +68,25 @@ class FastMETROLoss(nn.Module):
         joints_2d_weight: weight of ``j2d_token + j2d_mesh``.
     """
 
+    DEFAULT_BODY = 'smpl'
+    JOINT_SET = 'j14'
+    MISFIT = 'is a hand; use HandMeshLoss for hands'
+    TERMS: ClassVar = dict(
+        j3d_token=lambda self, c: self.joints_3d(c.tokens, c.joints_3d, c.has_3d),
+        j3d_mesh=lambda self, c: self.joints_3d(c.joints, c.joints_3d, c.has_3d),
+        v_coarse=lambda self, c: self.vertices(c.pred[2], c.true[2], c.has_smpl),
+        v_mid=lambda self, c: self.vertices(c.pred[1], c.true[1], c.has_smpl),
+        v_fine=lambda self, c: self.vertices(c.pred[0], c.true[0], c.has_smpl),
+        edge_gt=lambda self, c: self.edge_gt(c.pred[1], c.true[1], c.has_smpl),
+        edge_self=lambda self, c: self.edge_self(c.pred[1], c.has_smpl),
+        normal=lambda self, c: self.normal(c.pred[1], c.true[1], c.has_smpl),
+        # projected as they are centred here: tokens on the hips, mesh joints on the pelvis
+        j2d_token=lambda self, c: self.joints_2d(
+            weak_perspective_project(c.tokens, c.camera), c.joints_2d),
+        j2d_mesh=lambda self, c: self.joints_2d(
+            weak_perspective_project(c.joints, c.camera), c.joints_2d),
+    )
+
     def __init__(self,
                  body: Any = None,
                  joints_3d_weight: float = 1000.0,
@@ -52,16 +99,7 @@ class FastMETROLoss(nn.Module):
                  edge_self_weight: float = 1e-4,
                  normal_weight: float = 0.1,
                  joints_2d_weight: float = 100.0) -> None:
-        super().__init__()
-        assets = resolve_assets(body, default='smpl')
-        self.geometry = BodyGeometry(assets)
-        self.joints_3d = MeshJoint3DLoss(root=J14_HIPS)
-        self.joints_2d = MeshJoint2DLoss()
-        self.vertices = MeshVertexLoss()
-        self.edge_gt = EdgeLengthLoss(assets.loss_edges)
-        self.edge_self = EdgeSelfLoss(assets.loss_edges)
-        self.normal = FaceNormalLoss(assets.loss_faces)
-        self.weights = dict(
+        super().__init__(body, dict(
             j3d_token=joints_3d_weight,
             j3d_mesh=joints_3d_weight,
             v_coarse=vertices_weight * coarse_weight,
@@ -71,22 +109,29 @@ class FastMETROLoss(nn.Module):
             edge_self=edge_normal_weight * edge_self_weight,
             normal=edge_normal_weight * normal_weight,
             j2d_token=joints_2d_weight,
-            j2d_mesh=joints_2d_weight)
+            j2d_mesh=joints_2d_weight))
+        assets = self.body.assets
+        self.joints_3d = MeshJoint3DLoss(root=self.body.token_root)
+        self.joints_2d = MeshJoint2DLoss()
+        self.vertices = MeshVertexLoss()
+        self.edge_gt = EdgeLengthLoss(assets.loss_edges)
+        self.edge_self = EdgeSelfLoss(assets.loss_edges)
+        self.normal = FaceNormalLoss(assets.loss_faces)
 
-    def forward(self,
-                *,
-                pred_cam: Tensor,
-                pred_joints: Tensor,
-                pred_coarse: Tensor,
-                pred_mid: Tensor,
-                pred_fine: Tensor,
-                gt_vertices: Tensor,
-                joints_3d: Tensor,
-                joints_2d: Tensor,
-                has_3d: Tensor,
-                has_smpl: Tensor,
-                has_2d: Tensor | None = None) -> dict[str, Tensor]:
-        """Compute every term and the total.
+    def named(self,
+              *,
+              pred_cam: Tensor,
+              pred_joints: Tensor,
+              pred_coarse: Tensor,
+              pred_mid: Tensor,
+              pred_fine: Tensor,
+              gt_vertices: Tensor,
+              joints_3d: Tensor,
+              joints_2d: Tensor,
+              has_3d: Tensor,
+              has_smpl: Tensor,
+              has_2d: Tensor | None = None) -> tuple[MeshPrediction, MeshTargets]:
+        """Prediction and targets from tensors by name.
 
         Args:
             pred_cam: (B, 3) weak-perspective camera (s, tx, ty).
@@ -101,45 +146,31 @@ class FastMETROLoss(nn.Module):
             has_3d: (B,) flags.
             has_smpl: (B,) flags.
             has_2d: (B,) flags, accepted and not consulted (official; the confidence decides).
-
-        Returns:
-            The unweighted terms ``j3d_token j3d_mesh v_coarse v_mid v_fine edge_gt edge_self
-            normal j2d_token j2d_mesh`` and ``total``, the weighted sum; float32 scalars. Terms
-            without a labelled sample are 0.
-
-        Raises:
-            ValueError: if a shape does not fit the body or the batch.
         """
-        fine, mid, coarse = self.geometry.num_vertices[:3]
-        check_mesh_size(pred_fine, fine, 'pred_fine')
-        check_mesh_size(pred_mid, mid, 'pred_mid')
-        check_mesh_size(pred_coarse, coarse, 'pred_coarse')
-        check_mesh_size(gt_vertices, fine, 'gt_vertices')
-        joints_3d = self.geometry.select_j14(joints_3d, 4, 'joints_3d')
-        joints_2d = self.geometry.select_j14(joints_2d, 3, 'joints_2d')
-        with autocast_disabled(pred_fine):
-            (pred_cam, pred_joints, pred_coarse, pred_mid, pred_fine, gt_vertices, joints_3d,
-             joints_2d) = cast_all(pred_fine, pred_cam, pred_joints, pred_coarse, pred_mid,
-                                   pred_fine, gt_vertices, joints_3d, joints_2d)
-            gt_fine, gt_mid, gt_coarse = self.geometry.levels(gt_vertices)
-            pelvis, mesh_joints = self.geometry.pelvis_and_joints(pred_fine)
-            pelvis = pelvis[:, None]
-            pred_fine, pred_mid = pred_fine - pelvis, pred_mid - pelvis
-            pred_coarse, mesh_joints = pred_coarse - pelvis, mesh_joints - pelvis
-            # projected as they are centred here: tokens on the hips, mesh joints on the pelvis
-            token_joints = centre_on(pred_joints, J14_HIPS)
-            terms = dict(
-                j3d_token=self.joints_3d(token_joints, joints_3d, has_3d),
-                j3d_mesh=self.joints_3d(mesh_joints, joints_3d, has_3d),
-                v_coarse=self.vertices(pred_coarse, gt_coarse, has_smpl),
-                v_mid=self.vertices(pred_mid, gt_mid, has_smpl),
-                v_fine=self.vertices(pred_fine, gt_fine, has_smpl),
-                edge_gt=self.edge_gt(pred_mid, gt_mid, has_smpl),
-                edge_self=self.edge_self(pred_mid, has_smpl),
-                normal=self.normal(pred_mid, gt_mid, has_smpl),
-                j2d_token=self.joints_2d(
-                    weak_perspective_project(token_joints, pred_cam), joints_2d),
-                j2d_mesh=self.joints_2d(
-                    weak_perspective_project(mesh_joints, pred_cam), joints_2d))
-            terms['total'] = sum(weight * terms[name] for name, weight in self.weights.items())
-        return terms
+        return (
+            MeshPrediction(pred_cam, pred_joints, pred_coarse, pred_fine, pred_mid),
+            MeshTargets(vertices=gt_vertices, joints_3d=joints_3d, joints_2d=joints_2d,
+                        has_3d=has_3d, has_smpl=has_smpl, has_2d=has_2d))
+
+    def prepare(self, prediction: MeshPrediction, targets: MeshTargets) -> BodyCase:
+        """Centre all levels on the pelvis of the *fine* mesh (official training code)."""
+        self.check_levels(
+            pred_fine=(prediction.vertices, 0), pred_mid=(prediction.vertices_mid, 1),
+            pred_coarse=(prediction.vertices_coarse, 2), gt_vertices=(targets.vertices, 0))
+        pred = [full(prediction.vertices), full(prediction.vertices_mid),
+                full(prediction.vertices_coarse)]
+        true = [full(targets.vertices)]
+        for level in (0, 1):
+            true.append(self.body.sampling.down(true[-1], level, level + 1))
+        pelvis, joints = self.body.root_and_joints(pred[0])
+        true_pelvis, _ = self.body.root_and_joints(true[0])
+        return BodyCase(
+            camera=full(prediction.camera),
+            tokens=self.body.centre_tokens(full(prediction.joints)),
+            joints=joints - pelvis,
+            pred=tuple(mesh - pelvis for mesh in pred),
+            true=tuple(mesh - true_pelvis for mesh in true),
+            joints_3d=self.select_labels(targets.joints_3d, 4, 'joints_3d'),
+            joints_2d=self.select_labels(targets.joints_2d, 3, 'joints_2d'),
+            has_3d=targets.has_3d,
+            has_smpl=targets.has_smpl)

@@ -3,47 +3,61 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from mmpose.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from fastmetro_mm.body.joint_sets import HAND21, HAND21_WRIST
-from fastmetro_mm.body.mesh_sampling import MeshSampling
-from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.geometry.camera import weak_perspective_project
-from fastmetro_mm.models.losses.body_geometry import check_mesh_size, resolve_assets
+from fastmetro_mm.geometry.precision import full
+from fastmetro_mm.models.losses.criterion import MeshCriterion, check_shape
 from fastmetro_mm.models.losses.edge_normal_loss import (
     EdgeLengthLoss,
     FaceNormalLoss,
     index_table,
     sides_of,
 )
-from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss, centre_on
-from fastmetro_mm.models.losses.precision import autocast_disabled, cast_all
+from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
 from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
-
-WRIST = (HAND21_WRIST,)
-NUM_JOINTS = len(HAND21)
+from fastmetro_mm.structures import MeshPrediction, MeshTargets
 
 
-def check_joints(joints: Tensor, name: str) -> None:
-    """Raise one clear error unless joints are (B, 21, 3)."""
-    if joints.dim() != 3 or tuple(joints.shape[1:]) != (NUM_JOINTS, 3):
-        raise ConfigError(f'{name}: expected shape (B, {NUM_JOINTS}, 3), '
-                         f'got {tuple(joints.shape)}')
+@dataclass
+class HandCase:
+    """A batch as the terms see it: meshes and joints centred on their wrist, metres.
+
+    Attributes:
+        camera: Weak perspective. (B, 3)
+        tokens: Joints of the tokens. (B, 21, 3)
+        joints: Joints of the predicted mesh. (B, 21, 3)
+        pred: Predicted meshes, fine and coarse.
+        true: True meshes, fine and coarse.
+        true_joints: Joints of the true mesh; all confidences are 1. (B, 21, 4)
+        joints_2d: Labels. (B, 21, 3)
+        has_smpl: Flags. (B,)
+    """
+
+    camera: Tensor
+    tokens: Tensor
+    joints: Tensor
+    pred: tuple[Tensor, Tensor]
+    true: tuple[Tensor, Tensor]
+    true_joints: Tensor
+    joints_2d: Tensor
+    has_smpl: Tensor
 
 
 @MODELS.register_module()
-class HandMeshLoss(nn.Module):
+class HandMeshLoss(MeshCriterion):
     """All loss terms of the official hand training, and their weighted sum.
 
     Defaults are those of the official ``run_fastmetro_handmesh.py``: edge and normal terms act on
     the *fine* level, there is no self edge term, and ``has_smpl`` gates every 3D term.
 
     Args:
-        body: hand name, ``dict(name=..., body_data_root=...)`` or ready ``BodyAssets``; default
+        body: :class:`HandBody`, ``dict(name=..., body_data_root=...)``, or a name; default
             the official MANO matrices, found as for the body. No MANO model file is needed.
         joints_3d_weight: weight of ``j3d_token + j3d_mesh``.
         vertices_weight: weight of the vertex terms together.
@@ -55,6 +69,22 @@ class HandMeshLoss(nn.Module):
         joints_2d_weight: weight of ``j2d_token + j2d_mesh``.
     """
 
+    DEFAULT_BODY = 'mano'
+    JOINT_SET = 'hand21'
+    MISFIT = 'is not a hand; use FastMETROLoss for bodies'
+    TERMS: ClassVar = dict(
+        j3d_token=lambda self, c: self.joints_3d(c.tokens, c.true_joints, c.has_smpl),
+        j3d_mesh=lambda self, c: self.joints_3d(c.joints, c.true_joints, c.has_smpl),
+        v_coarse=lambda self, c: self.vertices(c.pred[1], c.true[1], c.has_smpl),
+        v_fine=lambda self, c: self.vertices(c.pred[0], c.true[0], c.has_smpl),
+        edge_gt=lambda self, c: self.edge_gt(c.pred[0], c.true[0], c.has_smpl),
+        normal=lambda self, c: self.normal(c.pred[0], c.true[0], c.has_smpl),
+        j2d_token=lambda self, c: self.joints_2d(
+            weak_perspective_project(c.tokens, c.camera), c.joints_2d),
+        j2d_mesh=lambda self, c: self.joints_2d(
+            weak_perspective_project(c.joints, c.camera), c.joints_2d),
+    )
+
     def __init__(self,
                  body: Any = None,
                  joints_3d_weight: float = 1000.0,
@@ -65,19 +95,7 @@ class HandMeshLoss(nn.Module):
                  edge_gt_weight: float = 1.0,
                  normal_weight: float = 0.1,
                  joints_2d_weight: float = 100.0) -> None:
-        super().__init__()
-        assets = resolve_assets(body, default='mano')
-        if not assets.is_hand:
-            raise ConfigError(f"body '{assets.name}' is not a hand; use FastMETROLoss for bodies")
-        self.num_vertices = tuple(assets.num_vertices)
-        self.sampling = MeshSampling(assets, method='gather')
-        faces = index_table(assets.loss_faces, 3, 'loss_faces')
-        self.joints_3d = MeshJoint3DLoss(root=WRIST)
-        self.joints_2d = MeshJoint2DLoss()
-        self.vertices = MeshVertexLoss()
-        self.edge_gt = EdgeLengthLoss(sides_of(faces))
-        self.normal = FaceNormalLoss(faces)
-        self.weights = dict(
+        super().__init__(body, dict(
             j3d_token=joints_3d_weight,
             j3d_mesh=joints_3d_weight,
             v_coarse=vertices_weight * coarse_weight,
@@ -85,20 +103,26 @@ class HandMeshLoss(nn.Module):
             edge_gt=edge_normal_weight * edge_gt_weight,
             normal=edge_normal_weight * normal_weight,
             j2d_token=joints_2d_weight,
-            j2d_mesh=joints_2d_weight)
+            j2d_mesh=joints_2d_weight))
+        faces = index_table(self.body.assets.loss_faces, 3, 'loss_faces')
+        self.joints_3d = MeshJoint3DLoss(root=self.body.token_root)
+        self.joints_2d = MeshJoint2DLoss()
+        self.vertices = MeshVertexLoss()
+        self.edge_gt = EdgeLengthLoss(sides_of(faces))
+        self.normal = FaceNormalLoss(faces)
 
-    def forward(self,
-                *,
-                pred_cam: Tensor,
-                pred_joints: Tensor,
-                pred_mesh_joints: Tensor,
-                pred_coarse: Tensor,
-                pred_fine: Tensor,
-                gt_vertices: Tensor,
-                gt_joints: Tensor,
-                joints_2d: Tensor,
-                has_smpl: Tensor) -> dict[str, Tensor]:
-        """Compute every term and the total.
+    def named(self,
+              *,
+              pred_cam: Tensor,
+              pred_joints: Tensor,
+              pred_mesh_joints: Tensor,
+              pred_coarse: Tensor,
+              pred_fine: Tensor,
+              gt_vertices: Tensor,
+              gt_joints: Tensor,
+              joints_2d: Tensor,
+              has_smpl: Tensor) -> tuple[MeshPrediction, MeshTargets]:
+        """Prediction and targets from tensors by name.
 
         Args:
             pred_cam: (B, 3) weak-perspective camera (s, tx, ty).
@@ -111,42 +135,32 @@ class HandMeshLoss(nn.Module):
                 targets are centred on their wrist. All confidences count as 1.
             joints_2d: (B, 21, 3) points in crop units, and confidence.
             has_smpl: (B,) flags; they gate every 3D term.
-
-        Returns:
-            The unweighted terms ``j3d_token j3d_mesh v_coarse v_fine edge_gt normal j2d_token
-            j2d_mesh`` and ``total``, the weighted sum; float32 scalars.
-
-        Raises:
-            ValueError: if a shape does not fit the hand or the batch.
         """
-        fine, coarse = self.num_vertices[:2]
-        check_mesh_size(pred_fine, fine, 'pred_fine')
-        check_mesh_size(pred_coarse, coarse, 'pred_coarse')
-        check_mesh_size(gt_vertices, fine, 'gt_vertices')
-        check_joints(pred_mesh_joints, 'pred_mesh_joints')
-        check_joints(gt_joints, 'gt_joints')
-        with autocast_disabled(pred_fine):
-            (pred_cam, pred_joints, mesh_joints, pred_coarse, pred_fine, gt_vertices, gt_joints,
-             joints_2d) = cast_all(pred_fine, pred_cam, pred_joints, pred_mesh_joints, pred_coarse,
-                                   pred_fine, gt_vertices, gt_joints, joints_2d)
-            gt_coarse = self.sampling.down(gt_vertices, 0, 1)
-            gt_wrist = gt_joints[:, :1]
-            gt_fine, gt_coarse = gt_vertices - gt_wrist, gt_coarse - gt_wrist
-            target = torch.cat([gt_joints - gt_wrist, torch.ones_like(gt_joints[..., :1])], dim=-1)
-            wrist = mesh_joints[:, :1]
-            pred_fine, pred_coarse = pred_fine - wrist, pred_coarse - wrist
-            mesh_joints = mesh_joints - wrist
-            token_joints = centre_on(pred_joints, WRIST)
-            terms = dict(
-                j3d_token=self.joints_3d(token_joints, target, has_smpl),
-                j3d_mesh=self.joints_3d(mesh_joints, target, has_smpl),
-                v_coarse=self.vertices(pred_coarse, gt_coarse, has_smpl),
-                v_fine=self.vertices(pred_fine, gt_fine, has_smpl),
-                edge_gt=self.edge_gt(pred_fine, gt_fine, has_smpl),
-                normal=self.normal(pred_fine, gt_fine, has_smpl),
-                j2d_token=self.joints_2d(
-                    weak_perspective_project(token_joints, pred_cam), joints_2d),
-                j2d_mesh=self.joints_2d(
-                    weak_perspective_project(mesh_joints, pred_cam), joints_2d))
-            terms['total'] = sum(weight * terms[name] for name, weight in self.weights.items())
-        return terms
+        return (
+            MeshPrediction(pred_cam, pred_joints, pred_coarse, pred_fine,
+                           mesh_joints=pred_mesh_joints),
+            MeshTargets(vertices=gt_vertices, joints=gt_joints, joints_2d=joints_2d,
+                        has_smpl=has_smpl))
+
+    def prepare(self, prediction: MeshPrediction, targets: MeshTargets) -> HandCase:
+        """Centre both levels on the wrist regressed from the fine one."""
+        self.check_levels(pred_fine=(prediction.vertices, 0), gt_vertices=(targets.vertices, 0),
+                          pred_coarse=(prediction.vertices_coarse, 1))
+        fine, true = full(prediction.vertices), full(targets.vertices)
+        joints = prediction.mesh_joints
+        joints = self.body.joints(fine) if joints is None else full(joints)
+        shape = (len(self.body.joint_names), 3)
+        check_shape(joints, shape, 'pred_mesh_joints')
+        check_shape(targets.joints, shape, 'gt_joints')
+        wrist, _ = self.body.root_and_joints(fine, joints)
+        true_wrist, true_joints = self.body.root_and_joints(true, full(targets.joints))
+        true_joints = true_joints - true_wrist
+        return HandCase(
+            camera=full(prediction.camera),
+            tokens=self.body.centre_tokens(full(prediction.joints)),
+            joints=joints - wrist,
+            pred=(fine - wrist, full(prediction.vertices_coarse) - wrist),
+            true=(true - true_wrist, self.body.sampling.down(true, 0, 1) - true_wrist),
+            true_joints=torch.cat([true_joints, torch.ones_like(true_joints[..., :1])], dim=-1),
+            joints_2d=self.select_labels(targets.joints_2d, 3, 'joints_2d'),
+            has_smpl=targets.has_smpl)

@@ -8,21 +8,8 @@ from collections.abc import Sequence
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from fastmetro_mm.body.joint_regression import centre_on
 from fastmetro_mm.models.losses.masked_mean import blank_unlabelled, label_mask, masked_mean
-
-
-def centre_on(joints: Tensor, root: Sequence[int]) -> Tensor:
-    """Shift joints so that the mean of the root joints lies at the origin.
-
-    Args:
-        joints: (B, J, 3).
-        root: indices of the joints whose mean is the new origin.
-    """
-    # a sum of slices: indexing with a list would copy the indices to the device at every call
-    total = joints[:, root[0]]
-    for index in root[1:]:
-        total = total + joints[:, index]
-    return joints - (total / len(root))[:, None]
 
 
 def check_joint_shapes(pred: Tensor, target: Tensor, columns: int, name: str) -> None:

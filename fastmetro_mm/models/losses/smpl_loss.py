@@ -3,23 +3,60 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from mmpose.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from fastmetro_mm.body.joint_sets import J14_HIPS, SMPL24
+from fastmetro_mm.body.joint_sets import SMPL24
 from fastmetro_mm.geometry.camera import weak_perspective_project
+from fastmetro_mm.geometry.precision import full
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
-from fastmetro_mm.models.losses.body_geometry import BodyGeometry, check_mesh_size, resolve_assets
+from fastmetro_mm.models.losses.criterion import MeshCriterion, check_shape
 from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
 from fastmetro_mm.models.losses.masked_mean import blank_unlabelled, label_mask, masked_mean
-from fastmetro_mm.models.losses.precision import autocast_disabled, cast_all
 from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
+from fastmetro_mm.structures import MeshPrediction, MeshTargets
+
+
+@dataclass
+class ParameterCase:
+    """A batch as the terms see it: parameters, and meshes centred on their pelvis, metres.
+
+    Attributes:
+        camera: Weak perspective, without gradient (official). (B, 3)
+        pred_rotmat: (B, 24, 3, 3)
+        rotmat: Rotations of the labels. (B, 24, 3, 3)
+        pred_betas: (B, 10)
+        betas: (B, 10)
+        joints: Joints of the posed mesh. (B, 14, 3)
+        pred: Posed mesh. (B, 6890, 3)
+        true: True mesh. (B, 6890, 3)
+        joints_3d: Labels. (B, 14, 4)
+        joints_2d: Labels. (B, 14, 3)
+        has_3d: Flags. (B,)
+        has_smpl: Flags. (B,)
+        mask: ``has_smpl`` as booleans. (B,)
+    """
+
+    camera: Tensor
+    pred_rotmat: Tensor
+    rotmat: Tensor
+    pred_betas: Tensor
+    betas: Tensor
+    joints: Tensor
+    pred: Tensor
+    true: Tensor
+    joints_3d: Tensor
+    joints_2d: Tensor
+    has_3d: Tensor
+    has_smpl: Tensor
+    mask: Tensor
 
 
 @MODELS.register_module()
-class SMPLParamLoss(nn.Module):
+class SMPLParamLoss(MeshCriterion):
     """Losses on predicted SMPL rotations, betas, and on the mesh they give.
 
     ``total = weight * (smpl_rotmat + betas_weight * smpl_betas + smpl_j3d + smpl_j2d + smpl_v)``.
@@ -35,36 +72,46 @@ class SMPLParamLoss(nn.Module):
         betas_weight: share of ``smpl_betas`` in them.
     """
 
+    DEFAULT_BODY = 'smpl'
+    JOINT_SET = 'j14'
+    MISFIT = 'is a hand; SMPL parameters are for bodies'
+    TERMS: ClassVar = dict(
+        smpl_rotmat=lambda self, c: _mean_square(c.pred_rotmat, c.rotmat, c.mask),
+        smpl_betas=lambda self, c: _mean_square(c.pred_betas, c.betas, c.mask),
+        smpl_j3d=lambda self, c: self.joints_3d(c.joints, c.joints_3d, c.has_3d),
+        smpl_j2d=lambda self, c: self.joints_2d(
+            weak_perspective_project(c.joints, c.camera), c.joints_2d),
+        smpl_v=lambda self, c: self.vertices(c.pred, c.true, c.has_smpl),
+    )
+
     def __init__(self,
                  body: Any = None,
                  weight: float = 1000.0,
                  betas_weight: float = 0.1) -> None:
-        super().__init__()
-        self.geometry = BodyGeometry(resolve_assets(body, default='smpl'))
-        self.joints_3d = MeshJoint3DLoss(root=J14_HIPS)
-        self.joints_2d = MeshJoint2DLoss()
-        self.vertices = MeshVertexLoss()
-        self.weights = dict(
+        super().__init__(body, dict(
             smpl_rotmat=weight,
             smpl_betas=weight * betas_weight,
             smpl_j3d=weight,
             smpl_j2d=weight,
-            smpl_v=weight)
+            smpl_v=weight))
+        self.joints_3d = MeshJoint3DLoss(root=self.body.token_root)
+        self.joints_2d = MeshJoint2DLoss()
+        self.vertices = MeshVertexLoss()
 
-    def forward(self,
-                *,
-                pred_rotmat: Tensor,
-                pred_betas: Tensor,
-                smpl_vertices: Tensor,
-                pred_cam: Tensor,
-                pose: Tensor,
-                betas: Tensor,
-                gt_vertices: Tensor,
-                joints_3d: Tensor,
-                joints_2d: Tensor,
-                has_3d: Tensor,
-                has_smpl: Tensor) -> dict[str, Tensor]:
-        """Compute every term and the total.
+    def named(self,
+              *,
+              pred_rotmat: Tensor,
+              pred_betas: Tensor,
+              smpl_vertices: Tensor,
+              pred_cam: Tensor,
+              pose: Tensor,
+              betas: Tensor,
+              gt_vertices: Tensor,
+              joints_3d: Tensor,
+              joints_2d: Tensor,
+              has_3d: Tensor,
+              has_smpl: Tensor) -> tuple[MeshPrediction, MeshTargets]:
+        """Prediction and targets from tensors by name.
 
         Args:
             pred_rotmat: (B, 24, 3, 3) rotations, 0 = global orientation.
@@ -78,50 +125,41 @@ class SMPLParamLoss(nn.Module):
             joints_2d: (B, 24, 3) J24 crop units and confidence.
             has_3d: (B,) flags.
             has_smpl: (B,) flags.
-
-        Returns:
-            The unweighted terms ``smpl_rotmat smpl_betas smpl_j3d smpl_j2d smpl_v`` and
-            ``total``, their weighted sum.
-
-        Raises:
-            ValueError: if a shape does not fit.
         """
-        batch, count = pred_rotmat.shape[0], len(SMPL24)
-        fine = self.geometry.num_vertices[0]
-        if tuple(pred_rotmat.shape) != (batch, count, 3, 3):
-            raise ValueError(f'pred_rotmat: expected shape (B, {count}, 3, 3), '
-                             f'got {tuple(pred_rotmat.shape)}')
-        if tuple(pose.shape) != (batch, count * 3):
-            raise ValueError(f'pose: expected shape ({batch}, {count * 3}), '
-                             f'got {tuple(pose.shape)}')
-        if pred_betas.shape != betas.shape:
-            raise ValueError(f'pred_betas {tuple(pred_betas.shape)} and betas '
-                             f'{tuple(betas.shape)} must have the same shape')
-        check_mesh_size(smpl_vertices, fine, 'smpl_vertices')
-        check_mesh_size(gt_vertices, fine, 'gt_vertices')
-        joints_3d = self.geometry.select_j14(joints_3d, 4, 'joints_3d')
-        joints_2d = self.geometry.select_j14(joints_2d, 3, 'joints_2d')
-        mask = label_mask(has_smpl, batch, 'has_smpl')
-        with autocast_disabled(smpl_vertices):
-            (pred_rotmat, pred_betas, smpl_vertices, pred_cam, pose, betas, gt_vertices, joints_3d,
-             joints_2d) = cast_all(smpl_vertices, pred_rotmat, pred_betas, smpl_vertices, pred_cam,
-                                   pose, betas, gt_vertices, joints_3d, joints_2d)
-            rotmat = axis_angle_to_rotmat(pose.reshape(batch, count, 3))
-            pelvis, joints = self.geometry.pelvis_and_joints(smpl_vertices)
-            smpl_vertices, joints = smpl_vertices - pelvis[:, None], joints - pelvis[:, None]
-            gt_vertices = gt_vertices - self.geometry.pelvis(gt_vertices)[:, None]
-            terms = dict(
-                smpl_rotmat=self._mean_square(pred_rotmat, rotmat, mask),
-                smpl_betas=self._mean_square(pred_betas, betas, mask),
-                smpl_j3d=self.joints_3d(joints, joints_3d, has_3d),
-                smpl_j2d=self.joints_2d(
-                    weak_perspective_project(joints, pred_cam.detach()), joints_2d),
-                smpl_v=self.vertices(smpl_vertices, gt_vertices, has_smpl))
-            terms['total'] = sum(weight * terms[name] for name, weight in self.weights.items())
-        return terms
+        empty = pred_cam.new_empty(len(pred_cam), 0, 3)
+        return (
+            MeshPrediction(pred_cam, empty, empty, empty, rotmat=pred_rotmat, betas=pred_betas,
+                           smpl_vertices=smpl_vertices),
+            MeshTargets(vertices=gt_vertices, joints_3d=joints_3d, joints_2d=joints_2d, pose=pose,
+                        betas=betas, has_3d=has_3d, has_smpl=has_smpl))
 
-    @staticmethod
-    def _mean_square(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """Mean squared difference over the labelled samples."""
-        difference = blank_unlabelled(pred, mask) - blank_unlabelled(target, mask)
-        return masked_mean(difference.square(), mask)
+    def prepare(self, prediction: MeshPrediction, targets: MeshTargets) -> ParameterCase:
+        """Centre both meshes on their pelvis and turn labelled angles into matrices."""
+        batch, count = len(prediction.rotmat), len(SMPL24)
+        check_shape(prediction.rotmat, (count, 3, 3), 'pred_rotmat')
+        check_shape(targets.pose, (count * 3,), 'pose')
+        check_shape(prediction.betas, tuple(targets.betas.shape[1:]), 'pred_betas',
+                    f', but betas have {tuple(targets.betas.shape)}')
+        self.check_levels(
+            smpl_vertices=(prediction.smpl_vertices, 0), gt_vertices=(targets.vertices, 0))
+        vertices, joints = self.body.centre(full(prediction.smpl_vertices))
+        return ParameterCase(
+            camera=full(prediction.camera).detach(),
+            pred_rotmat=full(prediction.rotmat),
+            rotmat=axis_angle_to_rotmat(full(targets.pose).reshape(batch, count, 3)),
+            pred_betas=full(prediction.betas),
+            betas=full(targets.betas),
+            joints=joints,
+            pred=vertices,
+            true=self.body.centre(full(targets.vertices))[0],
+            joints_3d=self.select_labels(targets.joints_3d, 4, 'joints_3d'),
+            joints_2d=self.select_labels(targets.joints_2d, 3, 'joints_2d'),
+            has_3d=targets.has_3d,
+            has_smpl=targets.has_smpl,
+            mask=label_mask(targets.has_smpl, batch, 'has_smpl'))
+
+
+def _mean_square(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared difference over the labelled samples."""
+    difference = blank_unlabelled(pred, mask) - blank_unlabelled(target, mask)
+    return masked_mean(difference.square(), mask)

@@ -7,7 +7,7 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from fastmetro_mm.body.assets import load_body_assets
+from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.layers.position_encoding import sine_position_encoding
 from fastmetro_mm.models.layers.transformer import Transformer
@@ -24,8 +24,8 @@ class FastMETRONeck(BaseModule):
     once and kept: it sees learned tokens only, the same for every image.
 
     Args:
-        body: Which mesh: ``dict(name='smpl', body_data_root=...)``; gives the number of coarse
-            vertices and their neighbours.
+        body: Which mesh: the estimator's :class:`MeshBody`, or ``dict(name='smpl', ...)``; gives
+            the number of coarse vertices and their neighbours.
         in_channels: Channels of the feature map.
         num_joints: Joint tokens: 14 for bodies, 21 for hands.
         embed_dims: Widths of the two transformers.
@@ -40,7 +40,7 @@ class FastMETRONeck(BaseModule):
 
     def __init__(
         self,
-        body: dict,
+        body: MeshBody | dict,
         in_channels: int = 2048,
         num_joints: int = 14,
         embed_dims: tuple[int, int] = (512, 128),
@@ -52,7 +52,7 @@ class FastMETRONeck(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        assets = load_body_assets(**body)
+        assets = build_body(body, with_model=False).assets
         self.num_joints = num_joints
         self.num_vertices = assets.num_vertices[-1]
         self.embed_dims = tuple(embed_dims)
