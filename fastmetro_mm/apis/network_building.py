@@ -15,9 +15,6 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
 from torch import nn
 
-from fastmetro_mm.body.assets import load_body_assets
-from fastmetro_mm.datasets.metainfo import BODY14_METAINFO, HAND21_METAINFO
-
 
 def build_network(config: Config, weights: str | None, device: str) -> nn.Module:
     """Build a network and load its weights.
@@ -41,8 +38,7 @@ def build_network(config: Config, weights: str | None, device: str) -> nn.Module
     meta = {}
     if weights is not None:
         meta = load_checkpoint(network, weights, map_location='cpu').get('meta', {})
-    is_hand = load_body_assets(**network.head.body).is_hand
     network.dataset_meta = meta.get('dataset_meta') or parse_pose_metainfo(
-        HAND21_METAINFO if is_hand else BODY14_METAINFO)
+        network.body.metainfo)
     network.cfg = config
     return network.to(device).eval()

@@ -25,7 +25,7 @@ def mirrored_vertices(assets: BodyAssets) -> np.ndarray:
     Raises:
         ConfigError: If the body's mesh has no such symmetry.
     """
-    if assets.is_hand:
+    if assets.joint_set == 'hand21':
         return np.arange(assets.num_vertices[0])
     found = _find_symmetry(assets.faces[0].tobytes(), assets.num_vertices[0])
     if found is None:

@@ -24,20 +24,18 @@ from fastmetro_mm.engine import (
 
 default_scope = None
 data_root = 'data'
-body_data_root = 'data/body_models'
-ann_file = f'{data_root}/toy.yaml'
 model = dict(type=ToyModel, width=4)
 train_dataloader = dict(
     batch_size=2,
     num_workers=1,
     persistent_workers=False,
     sampler=dict(type=DefaultSampler, shuffle=True),
-    dataset=dict(type=ToyDataset, ann_file=ann_file, body_data_root=body_data_root))
+    dataset=dict(type=ToyDataset, data_root=data_root, ann_file='toy.yaml'))
 val_dataloader = dict(
     batch_size=2,
     num_workers=0,
     sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(type=ToyDataset, ann_file=ann_file, body_data_root=body_data_root))
+    dataset=dict(type=ToyDataset, data_root=data_root, ann_file='toy.yaml'))
 test_dataloader = val_dataloader
 val_evaluator = dict(type=ToyMetric)
 test_evaluator = val_evaluator
