@@ -72,7 +72,7 @@ class MeshBody(nn.Module):
         self, assets: BodyAssets, gender: str = 'neutral', with_model: bool = True
     ) -> None:
         super().__init__()
-        if (assets.joint_set == 'hand21') != self.is_hand:
+        if assets.joint_set != self.joint_set:
             raise ConfigError(f"body '{assets.name}' is not of kind {type(self).__name__}; "
                               "use build_body(dict(name=...))")
         self.assets = assets

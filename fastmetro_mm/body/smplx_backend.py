@@ -50,15 +50,16 @@ class SmplxBodyModel(nn.Module):
             model_path='', data_struct=Struct(**arrays), dtype=dtype, create_betas=False,
             create_global_orient=False, create_body_pose=False, create_transl=False,
         )  # fmt: skip
-        self.is_hand = 'hands_mean' in arrays
         # smplx prints a remark about ten betas, which is what every caller here wants.
         with contextlib.redirect_stdout(io.StringIO()):
-            if self.is_hand:
+            if 'hands_mean' in arrays:
+                self._rest_of_pose = 'hand_pose'
                 self.model = smplx.MANO(
                     is_rhand=is_right_hand, use_pca=False, num_pca_comps=45,
                     flat_hand_mean=flat_hand_mean, create_hand_pose=False, **options,
                 )  # fmt: skip
             else:
+                self._rest_of_pose = 'body_pose'
                 self.model = smplx.SMPL(**options)
         # Licensed arrays must not end up in checkpoints.
         for module in self.model.modules():
@@ -80,11 +81,9 @@ class SmplxBodyModel(nn.Module):
             pose, betas = pose.to(dtype), betas.to(dtype)
             if pose.ndim == 4:
                 vertices, joints = self._pose_by_matrices(pose, betas)
-            elif self.is_hand:
-                out = self.model(betas=betas, global_orient=pose[:, :3], hand_pose=pose[:, 3:])
-                vertices, joints = out.vertices, out.joints
             else:
-                out = self.model(betas=betas, global_orient=pose[:, :3], body_pose=pose[:, 3:])
+                rest = {self._rest_of_pose: pose[:, 3:]}
+                out = self.model(betas=betas, global_orient=pose[:, :3], **rest)
                 # The others are vertices that smplx appends as extra joints.
                 vertices, joints = out.vertices, out.joints[:, : self.num_joints]
             if transl is not None:
