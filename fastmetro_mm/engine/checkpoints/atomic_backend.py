@@ -7,8 +7,11 @@ from mmengine.fileio import LocalBackend, register_backend
 
 from fastmetro_mm.fileio import write_atomically
 
+ATOMIC_LOCAL = 'atomic_local'
+"""Name of the backend; whoever imports it has it registered."""
 
-@register_backend('atomic_local', force=True)
+
+@register_backend(ATOMIC_LOCAL, force=True)
 class AtomicLocalBackend(LocalBackend):
     """mmengine's local file backend with atomic writes.
 

@@ -8,6 +8,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop
 from mmpose.registry import HOOKS
 
+from fastmetro_mm.engine.checkpoints.atomic_backend import ATOMIC_LOCAL
 from fastmetro_mm.engine.hooks.graceful_stop_hook import remove_interrupted
 from fastmetro_mm.fileio import remove_partial_files, write_atomically
 
@@ -42,7 +43,7 @@ class MeshCheckpointHook(CheckpointHook):
             *args,
             save_best=save_best,
             rule=rule if save_best is not None else None,
-            backend_args=backend_args or dict(backend='atomic_local'),
+            backend_args=backend_args or dict(backend=ATOMIC_LOCAL),
             **kwargs)
         self._warned: set[str] = set()
 

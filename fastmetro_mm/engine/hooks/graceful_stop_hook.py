@@ -14,6 +14,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop
 from mmpose.registry import HOOKS
 
+from fastmetro_mm.engine.checkpoints.atomic_backend import ATOMIC_LOCAL
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.fileio import write_atomically
 
@@ -133,7 +134,7 @@ class GracefulStopHook(Hook):
         runner.message_hub.update_info('last_ckpt', path)
         runner.save_checkpoint(
             runner.work_dir, name, meta=dict(epoch=epoch, iter=iteration), by_epoch=False,
-            backend_args=dict(backend='atomic_local'))
+            backend_args=dict(backend=ATOMIC_LOCAL))
         if is_main_process():
             write_atomically(Path(runner.work_dir) / 'last_checkpoint', path.encode(), sync=True)
 
