@@ -8,6 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from fastmetro_mm.errors import ConfigError, MissingFileError
+
 SHIPPED = Path(__file__).resolve().parent / 'weights'
 
 
@@ -21,7 +23,7 @@ def weight_file(name: str | Path) -> Path:
         The safetensors file.
 
     Raises:
-        FileNotFoundError: Neither is there.
+        MissingFileError: Neither is there.
     """
     shipped = SHIPPED / f'{name}.safetensors'
     if shipped.is_file():
@@ -29,7 +31,7 @@ def weight_file(name: str | Path) -> Path:
     if Path(name).is_file():
         return Path(name)
     names = ', '.join(sorted(path.stem for path in SHIPPED.glob('*.safetensors')))
-    raise FileNotFoundError(f'{name}: neither a file nor a shipped network (these are: {names})')
+    raise MissingFileError(f'{name}: neither a file nor a shipped network (these are: {names})')
 
 
 def load_weights(name: str | Path) -> dict[str, Tensor]:
@@ -42,14 +44,16 @@ def load_weights(name: str | Path) -> dict[str, Tensor]:
         The entries, floating-point ones as float32.
 
     Raises:
-        FileNotFoundError: See ``weight_file``.
-        ValueError: The file is not a whole safetensors file.
+        MissingFileError: See ``weight_file``.
+        ConfigError: The file is not a whole safetensors file.
     """
     path = weight_file(name)
     try:
         entries = load_file(path)
     except SafetensorError as error:
-        raise ValueError(f'{path}: not a whole safetensors file ({error})') from error
+        raise ConfigError(
+            f'{path}: not a whole safetensors file ({error}): fetch or convert it again'
+        ) from error
     return {
         key: value.to(torch.float32) if value.is_floating_point() else value
         for key, value in entries.items()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from fastmetro_mm.models.backbones.mobilenet_fpn import MobileNetFPN
 from fastmetro_mm.models.backbones.movenet import HEADS, WIDTHS
+from fastmetro_mm.models.multipose import MultiPose
 from projects.free_model.source import PACKAGE
 from projects.free_model.tfjs_graph import TfjsGraph
 
@@ -26,6 +27,14 @@ SINGLE_HEADS = {
     'heatmaps': ('kpt_heatmap_0', 4, 5),
     'regressions': ('kpt_regress_0', 5, 6),
     'offsets': ('kpt_offset_0', 6, 7),
+}
+MULTI_HEADS = {
+    'centers': ('center_0', 3, 4),
+    'box_scales': ('box_scale_0', 4, 5),
+    'box_offsets': ('box_offset_0', 5, 6),
+    'heatmaps': ('kpt_heatmap_0', 6, 7),
+    'regressions': ('kpt_regress_0', 7, 8),
+    'offsets': ('kpt_offset_0', 8, 9),
 }
 
 
@@ -91,6 +100,12 @@ NETWORKS: dict[str, tuple[str, Callable, Callable[[], nn.Module]]] = {
         lambda arch=arch: MobileNetFPN(WIDTHS[arch], HEADS),
     )
     for arch in ('thunder', 'lightning')
+} | {
+    'movenet_multipose': (
+        'movenet-multipose',
+        lambda graph: movenet(graph, MULTI_HEADS),
+        lambda: MultiPose(weights=None).net,
+    )
 }
 
 

@@ -58,8 +58,7 @@ def check_tarball(tarball: Path) -> None:
     Raises:
         ValueError: The SHA-256 differs from the pinned one.
     """
-    with tarball.open('rb') as file:
-        found = hashlib.file_digest(file, 'sha256').hexdigest()
+    found = hashlib.sha256(tarball.read_bytes()).hexdigest()
     if found != SHA256:
         raise ValueError(f'{tarball}: SHA-256 {found}, expected {SHA256} of {PACKAGE}')
 

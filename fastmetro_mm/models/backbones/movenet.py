@@ -171,7 +171,7 @@ def decode_single(
     """
     batch, joints, height, width = heatmaps.shape
     middle = heatmaps.new_tensor([[height // 2, width // 2]])
-    cells = _cells(height, width, heatmaps.device)  # (h*w, 2)
+    cells = cells_of(height, width, heatmaps.device)  # (h*w, 2)
     to_middle = (cells - middle).norm(dim=-1) + DISTANCE_FLOOR
     # the graph holds these weights in half precision
     peak = (centers.flatten(1) * to_middle.reciprocal().half().float()).argmax(1)  # (B,)
@@ -185,7 +185,7 @@ def decode_single(
     return torch.cat([place, scores.gather(2, best)], dim=-1)
 
 
-def _cells(height: int, width: int, device: torch.device) -> Tensor:
+def cells_of(height: int, width: int, device: torch.device) -> Tensor:
     """Row and column of every cell (h*w, 2), row by row."""
     rows = torch.arange(height, dtype=torch.float32, device=device)
     columns = torch.arange(width, dtype=torch.float32, device=device)
