@@ -40,21 +40,24 @@ class MultiPose(nn.Module):
         self.eval().requires_grad_(False)
 
     @torch.no_grad()
-    def forward(self, x: Tensor, max_people: int = 20) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, max_people: int = 20, least_score: float = 0.0
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Find people.
 
         Args:
             x: RGB image, normalised with ``movenet.INPUT_MEAN`` and ``INPUT_STD``. (1, 3, H, W),
                 H and W multiples of 32
             max_people: Most people that are decoded.
+            least_score: People whose score cannot reach this are left out.
 
         Returns:
             Boxes x1 y1 x2 y2 (N, 4) and keypoints x, y, score in COCO's order (N, 17, 3), in
             pixels from the upper left corner of the image, and scores (N,), of falling confidence
-            of the centre. Nothing is thresholded.
+            of the centre.
         """
         maps = {name: value[0].float() for name, value in self.net(x).items() if name in HEADS}
-        return decode_people(**maps, max_people=max_people)
+        return decode_people(**maps, max_people=max_people, least_score=least_score)
 
 
 def decode_people(
@@ -65,11 +68,15 @@ def decode_people(
     regressions: Tensor,
     offsets: Tensor,
     max_people: int,
+    least_score: float = 0.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """People in the raw maps of one image.
 
     A peak of the centre map is a person. Its box stands at its cell; each keypoint is where the
-    heat map, weighted by a Gaussian around the regressed place, is highest inside the box.
+    heat map, weighted by a Gaussian around the regressed place, is highest inside the box, and
+    that weighted value is its score. (The source takes the highest value that any of its six
+    people has at that cell, which gives false people the scores of true ones; for people who
+    share no keypoint it is the same.)
 
     Args:
         centers: Logits. (1, h, w)
@@ -79,6 +86,7 @@ def decode_people(
         regressions: From the cell to the keypoints, row and column pairs. (34, h, w)
         offsets: From a keypoint's cell to the keypoint, row and column pairs. (34, h, w)
         max_people: Most people that are decoded.
+        least_score: See ``MultiPose.forward``.
 
     Returns:
         See ``MultiPose.forward``.
@@ -89,6 +97,9 @@ def decode_people(
     peaks = centers.sigmoid()[None]
     peaks = peaks * ((F.max_pool2d(peaks, 5, 1, 2) - peaks).abs() < 1e-6)
     center_scores, index = peaks.flatten().topk(min(max_people, height * width))
+    # the score is that of the centre times a mean below 1
+    likely = center_scores >= least_score
+    center_scores, index = center_scores[likely], index[likely]
     center = cells[index]  # (N, 2)
     middle = center + box_offsets.flatten(1)[:, index].T
     half = box_scales.flatten(1)[:, index].T.clamp(min=0) / 2

@@ -6,18 +6,21 @@
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.models.backbones.hand_landmark import BLOCKS, HandNet
 from fastmetro_mm.models.backbones.mobilenet_fpn import MobileNetFPN
 from fastmetro_mm.models.backbones.movenet import HEADS, WIDTHS
 from fastmetro_mm.models.multipose import MultiPose
+from fastmetro_mm.models.palm_detection import PalmNet
 from projects.free_model.source import PACKAGE
-from projects.free_model.tfjs_graph import TfjsGraph
+from projects.free_model.tfjs_graph import TfjsGraph, sources_of
 
 ROOT = 'StatefulPartitionedCall/'
 TRUNK = ROOT + 'center_net_mobile_net_v2fpn_feature_extractor/model_1/'
@@ -92,6 +95,103 @@ def movenet(graph: TfjsGraph, heads: dict[str, tuple[str, int, int]]) -> dict[st
     return entries
 
 
+def hand_landmark(graph: TfjsGraph) -> dict[str, Tensor]:
+    """Weights of the hand landmark network, named as in ``HandNet``.
+
+    Its convolutions come one after the other, each with a later addition of its bias.
+
+    Args:
+        graph: The source.
+
+    Returns:
+        A state dict.
+    """
+    names = ['stem', 'blocks.0.depthwise', 'blocks.0.project']
+    for index in range(1, len(BLOCKS)):
+        names += [f'blocks.{index}.{part}' for part in ('expand', 'depthwise', 'project')]
+    names += ['expand', 'depthwise']
+    entries: dict[str, Tensor] = {}
+    for name, (kernel, bias, depthwise) in zip(names, convolutions(graph), strict=True):
+        entries[f'{name}.weight'] = convolution(kernel, depthwise)
+        entries[f'{name}.bias'] = bias
+    dense = {
+        'landmarks': 'Identity_dense',
+        'world_landmarks': 'Identity_3_dense',
+        'presence': 'model_1/model/conv_handflag/MatMul_model_1/model/conv_handflag/BiasAdd_dense',
+        'handedness': (
+            'model_1/model/conv_handedness/MatMul_model_1/model/conv_handedness/BiasAdd_dense'
+        ),
+    }
+    for name, source in dense.items():
+        entries[f'outputs.{name}.weight'] = graph.weights[f'{source}/kernel'].T.contiguous()
+        entries[f'outputs.{name}.bias'] = graph.weights[f'{source}/bias']
+    return entries
+
+
+def convolutions(graph: TfjsGraph) -> Iterator[tuple[Tensor, Tensor, bool]]:
+    """Kernel, bias and whether it is depthwise, of every unfused convolution in order.
+
+    The bias is the first constant that is added downstream.
+    """
+    users: dict[str, list[str]] = {}
+    for name, node in graph.nodes.items():
+        for source in sources_of(node):
+            users.setdefault(source, []).append(name)
+    for name in graph.order([name for name in graph.nodes if name.startswith('Identity')]):
+        node = graph.nodes[name]
+        if node['op'] not in ('Conv2D', 'DepthwiseConv2dNative'):
+            continue
+        kernel = graph.weights[sources_of(node)[1]]
+        added: list[str] = []
+        while not added:
+            (name,) = users[name]
+            added = [source for source in sources_of(graph.nodes[name]) if source in graph.weights]
+        yield kernel, graph.weights[added[0]], node['op'] == 'DepthwiseConv2dNative'
+
+
+def palm_detection(graph: TfjsGraph) -> dict[str, Tensor]:
+    """Weights of the palm detector, named as in ``PalmNet``.
+
+    Args:
+        graph: The source.
+
+    Returns:
+        A state dict.
+    """
+    root = ROOT + 'model/'
+    entries: dict[str, Tensor] = {}
+
+    def add(target: str, node: str, depthwise: bool = False) -> None:
+        weight, *bias = sources_of(graph.nodes[root + node])[1:]
+        entries[f'{target}.weight'] = convolution(graph.weights[weight], depthwise)
+        if bias:
+            entries[f'{target}.bias'] = graph.weights[bias[0]]
+
+    add('stem', 'activation/Relu')
+    groups = [7, 8, 8, 8, 8]
+    blocks = [f'groups.{g}.{index}' for g, count in enumerate(groups) for index in range(count)]
+    # the normalisations between the last ones belong to the transposed convolutions
+    norms = [*range(1, 40), 41, 43]
+    for index, (target, norm) in enumerate(
+        zip([*blocks, 'merges.0', 'merges.1'], norms, strict=True)
+    ):
+        number = f'_{index}' if index else ''
+        add(f'{target}.depthwise', f'depthwise_conv2d{number}/depthwise', depthwise=True)
+        add(f'{target}.pointwise', f'batch_normalization_{norm}/FusedBatchNormV3')
+    for index, number in enumerate(('', '_1')):
+        transposed = graph.nodes[f'{root}conv2d_transpose{number}/conv2d_transpose']
+        norm = f'{root}batch_normalization_{40 + 2 * index}/FusedBatchNormV3'
+        kernel = graph.weights[sources_of(transposed)[1]]  # rows, columns, out, in
+        scale = graph.weights[sources_of(graph.nodes[norm + '/Mul'])[0]]
+        kernel = kernel * scale.view(-1, 1)
+        entries[f'ups.{index}.weight'] = kernel.permute(3, 2, 0, 1).contiguous()
+        entries[f'ups.{index}.bias'] = graph.weights[sources_of(graph.nodes[norm])[1]]
+    for stride in (8, 16, 32):
+        add(f'scores.stride{stride}', f'classificator_{stride}/BiasAdd')
+        add(f'values.stride{stride}', f'regressor_{stride}/BiasAdd')
+    return entries
+
+
 # shipped name: source network, conversion, our module
 NETWORKS: dict[str, tuple[str, Callable, Callable[[], nn.Module]]] = {
     f'movenet_{arch}': (
@@ -105,7 +205,9 @@ NETWORKS: dict[str, tuple[str, Callable, Callable[[], nn.Module]]] = {
         'movenet-multipose',
         lambda graph: movenet(graph, MULTI_HEADS),
         lambda: MultiPose(weights=None).net,
-    )
+    ),
+    'hand_landmark': ('handlandmark-full', hand_landmark, HandNet),
+    'palm_detection': ('handdetect', palm_detection, PalmNet),
 }
 
 
@@ -140,9 +242,8 @@ def main() -> None:
             key: value.to(torch.float16) for key, value in convert(name, args.source).items()
         }
         target = args.out / f'{name}.safetensors'
-        unfinished = target.with_suffix('.tmp')
-        save_file(entries, unfinished, metadata={'source': f'{PACKAGE}, {NETWORKS[name][0]}'})
-        unfinished.replace(target)
+        metadata = {'source': f'{PACKAGE}, {NETWORKS[name][0]}'}
+        write_atomically(target, save(entries, metadata))
         print(target, f'{target.stat().st_size:,} bytes')
 
 

@@ -8,7 +8,7 @@ node after the other, nothing is fused.
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,22 +68,30 @@ class TfjsGraph:
             The values, in the order asked for.
         """
         values: dict[str, Any] = dict(inputs)
-        for name in self._order(outputs, set(inputs)):
+        for name in self.order(outputs, inputs):
             node = self.nodes[name]
             if node['op'] == 'Const':
                 values[name] = self.weights[name]
                 continue
             if node['op'] not in OPERATORS:
                 raise NotImplementedError(f'{self.path}: node {name} is a {node["op"]}')
-            arguments = [_pick(values, source) for source in _sources(node)]
+            arguments = [_pick(values, source) for source in sources_of(node)]
             attributes = {key: _decode(value) for key, value in node.get('attr', {}).items()}
             values[name] = OPERATORS[node['op']](attributes, *arguments)
         return [_pick(values, name) for name in outputs]
 
-    def _order(self, outputs: Sequence[str], known: set[str]) -> list[str]:
-        """Names of the nodes that the outputs need, sources first."""
+    def order(self, outputs: Sequence[str], known: Iterable[str] = ()) -> list[str]:
+        """Names of the nodes that outputs need, sources first.
+
+        Args:
+            outputs: Names of nodes.
+            known: Nodes to stop at.
+
+        Returns:
+            Names of nodes, without the known ones.
+        """
         order: list[str] = []
-        entered: set[str] = set(known)
+        entered = set(known)
         stack = [(name.split(':')[0], False) for name in outputs]
         while stack:
             name, sources_done = stack.pop()
@@ -92,12 +100,12 @@ class TfjsGraph:
             elif name not in entered:
                 entered.add(name)
                 stack.append((name, True))
-                sources = _sources(self.nodes[name])
+                sources = sources_of(self.nodes[name])
                 stack += [(source.split(':')[0], False) for source in sources]
         return order
 
 
-def _sources(node: dict) -> list[str]:
+def sources_of(node: dict) -> list[str]:
     """Inputs of a node without those (``^name``) that only order the execution."""
     return [source for source in node.get('input', []) if not source.startswith('^')]
 

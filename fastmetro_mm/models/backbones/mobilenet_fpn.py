@@ -12,7 +12,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastmetro_mm.geometry.precision import full_precision
+from fastmetro_mm.models.backbones.inverted_residual import Convolution, InvertedResidual
 
 # channels of the deepest map, the same at every width
 DEEP_CHANNELS = 1280
@@ -35,62 +35,6 @@ def widened(channels: int, width: float) -> int:
     """Channels at a width: a multiple of eight, never more than a tenth smaller than asked for."""
     rounded = max(8, int(channels * width + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels * width else rounded
-
-
-class Convolution(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME, followed by ReLU6 or nothing.
-
-    At stride 2 and an even size, SAME pads to the right and to the bottom only.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        out_channels: int,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-        bias: bool = True,
-    ) -> None:
-        padding = kernel // 2 if stride == 1 else 0
-        super().__init__(channels, out_channels, kernel, stride, padding, groups=groups, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve (B, C, H, W); H and W are even at stride 2."""
-        if self.stride == (2, 2):
-            x = F.pad(x, (0, 1, 0, 1))
-        return super().forward(x)
-
-
-class InvertedResidual(nn.Module):
-    """Expand, convolve each channel, project; added to the input where the shape stays."""
-
-    def __init__(self, channels: int, out_channels: int, expansion: int, stride: int) -> None:
-        super().__init__()
-        hidden = channels * expansion
-        self.expand = Convolution(channels, hidden) if expansion > 1 else None
-        self.depthwise = Convolution(hidden, hidden, 3, stride, groups=hidden)
-        self.project = Convolution(hidden, out_channels)
-        self.adds = stride == 1 and channels == out_channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Evaluate the block.
-
-        Args:
-            x: (B, C, H, W)
-
-        Returns:
-            (B, C', H', W')
-        """
-        if self.expand is None:
-            # The first block's kernels cancel: in bfloat16 they alone put the deep map a quarter
-            # off (0.23 of its norm on photos, 0.06 with this one convolution in float32).
-            with full_precision(x):
-                y = self.depthwise(x.to(self.depthwise.weight.dtype))
-        else:
-            y = self.depthwise(F.relu6(self.expand(x)))
-        y = self.project(F.relu6(y))
-        return x + y if self.adds else y
 
 
 class SeparableConvolution(nn.Module):
@@ -132,7 +76,7 @@ class MobileNetFPN(nn.Module):
             for index in range(count):
                 step = stride if index == 0 else 1
                 out_channels = widened(base, width)
-                blocks.append(InvertedResidual(channels, out_channels, expansion, step))
+                blocks.append(InvertedResidual(channels, channels * expansion, out_channels, step))
                 channels = out_channels
         self.blocks = nn.ModuleList(blocks)
         self.deep = Convolution(channels, DEEP_CHANNELS)

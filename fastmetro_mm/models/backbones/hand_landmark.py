@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MediaPipe's hand landmark network as a backbone: it learnt hands from photos."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import torch
+from mmengine.model import BaseModule
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fastmetro_mm.model_zoo import load_weights
+from fastmetro_mm.models.backbones.inverted_residual import Convolution, InvertedResidual
+
+NUM_LANDMARKS = 21
+# Each block: channels of the depthwise convolution and of the output, its stride and kernel.
+BLOCKS = (
+    (24, 16, 1, 3),
+    (64, 24, 2, 3),
+    (144, 24, 1, 3),
+    (144, 40, 2, 5),
+    (240, 40, 1, 5),
+    (240, 80, 2, 3),
+    (480, 80, 1, 3),
+    (480, 80, 1, 3),
+    (480, 112, 1, 5),
+    (672, 112, 1, 5),
+    (672, 112, 1, 5),
+    (672, 192, 2, 5),
+    (1152, 192, 1, 5),
+    (1152, 192, 1, 5),
+    (1152, 192, 1, 5),
+)
+MIDDLE_BLOCK = 10  # the last one at stride 16
+# middle: space-to-depth from stride 16
+PARTS = {'deep': 1152, 'middle': 112 * 4}
+OUTPUTS = {
+    'landmarks': 3 * NUM_LANDMARKS,
+    'presence': 1,
+    'handedness': 1,
+    'world_landmarks': 3 * NUM_LANDMARKS,
+}
+
+
+@MODELS.register_module()
+class HandLandmark(BaseModule):
+    """MediaPipe Hands' landmark network (EfficientNet-like, 2.7 M parameters).
+
+    Its input is RGB divided by 255 (mean 0, deviation 255 in the data preprocessor). Trained on
+    224 px crops of one hand with the fingers up; every multiple of 32 works for ``forward``.
+
+    Args:
+        parts: What ``forward`` puts together, of ``'deep'`` and ``'middle'``.
+        frozen_stages: How much keeps its weights: -1 nothing, 0 the stem, ``n`` the first ``n``
+            of the 15 blocks too, 16 the whole network, which then runs without gradients.
+        weights: Where ``init_weights`` takes the weights from: the name of a shipped network
+            (``'hand_landmark'``), or a safetensors file. None: random ones.
+        init_cfg: See mmengine's ``BaseModule``.
+
+    Attributes:
+        out_channels: Channels of the map that ``forward`` returns.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[str] = ('deep', 'middle'),
+        frozen_stages: int = -1,
+        weights: str | None = None,
+        init_cfg: dict | list | None = None,
+    ) -> None:
+        super().__init__(
+            init_cfg or dict(type='Kaiming', mode='fan_in', nonlinearity='relu', layer='Conv2d')
+        )
+        if not parts or set(parts) - set(PARTS):
+            raise ValueError(
+                f'HandLandmark: parts are {tuple(parts)}, expected some of {tuple(PARTS)}'
+            )
+        self.parts = tuple(parts)
+        self.out_channels = sum(PARTS[part] for part in self.parts)
+        self.weights = weights
+        self.net = HandNet()
+        self.frozen_stages = frozen_stages
+        if self._is_frozen:
+            self.net.requires_grad_(False)
+        elif frozen_stages >= 0:
+            for module in (self.net.stem, *self.net.blocks[:frozen_stages]):
+                module.requires_grad_(False)
+
+    @property
+    def _is_frozen(self) -> bool:
+        return self.frozen_stages > len(self.net.blocks)
+
+    def init_weights(self) -> None:
+        """Take the converted weights, or random ones where none are named."""
+        if self.weights is None:
+            super().init_weights()
+        elif not self.is_init:
+            self.net.load_state_dict(load_weights(self.weights))
+            self._is_init = True
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        """Deep features, and the finer ones of stride 16 by space-to-depth, on one grid.
+
+        Args:
+            x: RGB crops, 0 to 1. (B, 3, H, W), H and W multiples of 32
+
+        Returns:
+            One map, stride 32. ((B, ``out_channels``, H/32, W/32),)
+        """
+        with torch.no_grad() if self._is_frozen else nullcontext():
+            middle, deep = self.net.maps(x)
+            maps = {'deep': deep, 'middle': F.pixel_unshuffle(middle, 2)}
+        return (torch.cat([maps[part] for part in self.parts], dim=1),)
+
+    @torch.no_grad()
+    def landmarks(self, x: Tensor) -> dict[str, Tensor]:
+        """What the source network answers.
+
+        Args:
+            x: RGB crops, 0 to 1. (B, 3, 224, 224)
+
+        Returns:
+            ``landmarks`` (B, 21, 3): x, y in pixels of the crop, z in the same unit with the
+            wrist at 0; ``presence`` and ``handedness`` (B,), 0 to 1, near 1 for a right hand;
+            ``world_landmarks`` (B, 21, 3), metres.
+        """
+        found = self.net(x)
+        return {
+            'landmarks': found['landmarks'].unflatten(1, (NUM_LANDMARKS, 3)),
+            'presence': found['presence'][:, 0].sigmoid(),
+            'handedness': found['handedness'][:, 0].sigmoid(),
+            'world_landmarks': found['world_landmarks'].unflatten(1, (NUM_LANDMARKS, 3)),
+        }
+
+
+class HandNet(nn.Module):
+    """The layers, named as in the converted weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = Convolution(3, 24, 3, 2)
+        blocks: list[InvertedResidual] = []
+        channels = 24
+        for hidden, out_channels, stride, kernel in BLOCKS:
+            blocks.append(InvertedResidual(channels, hidden, out_channels, stride, kernel))
+            channels = out_channels
+        self.blocks = nn.ModuleList(blocks)
+        self.expand = Convolution(channels, PARTS['deep'])
+        self.depthwise = Convolution(PARTS['deep'], PARTS['deep'], 3, groups=PARTS['deep'])
+        self.outputs = nn.ModuleDict(
+            {name: nn.Linear(PARTS['deep'], count) for name, count in OUTPUTS.items()}
+        )
+
+    def maps(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps of stride 16 (B, 112, H/16, W/16) and 32 (B, 1152, H/32, W/32)."""
+        if x.shape[-2] % 32 or x.shape[-1] % 32:
+            raise ValueError(
+                f'images of {x.shape[-1]}x{x.shape[-2]} px: HandLandmark takes multiples of 32'
+            )
+        x = F.relu6(self.stem(x))
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index == MIDDLE_BLOCK:
+                middle = x
+        return middle, F.relu6(self.depthwise(F.relu6(self.expand(x))))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Raw outputs by name, (B, count) each."""
+        pooled = self.maps(x)[1].mean((2, 3))
+        return {name: layer(pooled) for name, layer in self.outputs.items()}
