@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastmetro_mm.model_zoo import load_weights
-from fastmetro_mm.models.backbones.inverted_residual import Convolution
+from fastmetro_mm.models.backbones.inverted_residual import convolution, pad_same
 
 SIZE = 256
 """Side of the square image that it takes, pixels."""
@@ -30,13 +30,13 @@ class PalmBlock(nn.Module):
 
     def __init__(self, channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
-        self.depthwise = Convolution(channels, channels, 3, stride, groups=channels, bias=False)
-        self.pointwise = Convolution(channels, out_channels)
+        self.depthwise = convolution(channels, channels, 3, stride, groups=channels, bias=False)
+        self.pointwise = convolution(channels, out_channels)
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
         """Evaluate the block; new channels of the input count as zeros."""
-        y = self.pointwise(self.depthwise(x))
+        y = self.pointwise(self.depthwise(pad_same(x, 3) if self.stride == 2 else x))
         if self.stride == 2:
             x = F.max_pool2d(x, 2)
         return F.relu(y + F.pad(x, (0, 0, 0, 0, 0, y.shape[1] - x.shape[1])))
@@ -47,7 +47,7 @@ class PalmNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = Convolution(3, GROUPS[0], 3, 2)
+        self.stem = convolution(3, GROUPS[0], 3, 2)
         groups: list[nn.Sequential] = []
         for number, channels in enumerate(GROUPS):
             before = GROUPS[max(number - 1, 0)]
@@ -59,15 +59,15 @@ class PalmNet(nn.Module):
         self.merges = nn.ModuleList(PalmBlock(channels, channels) for channels in (256, 128))
         widths = {8: 128, 16: 256, 32: 256}
         self.scores = nn.ModuleDict(
-            {f'stride{s}': Convolution(widths[s], count) for s, count in ANCHORS.items()}
+            {f'stride{s}': convolution(widths[s], count) for s, count in ANCHORS.items()}
         )
         self.values = nn.ModuleDict(
-            {f'stride{s}': Convolution(widths[s], VALUES * count) for s, count in ANCHORS.items()}
+            {f'stride{s}': convolution(widths[s], VALUES * count) for s, count in ANCHORS.items()}
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, 2944) and values (B, 2944, 18) of every anchor, fine ones first."""
-        x = F.relu(self.stem(x))
+        x = F.relu(self.stem(pad_same(x, 3)))
         maps: list[Tensor] = []
         for group in self.groups:
             x = group(x)

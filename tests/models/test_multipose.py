@@ -34,7 +34,7 @@ def normalised(image: torch.Tensor) -> torch.Tensor:
     return (image - INPUT_MEAN) / INPUT_STD
 
 
-@pytest.mark.parametrize(('height', 'width'), [(256, 256), (288, 384)])
+@pytest.mark.parametrize(('height', 'width'), [(288, 320), (288, 384)])
 def test_equals_the_source_graph(people, height, width):
     if 'FREE_MODEL_SOURCE' not in os.environ:
         pytest.skip('FREE_MODEL_SOURCE does not name a folder filled by projects.free_model.source')
@@ -48,7 +48,7 @@ def test_equals_the_source_graph(people, height, width):
     size = torch.tensor([height, width])
     places = expected[0, :, :51].view(6, 17, 3)
     # scores of the three true people; the source's others borrow theirs, see `decode_people`
-    true = expected[0, :, 55] > 0.1
+    true = expected[0, :, 55] > 0.3
     assert true.sum() >= 2
     torch.testing.assert_close(scores[true], expected[0, true, 55], rtol=0, atol=1e-4)
     torch.testing.assert_close(keypoints[true, :, 2], places[true, :, 2], rtol=0, atol=1e-4)

@@ -11,7 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastmetro_mm.model_zoo import load_weights
-from fastmetro_mm.models.backbones.inverted_residual import Convolution, InvertedResidual
+from fastmetro_mm.models.backbones.inverted_residual import (
+    InvertedResidual,
+    convolution,
+    lower_precision,
+    pad_same,
+)
 
 NUM_LANDMARKS = 21
 # Each block: channels of the depthwise convolution and of the output, its stride and kernel.
@@ -99,6 +104,14 @@ class HandLandmark(BaseModule):
             self.net.load_state_dict(load_weights(self.weights))
             self._is_init = True
 
+    def lower_precision(self, dtype: torch.dtype) -> None:
+        """Compute in half precision, where that does no harm.
+
+        Args:
+            dtype: Of weights and maps.
+        """
+        lower_precision(self, dtype)
+
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """Deep features, and the finer ones of stride 16 by space-to-depth, on one grid.
 
@@ -139,15 +152,15 @@ class HandNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = Convolution(3, 24, 3, 2)
+        self.stem = convolution(3, 24, 3, 2)
         blocks: list[InvertedResidual] = []
         channels = 24
         for hidden, out_channels, stride, kernel in BLOCKS:
             blocks.append(InvertedResidual(channels, hidden, out_channels, stride, kernel))
             channels = out_channels
         self.blocks = nn.ModuleList(blocks)
-        self.expand = Convolution(channels, PARTS['deep'])
-        self.depthwise = Convolution(PARTS['deep'], PARTS['deep'], 3, groups=PARTS['deep'])
+        self.expand = convolution(channels, PARTS['deep'])
+        self.depthwise = convolution(PARTS['deep'], PARTS['deep'], 3, groups=PARTS['deep'])
         self.outputs = nn.ModuleDict(
             {name: nn.Linear(PARTS['deep'], count) for name, count in OUTPUTS.items()}
         )
@@ -158,7 +171,7 @@ class HandNet(nn.Module):
             raise ValueError(
                 f'images of {x.shape[-1]}x{x.shape[-2]} px: HandLandmark takes multiples of 32'
             )
-        x = F.relu6(self.stem(x))
+        x = F.relu6(self.stem(pad_same(x, 3)))
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index == MIDDLE_BLOCK:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastmetro_mm.models.backbones.inverted_residual import Convolution, InvertedResidual
+from fastmetro_mm.models.backbones.inverted_residual import InvertedResidual, convolution, pad_same
 
 # channels of the deepest map, the same at every width
 DEEP_CHANNELS = 1280
@@ -42,8 +42,8 @@ class SeparableConvolution(nn.Module):
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
-        self.depthwise = Convolution(channels, channels, 3, groups=channels, bias=False)
-        self.pointwise = Convolution(channels, out_channels)
+        self.depthwise = convolution(channels, channels, 3, groups=channels, bias=False)
+        self.pointwise = convolution(channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C, H, W)."""
@@ -55,7 +55,7 @@ class DenseHead(nn.Sequential):
 
     def __init__(self, out_channels: int) -> None:
         super().__init__(
-            SeparableConvolution(PYRAMID_CHANNELS[-1], 96), Convolution(96, out_channels)
+            SeparableConvolution(PYRAMID_CHANNELS[-1], 96), convolution(96, out_channels)
         )
 
 
@@ -70,7 +70,7 @@ class MobileNetFPN(nn.Module):
     def __init__(self, width: float, heads: Mapping[str, int]) -> None:
         super().__init__()
         channels = widened(32, width)
-        self.stem = Convolution(3, channels, 3, 2)
+        self.stem = convolution(3, channels, 3, 2)
         blocks: list[InvertedResidual] = []
         for expansion, base, count, stride in STAGES:
             for index in range(count):
@@ -79,10 +79,10 @@ class MobileNetFPN(nn.Module):
                 blocks.append(InvertedResidual(channels, channels * expansion, out_channels, step))
                 channels = out_channels
         self.blocks = nn.ModuleList(blocks)
-        self.deep = Convolution(channels, DEEP_CHANNELS)
-        self.top = Convolution(DEEP_CHANNELS, PYRAMID_CHANNELS[0])
+        self.deep = convolution(channels, DEEP_CHANNELS)
+        self.top = convolution(DEEP_CHANNELS, PYRAMID_CHANNELS[0])
         self.laterals = nn.ModuleList(
-            Convolution(blocks[index].project.out_channels, fused)
+            convolution(blocks[index].project.out_channels, fused)
             for index, fused in zip(LATERAL_BLOCKS, PYRAMID_CHANNELS, strict=False)
         )
         self.merges = nn.ModuleList(
@@ -107,7 +107,7 @@ class MobileNetFPN(nn.Module):
             raise ValueError(
                 f'images of {x.shape[-1]}x{x.shape[-2]} px: MoveNet takes multiples of 32'
             )
-        x = F.relu6(self.stem(x))
+        x = F.relu6(self.stem(pad_same(x, 3)))
         laterals: dict[int, Tensor] = {}
         for index, block in enumerate(self.blocks):
             x = block(x)

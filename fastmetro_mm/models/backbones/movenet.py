@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastmetro_mm.model_zoo import load_weights
+from fastmetro_mm.models.backbones.inverted_residual import lower_precision
 from fastmetro_mm.models.backbones.mobilenet_fpn import (
     DEEP_CHANNELS,
     PYRAMID_CHANNELS,
@@ -92,6 +93,14 @@ class MoveNet(BaseModule):
         elif not self.is_init:
             self.net.load_state_dict(load_weights(self.weights))
             self._is_init = True
+
+    def lower_precision(self, dtype: torch.dtype) -> None:
+        """Compute in half precision, where that does no harm.
+
+        Args:
+            dtype: Of weights and maps.
+        """
+        lower_precision(self, dtype)
 
     def evidence(self, x: Tensor) -> dict[str, Tensor]:
         """Every map of the network.
