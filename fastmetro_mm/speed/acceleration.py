@@ -53,7 +53,8 @@ def accelerate(network: nn.Module, speed: str = 'exact', compiled: bool = False)
     network.backbone.to(memory_format=torch.channels_last)
     dtype = half_precision(device) if speed == 'fast' else torch.float32
     packs = can_pack(device)
-    network.backbone.to(dtype)
+    # backbones of ours know which of their layers need all digits
+    getattr(network.backbone, 'lower_precision', network.backbone.to)(dtype)
     if dtype != torch.float32:
         network.neck.lower_precision(dtype)
     for part in (network.backbone, network.neck):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmpose.registry import MODELS
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from fastmetro_mm.model_zoo import load_weights, weight_file
 from fastmetro_mm.models.backbones.movenet import (
@@ -19,6 +19,7 @@ from fastmetro_mm.models.backbones.movenet import (
     MoveNet,
     decode_single,
 )
+from fastmetro_mm.speed.acceleration import accelerate, cpu_has_bfloat16
 from projects.free_model.convert import convert
 from projects.free_model.tfjs_graph import TfjsGraph
 
@@ -116,19 +117,47 @@ def test_parts_choose_the_channels():
     assert backbone.out_channels == backbone(torch.zeros(1, 3, 64, 64))[0].shape[1] == 1376
 
 
-def test_half_precision_and_channels_last_stay_close():
+@pytest.fixture(scope='module')
+def soft_image() -> Tensor:
+    """`drawn_image` with the softness of a photo, normalised (1, 3, 256, 256)."""
+    image = cv2.GaussianBlur(drawn_image(256, 256)[0].permute(1, 2, 0).numpy(), (0, 0), 4)
+    return normalised(torch.from_numpy(image).permute(2, 0, 1)[None])
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    return float((found.float() - expected).norm() / expected.norm())
+
+
+@pytest.mark.parametrize(('dtype', 'bar'), [(torch.bfloat16, 0.12), (torch.float16, 0.01)])
+def test_half_precision_and_channels_last_stay_close(soft_image, dtype, bar):
     network = MoveNet('thunder', weights='movenet_thunder').eval()
     network.init_weights()
-    image = cv2.GaussianBlur(drawn_image(256, 256)[0].permute(1, 2, 0).numpy(), (0, 0), 4)
-    image = normalised(torch.from_numpy(image).permute(2, 0, 1)[None])
     with torch.no_grad():
-        exact = network.evidence(image)['deep']
+        exact = network.evidence(soft_image)['deep']
         network.to(memory_format=torch.channels_last)
-        image = image.contiguous(memory_format=torch.channels_last)
-        for dtype, bar in ((torch.bfloat16, 0.12), (torch.float16, 0.01)):
-            with torch.autocast('cpu', dtype):
-                fast = network.evidence(image)['deep']
-            assert (fast.float() - exact).norm() / exact.norm() < bar, dtype
+        with torch.autocast('cpu', dtype):
+            fast = network.evidence(soft_image.contiguous(memory_format=torch.channels_last))
+    assert relative_error(fast['deep'], exact) < bar
+
+
+class Accelerated(nn.Module):
+    """What `accelerate` needs of an estimator."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.neck = backbone, nn.Linear(4, 4)
+        self.neck.lower_precision = lambda dtype: None
+
+
+@pytest.mark.skipif(not cpu_has_bfloat16(), reason='no half precision on this processor')
+def test_accelerated_network_keeps_the_digits_it_needs(soft_image):
+    backbone = MoveNet('thunder', weights='movenet_thunder').eval()
+    backbone.init_weights()
+    with torch.no_grad():
+        exact = backbone.evidence(soft_image)['deep']
+        network = accelerate(Accelerated(backbone).eval(), 'fast')
+        fast = network.backbone.evidence(soft_image.bfloat16())['deep']
+    assert fast.dtype == torch.bfloat16 and relative_error(fast, exact) < 0.12
 
 
 def test_decoding_takes_the_person_in_the_middle():

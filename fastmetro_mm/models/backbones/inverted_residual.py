@@ -105,7 +105,11 @@ def lower_precision(network: nn.Module, dtype: torch.dtype) -> None:
         network: The network.
         dtype: Of weights and maps.
     """
+    kept = {
+        block.depthwise: block.depthwise.weight.data
+        for block in network.modules()
+        if isinstance(block, InvertedResidual) and block.expand is None
+    }
     network.to(dtype)
-    for block in network.modules():
-        if isinstance(block, InvertedResidual) and block.expand is None:
-            block.depthwise.float()
+    for layer, weight in kept.items():
+        layer.float().weight.data = weight.float()
