@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rotations: axis-angle, matrices, projection of any matrix onto the rotations."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -128,3 +129,45 @@ def project_to_rotation(matrix: Tensor) -> Tensor:
         # det is +-1 up to rounding and constant along the orthogonal matrices.
         sign = torch.linalg.det(factor.detach())
         return (factor * sign[..., None, None]).to(matrix.dtype)
+
+
+def rotation_6d_to_rotmat(values: Tensor) -> Tensor:
+    """Rotation matrices of the continuous six-number form.
+
+    The first two columns, orthonormalised by Gram-Schmidt; the third is their cross product.
+
+    Args:
+        values: First column, then second column, of any length. (..., 6)
+
+    Returns:
+        (..., 3, 3) rotation matrices.
+
+    Reference:
+        Zhou et al., On the Continuity of Rotation Representations in Neural Networks, CVPR 2019.
+    """
+    first = torch.nn.functional.normalize(values[..., :3], dim=-1)
+    second = values[..., 3:] - (first * values[..., 3:]).sum(-1, keepdim=True) * first
+    second = torch.nn.functional.normalize(second, dim=-1)
+    return torch.stack([first, second, torch.linalg.cross(first, second)], dim=-1)
+
+
+def global_rotations(local: Tensor, parents: Sequence[int]) -> Tensor:
+    """Rotation of every joint against the camera, from rotations against the parent.
+
+    Args:
+        local: (B, J, 3, 3)
+        parents: Parent of every joint, which comes before it; that of the root is not used.
+
+    Returns:
+        (B, J, 3, 3)
+    """
+    turned = [local[:, 0]]
+    for joint in range(1, len(parents)):
+        turned.append(turned[parents[joint]] @ local[:, joint])
+    return torch.stack(turned, dim=1)
+
+
+def local_rotations(turned: Tensor, parents: Sequence[int]) -> Tensor:
+    """Rotation of every joint against its parent; the inverse of :func:`global_rotations`."""
+    parent = turned[:, [0, *parents[1:]]]
+    return torch.cat((turned[:, :1], (parent.mT @ turned)[:, 1:]), dim=1)

@@ -199,7 +199,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         """
         prediction = self._forward(inputs)
         instances = self.head.predict(prediction, data_samples)
-        if self.smpl_head is not None:
+        if prediction.rotmat is not None:
             self._add_smpl(prediction, instances)
         for sample, instance in zip(data_samples, instances, strict=True):
             boxes = sample.gt_instances

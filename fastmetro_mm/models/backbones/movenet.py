@@ -48,6 +48,8 @@ class MoveNet(BaseModule):
         parts: What ``forward`` puts together, of ``'deep'``, ``'heatmaps'``, ``'fpn'``.
         frozen_stages: How much keeps its weights: -1 nothing, 0 the stem, ``n`` the first ``n``
             of the 17 blocks too, 18 the whole network, which then runs without gradients.
+        with_keypoints: ``forward`` gives the keypoints too, in front of the map; for
+            ``KeypointNeck``.
         weights: Where ``init_weights`` takes the weights from: the name of a shipped network
             (``'movenet_thunder'``), or a safetensors file. None: random ones.
         init_cfg: See mmengine's ``BaseModule``.
@@ -61,6 +63,7 @@ class MoveNet(BaseModule):
         arch: str = 'thunder',
         parts: Sequence[str] = ('deep', 'heatmaps', 'fpn'),
         frozen_stages: int = -1,
+        with_keypoints: bool = False,
         weights: str | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
@@ -73,6 +76,7 @@ class MoveNet(BaseModule):
             raise ValueError(f'MoveNet: parts are {tuple(parts)}, expected some of {tuple(PARTS)}')
         self.parts = tuple(parts)
         self.out_channels = sum(PARTS[part] for part in self.parts)
+        self.with_keypoints = with_keypoints
         self.weights = weights
         self.net = MobileNetFPN(WIDTHS[arch], HEADS)
         self.frozen_stages = frozen_stages
@@ -121,7 +125,7 @@ class MoveNet(BaseModule):
             maps['centers'] = maps['centers'].sigmoid()
         return maps
 
-    def forward(self, x: Tensor) -> tuple[Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Deep features and the located evidence on one grid.
 
         Pooling would lose where in a cell a joint is, so the heat maps go there by
@@ -131,9 +135,16 @@ class MoveNet(BaseModule):
             x: Normalised RGB crops. (B, 3, H, W), H and W multiples of 32
 
         Returns:
-            One map, stride 32. ((B, ``out_channels``, H/32, W/32),)
+            One map, stride 32: ((B, ``out_channels``, H/32, W/32),). In front of it, where asked
+            for, the keypoints (B, 17, 3): x and y on the crop in [-1, 1] and a score, float32.
         """
-        return (self.grid(self.evidence(x)),)
+        maps = self.evidence(x)
+        if not self.with_keypoints:
+            return (self.grid(maps),)
+        found = _decode_maps(maps)
+        size = found.new_tensor([x.shape[3], x.shape[2]])
+        places = found[..., :2] * (2 / size) - 1
+        return torch.cat((places, found[..., 2:]), dim=-1), self.grid(maps)
 
     def grid(self, maps: dict[str, Tensor]) -> Tensor:
         """Put maps of ``evidence`` together on the deep map's grid (B, C, H/32, W/32)."""
@@ -155,9 +166,13 @@ class MoveNet(BaseModule):
             x and y in pixels of the crop, measured from its upper left corner, and a score of 0
             to 1. (B, 17, 3)
         """
-        maps = self.evidence(x)
-        names = ('heatmaps', 'centers', 'regressions', 'offsets')
-        return decode_single(*(maps[name].float() for name in names))
+        return _decode_maps(self.evidence(x))
+
+
+@torch.no_grad()
+def _decode_maps(maps: dict[str, Tensor]) -> Tensor:
+    names = ('heatmaps', 'centers', 'regressions', 'offsets')
+    return decode_single(*(maps[name].float() for name in names))
 
 
 def decode_single(

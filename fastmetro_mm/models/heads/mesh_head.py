@@ -1,24 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """From tokens to camera, joints and a mesh, coarse to fine."""
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
-from mmengine.model import BaseModule
-from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from fastmetro_mm.body.mesh_body import MeshBody, build_body
+from fastmetro_mm.body.mesh_body import MeshBody
 from fastmetro_mm.errors import ConfigError
-from fastmetro_mm.geometry.camera import crop_to_image, weak_perspective_project
 from fastmetro_mm.geometry.precision import full_precision
-from fastmetro_mm.structures import MeshDataSample, MeshPrediction, MeshTargets, TokenFeatures
+from fastmetro_mm.models.heads.base_head import MeshHead
+from fastmetro_mm.structures import MeshPrediction, TokenFeatures
 
 
 @MODELS.register_module()
-class FastMETROHead(BaseModule):
+class FastMETROHead(MeshHead):
     """Read camera, joints and vertices off the tokens, up-sample the mesh, and judge it.
 
     One linear layer serves joint and vertex tokens alike. For a body, a learned linear map over
@@ -49,10 +44,9 @@ class FastMETROHead(BaseModule):
         joints_from: str = 'mesh',
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(body, criterion, init_cfg)
         if joints_from not in ('mesh', 'tokens'):
             raise ConfigError(f"joints_from is {joints_from!r}, expected 'mesh' or 'tokens'")
-        self.body = build_body(body)
         self.joints_from = joints_from
         self.xyz_regressor = nn.Linear(in_channels, 3)
         self.cam_predictor = nn.Linear(in_channels, 3)
@@ -62,9 +56,6 @@ class FastMETROHead(BaseModule):
             self.coarse2intermediate_upsample = nn.Linear(coarse, mid)
         if informed_start:
             self._start_informed()
-        self.criterion = None
-        if criterion is not None:
-            self.criterion = MODELS.build({'body': self.body, **criterion})
 
     @torch.no_grad()
     def _start_informed(self) -> None:
@@ -100,68 +91,6 @@ class FastMETROHead(BaseModule):
                 vertices_mid=mid,
                 vertices=self.body.sampling.up(finest_known, 1, 0),
             )
-
-    def loss(self, prediction: MeshPrediction, targets: MeshTargets) -> dict[str, Tensor]:
-        """Judge a prediction.
-
-        Args:
-            prediction: Raw prediction.
-            targets: Labels of the same batch.
-
-        Returns:
-            ``loss_mesh``, the weighted total, and every unweighted term for the log.
-
-        Raises:
-            ConfigError: If the head was built without a criterion.
-            MissingBodyFileError: If the joints of a hand need its model file, which is missing.
-        """
-        if self.criterion is None:
-            raise ConfigError(
-                'FastMETROHead has no criterion: set '
-                "model.head.criterion=dict(type='FastMETROLoss')"
-            )
-        terms = self.criterion(prediction, targets)
-        total = terms.pop('total')
-        return {'loss_mesh': total, **{name: term.detach() for name, term in terms.items()}}
-
-    def predict(
-        self, prediction: MeshPrediction, data_samples: Sequence[MeshDataSample]
-    ) -> list[InstanceData]:
-        """Centre the mesh, regress its joints and project them into the image.
-
-        Args:
-            prediction: Raw prediction of a batch.
-            data_samples: Its samples; ``crop_to_image`` and ``input_size`` of their metainfo are
-                used.
-
-        Returns:
-            One ``InstanceData`` of numpy arrays a sample: ``vertices joints_3d camera keypoints
-            keypoint_scores`` (see :class:`MeshDataSample`).
-        """
-        vertices, joints = self.centre(prediction)
-        camera = prediction.camera.float()
-        on_crop = weak_perspective_project(joints, camera)  # (B, J, 2) in [-1, 1]
-
-        known = [sample.metainfo for sample in data_samples]
-        sizes, to_image = (
-            np.array([one[name] for one in known], dtype=np.float64)
-            for name in ('input_size', 'crop_to_image')
-        )
-        pixels = (on_crop.cpu().numpy() + 1) * 0.5 * sizes[:, None]
-        batch = dict(
-            vertices=vertices.cpu().numpy(),
-            joints_3d=joints.cpu().numpy(),
-            camera=camera.cpu().numpy(),
-            keypoints=crop_to_image(pixels, to_image).astype(np.float32),
-            keypoint_scores=np.ones(joints.shape[:2], dtype=np.float32),
-        )
-        # Samples get views: nothing is copied one by one. `set_field` because assignment compares
-        # the lengths of all fields every time, which takes longer than all of the above.
-        instances = [InstanceData() for _ in data_samples]
-        for index, instance in enumerate(instances):
-            for name, array in batch.items():
-                instance.set_field(array[index : index + 1], name)
-        return instances
 
     def centre(self, prediction: MeshPrediction) -> tuple[Tensor, Tensor]:
         """Put the origin at the pelvis (hands: wrist) and give the joints in that frame.

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole mesh from joint tokens: rotations and shape, posed by the body's own skinning."""
+
+import torch
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from fastmetro_mm.body.mesh_body import MeshBody
+from fastmetro_mm.geometry.precision import full_precision
+from fastmetro_mm.geometry.rotation import local_rotations, rotation_6d_to_rotmat
+from fastmetro_mm.models.heads.base_head import MeshHead
+from fastmetro_mm.structures import MeshPrediction, TokenFeatures
+
+NUM_BETAS = 10
+# An upright body that faces the camera: y and z point the other way in camera axes.
+_FACING = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+
+
+@MODELS.register_module()
+class ParametricMeshHead(MeshHead):
+    """Read rotations, shape and camera off the tokens and pose the body with them.
+
+    Vertices read off tokens are torn where a training was short; a posed body is whole whatever
+    the tokens say, and its rotations and shape go into rigged files. Every joint token gives the
+    rotation of its joint against the camera, which is what an image shows, so that errors do not
+    add up along a limb; the rotation against the parent follows from both.
+
+    Args:
+        body: Which mesh: the estimator's :class:`MeshBody`, or ``dict(name='open_body')``. Its
+            model file is needed.
+        in_channels: Width of the tokens.
+        criterion: Loss, e.g. ``dict(type='ParametricBodyLoss')``; needed for training only.
+        init_cfg: See mmengine's ``BaseModule``.
+    """
+
+    def __init__(
+        self,
+        body: MeshBody | dict,
+        in_channels: int = 128,
+        criterion: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(body, criterion, init_cfg)
+        self.parents = tuple(self.body.require_model().parents)
+        count = len(self.parents)
+        self.rotation_weight = nn.Parameter(0.02 * torch.randn(count, in_channels, 6))
+        self.rotation_bias = nn.Parameter(torch.tensor(_FACING).repeat(count, 1))
+        self.shape_predictor = nn.Linear(in_channels, NUM_BETAS)
+        self.cam_predictor = nn.Linear(in_channels, 3)
+        for layer in (self.shape_predictor, self.cam_predictor):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.cam_predictor.bias[0] = self.body.filling_scale
+
+    def forward(self, tokens: TokenFeatures) -> MeshPrediction:
+        """Read the parameters off the tokens and pose the body.
+
+        Args:
+            tokens: Camera (B, C) and joint tokens (B, J, C).
+
+        Returns:
+            The prediction with ``rotmat`` and ``betas``, metres, on the root.
+        """
+        with full_precision(tokens.joints):
+            joints, camera = (
+                x.to(self.rotation_weight.dtype) for x in (tokens.joints, tokens.camera)
+            )
+            six = torch.einsum('bjc,jco->bjo', joints, self.rotation_weight) + self.rotation_bias
+            rotmat = local_rotations(rotation_6d_to_rotmat(six), self.parents)
+            betas = self.shape_predictor(camera)
+            posed = self.body.pose(rotmat, betas)
+            vertices, joints = self.body.centre(posed.vertices)
+            down = self.body.sampling.down
+            levels = len(self.body.num_vertices)
+            return MeshPrediction(
+                camera=self.cam_predictor(camera),
+                joints=joints,
+                vertices_coarse=down(vertices, 0, levels - 1),
+                vertices_mid=down(vertices, 0, 1) if levels == 3 else None,
+                vertices=vertices,
+                rotmat=rotmat,
+                betas=betas,
+            )
+
+    def centre(self, prediction: MeshPrediction) -> tuple[Tensor, Tensor]:
+        """The mesh and its joints, which are on their root already."""
+        return prediction.vertices, prediction.joints
