@@ -63,25 +63,34 @@ class ParametricMeshHead(MeshHead):
             The prediction with ``rotmat`` and ``betas``, metres, on the root.
         """
         with full_precision(tokens.joints):
-            joints, camera = (
-                x.to(self.rotation_weight.dtype) for x in (tokens.joints, tokens.camera)
-            )
-            six = torch.einsum('bjc,jco->bjo', joints, self.rotation_weight) + self.rotation_bias
-            rotmat = local_rotations(rotation_6d_to_rotmat(six), self.parents)
-            betas = self.shape_predictor(camera)
-            posed = self.body.pose(rotmat, betas)
-            vertices, joints = self.body.centre(posed.vertices)
-            down = self.body.sampling.down
-            levels = len(self.body.num_vertices)
+            turned, betas, camera = self.read(tokens)
+            rotmat = local_rotations(turned, self.parents)
+            vertices, joints = self.body.centre(self.body.pose(rotmat, betas).vertices)
+            sampling, levels = self.body.sampling, len(self.body.num_vertices)
             return MeshPrediction(
-                camera=self.cam_predictor(camera),
+                camera=camera,
                 joints=joints,
-                vertices_coarse=down(vertices, 0, levels - 1),
-                vertices_mid=down(vertices, 0, 1) if levels == 3 else None,
+                vertices_coarse=sampling.down(vertices, 0, levels - 1),
+                vertices_mid=sampling.down(vertices, 0, 1) if levels == 3 else None,
                 vertices=vertices,
                 rotmat=rotmat,
                 betas=betas,
             )
+
+    def read(self, tokens: TokenFeatures) -> tuple[Tensor, Tensor, Tensor]:
+        """The parameters alone, for a training that poses fewer vertices.
+
+        Args:
+            tokens: Camera (B, C) and joint tokens (B, J, C).
+
+        Returns:
+            Rotations against the camera (B, J, 3, 3), betas (B, 10) and the weak-perspective
+            camera (B, 3).
+        """
+        dtype = self.rotation_weight.dtype
+        joints, camera = tokens.joints.to(dtype), tokens.camera.to(dtype)
+        six = torch.einsum('bjc,jco->bjo', joints, self.rotation_weight) + self.rotation_bias
+        return rotation_6d_to_rotmat(six), self.shape_predictor(camera), self.cam_predictor(camera)
 
     def centre(self, prediction: MeshPrediction) -> tuple[Tensor, Tensor]:
         """The mesh and its joints, which are on their root already."""
