@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.layers.position_encoding import sine_position_encoding
 from fastmetro_mm.models.layers.transformer import Transformer
 from fastmetro_mm.structures import TokenFeatures
@@ -108,11 +109,11 @@ class KeypointNeck(BaseModule):
             Camera (B, C) and joint tokens (B, J, C); no vertex tokens.
 
         Raises:
-            ValueError: Another number of key points, or a map of another size.
+            ConfigError: Another number of key points, or a map of another size.
         """
         keypoints, grid = feats
         if tuple(keypoints.shape[1:]) != (self.num_keypoints, 3):
-            raise ValueError(
+            raise ConfigError(
                 f'KeypointNeck expects key points (B, {self.num_keypoints}, 3) but got '
                 f'{tuple(keypoints.shape)}'
             )
@@ -128,7 +129,7 @@ class KeypointNeck(BaseModule):
     def _correct(self, camera: Tensor, joints: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         expected = (self.conv_1x1.in_channels, *self.feature_size)
         if tuple(grid.shape[1:]) != expected:
-            raise ValueError(
+            raise ConfigError(
                 f'KeypointNeck expects a feature map (B, {", ".join(map(str, expected))}) but '
                 f'got {tuple(grid.shape)}: set neck.in_channels and neck.feature_size'
             )

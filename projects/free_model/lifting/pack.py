@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put backbone, neck and head together as the file that ships, in half precision.
 
-    python -m projects.free_model.lifting.pack WORK/image.pth open_body.safetensors
+Usage: python -m projects.free_model.lifting.pack WORK/image.pth open_body.safetensors
 """
 
 import argparse
