@@ -116,18 +116,22 @@ def test_criterion_is_zero_at_the_truth_and_ignores_what_has_no_label(body):
 def test_neck_starts_with_what_key_points_say():
     neck = KeypointNeck(in_channels=16, hidden_dims=32, embed_dims=16, num_heads=2).eval()
     keypoints, grid = torch.rand(2, 17, 3), torch.randn(2, 16, 8, 8)
-    alone, both = neck((keypoints, None)), neck((keypoints, grid))
+    alone, both = neck((keypoints,)), neck((keypoints, grid))
     assert alone.joints.shape == (2, 24, 16) and alone.camera.shape == (2, 16)
     torch.testing.assert_close(both.joints, alone.joints)
     with torch.no_grad():
         neck.joint_correction.weight.normal_()
     assert not torch.allclose(neck((keypoints, grid)).joints, alone.joints)
-    torch.testing.assert_close(neck((keypoints, None)).joints, alone.joints)
+    torch.testing.assert_close(neck((keypoints,)).joints, alone.joints)
 
 
 def test_neck_names_what_does_not_fit():
     neck = KeypointNeck(in_channels=16, hidden_dims=32, embed_dims=16, num_heads=2)
     with pytest.raises(ConfigError, match=r'key points \(B, 17, 3\)'):
-        neck((torch.rand(2, 14, 3), None))
+        neck((torch.rand(2, 14, 3),))
     with pytest.raises(ConfigError, match=r'neck\.in_channels'):
         neck((torch.rand(2, 17, 3), torch.randn(2, 16, 7, 7)))
+    alone = KeypointNeck(in_channels=None, hidden_dims=32, embed_dims=16)
+    assert not any('transformer' in name for name in alone.state_dict())
+    with pytest.raises(ConfigError, match='without one'):
+        alone((torch.rand(2, 17, 3), torch.randn(2, 16, 8, 8)))

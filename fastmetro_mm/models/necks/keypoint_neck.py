@@ -38,7 +38,7 @@ class KeypointNeck(BaseModule):
     so that key points alone (no map) give a body too.
 
     Args:
-        in_channels: Channels of the feature map.
+        in_channels: Channels of the feature map; None for key points alone.
         num_keypoints: Key points a person.
         num_joints: Joint tokens, one a joint of the skeleton.
         hidden_dims: Width of the net over the key points.
@@ -56,7 +56,7 @@ class KeypointNeck(BaseModule):
 
     def __init__(
         self,
-        in_channels: int = 1280,
+        in_channels: int | None = 1280,
         num_keypoints: int = 17,
         num_joints: int = 24,
         hidden_dims: int = 704,
@@ -81,6 +81,11 @@ class KeypointNeck(BaseModule):
             nn.LayerNorm(hidden_dims),
             nn.Linear(hidden_dims, (1 + num_joints) * embed_dims),
         )
+        frequencies = math.pi * 2.0 ** torch.arange(num_frequencies)
+        self.register_buffer('frequencies', frequencies, persistent=False)
+        self.conv_1x1 = None
+        if in_channels is None:
+            return
         self.conv_1x1 = nn.Conv2d(in_channels, embed_dims, kernel_size=1)
         self.transformer = Transformer(
             embed_dims, num_heads, feedforward_dims, dropout, num_layers
@@ -90,20 +95,19 @@ class KeypointNeck(BaseModule):
         for correction in (self.camera_correction, self.joint_correction):
             nn.init.zeros_(correction.weight)
             nn.init.zeros_(correction.bias)
-        frequencies = math.pi * 2.0 ** torch.arange(num_frequencies)
-        self.register_buffer('frequencies', frequencies, persistent=False)
         grid = sine_position_encoding(*self.feature_size, embed_dims)
         position = torch.cat((grid.new_zeros(1, embed_dims), grid))
         self.register_buffer('position', position, persistent=False)
         mask = torch.ones(num_joints, num_joints, dtype=torch.bool)
         self.register_buffer('attention_mask', mask, persistent=False)
 
-    def forward(self, feats: tuple[Tensor, Tensor | None]) -> TokenFeatures:
+    def forward(self, feats: tuple[Tensor, ...]) -> TokenFeatures:
         """Lift the key points and correct the tokens.
 
         Args:
-            feats: Key points (B, K, 3): x and y on the crop in [-1, 1] and a score; and the
-                feature map (B, in_channels, H, W), or None.
+            feats: Key points (B, K, 3): x and y on the crop in [-1, 1] and a third number that
+                says more, a score or a depth; then the feature map (B, in_channels, H, W), which
+                may be left out.
 
         Returns:
             Camera (B, C) and joint tokens (B, J, C); no vertex tokens.
@@ -111,7 +115,7 @@ class KeypointNeck(BaseModule):
         Raises:
             ConfigError: Another number of key points, or a map of another size.
         """
-        keypoints, grid = feats
+        keypoints, *grids = feats
         if tuple(keypoints.shape[1:]) != (self.num_keypoints, 3):
             raise ConfigError(
                 f'KeypointNeck expects key points (B, {self.num_keypoints}, 3) but got '
@@ -121,12 +125,15 @@ class KeypointNeck(BaseModule):
         camera, joints = lifted.unflatten(1, (-1, self.embed_dims)).split(
             (1, self.num_joints), dim=1
         )
-        if grid is not None:
-            camera, joints = self._correct(camera, joints, grid)
+        if grids:
+            camera, joints = self._correct(camera, joints, grids[0])
         nothing = joints.new_zeros(len(joints), 0, self.embed_dims)
         return TokenFeatures(camera=camera[:, 0], joints=joints, vertices=nothing)
 
     def _correct(self, camera: Tensor, joints: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+        if self.conv_1x1 is None:
+            raise ConfigError('KeypointNeck got a feature map but was built without one: set '
+                              'neck.in_channels, or with_map=False of the backbone')
         expected = (self.conv_1x1.in_channels, *self.feature_size)
         if tuple(grid.shape[1:]) != expected:
             raise ConfigError(

@@ -52,7 +52,7 @@ class Lifter(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What the head reads, in float32 behind a neck in bfloat16."""
         with torch.autocast('cpu', torch.bfloat16, enabled=self.training):
-            tokens = self.neck((keypoints, deep))
+            tokens = self.neck((keypoints,) if deep is None else (keypoints, deep))
         parts = (tokens.camera, tokens.joints, tokens.vertices)
         return self.head.read(TokenFeatures(*(part.float() for part in parts)))
 
