@@ -11,6 +11,9 @@ from torch import Tensor
 from fastmetro_mm.errors import ConfigError, MissingFileError
 
 SHIPPED = Path(__file__).resolve().parent / 'weights'
+INSIDE = {'movenet_thunder': ('open_body', 'backbone.net.')}
+"""Shipped backbones that lie inside another network's file, so that they are there once: the file,
+and what stands before the names of their entries."""
 
 
 def weight_file(name: str | Path) -> Path:
@@ -25,12 +28,12 @@ def weight_file(name: str | Path) -> Path:
     Raises:
         MissingFileError: Neither is there.
     """
-    shipped = SHIPPED / f'{name}.safetensors'
+    shipped = SHIPPED / f'{INSIDE.get(str(name), (name,))[0]}.safetensors'
     if shipped.is_file():
         return shipped
     if Path(name).is_file():
         return Path(name)
-    names = ', '.join(sorted(path.stem for path in SHIPPED.glob('*.safetensors')))
+    names = ', '.join(sorted({path.stem for path in SHIPPED.glob('*.safetensors')} | set(INSIDE)))
     raise MissingFileError(f'{name}: neither a file nor a shipped network (these are: {names})')
 
 
@@ -54,6 +57,13 @@ def load_weights(name: str | Path) -> dict[str, Tensor]:
         raise ConfigError(
             f'{path}: not a whole safetensors file ({error}): fetch or convert it again'
         ) from error
+    if path.parent == SHIPPED and str(name) in INSIDE:
+        prefix = INSIDE[str(name)][1]
+        entries = {
+            key.removeprefix(prefix): value
+            for key, value in entries.items()
+            if key.startswith(prefix)
+        }
     return {
         key: value.to(torch.float32) if value.is_floating_point() else value
         for key, value in entries.items()

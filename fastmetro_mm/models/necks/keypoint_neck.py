@@ -140,7 +140,7 @@ class KeypointNeck(BaseModule):
                 f'KeypointNeck expects a feature map (B, {", ".join(map(str, expected))}) but '
                 f'got {tuple(grid.shape)}: set neck.in_channels and neck.feature_size'
             )
-        grid = grid.to(self.conv_1x1.weight.dtype)
+        grid = grid.to(joints.dtype)
         image = self.conv_1x1(grid).flatten(2).transpose(1, 2)  # (B, HW, C)
         encoded = self.transformer.encoder(torch.cat((camera, image), dim=1), self.position)
         decoded = self.transformer.decoder(
