@@ -43,7 +43,7 @@ def test_drawn_people_are_found(network, people):
     mean_body = 1000 * pa_mpjpe(
         np.broadcast_to(truth.mean(0).numpy(), truth.shape).copy(), truth.numpy()
     )
-    assert np.median(error) < 80 < np.median(mean_body)
+    assert np.median(error) < 95 < np.median(mean_body)
 
     # and where the crop shows them: torso lengths off, joints inside the crop only
     places = weak_perspective_project(prediction.joints, prediction.camera).numpy()
