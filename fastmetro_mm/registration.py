@@ -49,11 +49,17 @@ def _load_address(filename: str, map_location: Any = None) -> dict:
     return loading.load_from_web_address(filename, map_location)
 
 
+def _load_torchvision(filename: str, map_location: Any = None) -> dict:
+    loading = importlib.import_module('fastmetro_mm.engine.checkpoints.loading')
+    return loading.load_from_torchvision(filename, map_location)
+
+
 def _install_loaders(checkpoint: ModuleType) -> None:
     """Let mmengine read checkpoints through our loaders (its checkpoint module was imported)."""
     register = checkpoint.CheckpointLoader.register_scheme
     register('', _load_file, force=True)
     register(('http://', 'https://'), _load_address, force=True)
+    register(('torchvision://', 'modelzoo://'), _load_torchvision, force=True)
 
 
 def install() -> None:

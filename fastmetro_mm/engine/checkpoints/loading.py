@@ -7,16 +7,17 @@ the public ``CheckpointLoader.register_scheme`` (`fastmetro_mm.registration`). T
 after it.
 """
 
+import difflib
 import os
 import pickle
 import re
 import zipfile
 from pathlib import Path
-from urllib.parse import urlparse
 
 import torch
-from mmengine.dist import barrier
+from mmengine.runner.checkpoint import get_torchvision_models
 
+from fastmetro_mm.engine.checkpoints.download import fetch_weights
 from fastmetro_mm.engine.checkpoints.format import from_plain
 from fastmetro_mm.errors import (
     CheckpointError,
@@ -104,24 +105,18 @@ def load_from_local_file(filename: str, map_location=None) -> dict:
 
 
 def load_from_web_address(filename: str, map_location=None) -> dict:
-    """Loader of http(s) addresses for mmengine: download once per machine, then read restricted.
+    """Loader of http(s) addresses for mmengine: download once per machine, then read restricted."""
+    return read_checkpoint(fetch_weights(filename), map_location)
 
-    The file lies where ``torch.hub`` puts it; a hash in its name (``-0123abcd.pth``) is checked.
-    """
-    name = Path(urlparse(filename).path).name
-    target = Path(torch.hub.get_dir()) / 'checkpoints' / name
-    if int(os.environ.get('LOCAL_RANK', '0')) == 0 and not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        found = torch.hub.HASH_REGEX.search(name)
-        try:
-            torch.hub.download_url_to_file(
-                filename, str(target), hash_prefix=found.group(1) if found else None)
-        except (OSError, RuntimeError) as error:
-            raise CheckpointError(
-                f'{filename}: cannot be downloaded ({error}): download it elsewhere and put it at '
-                f'{target}') from error
-    barrier()
-    return read_checkpoint(target, map_location)
+
+def load_from_torchvision(filename: str, map_location=None) -> dict:
+    """Loader of ``torchvision://NAME``: the address that mmengine knows for it, as above."""
+    name, known = filename.partition('://')[2], get_torchvision_models()
+    if name not in known:
+        alike = difflib.get_close_matches(name, known, n=3)
+        raise CheckpointError(f'{filename}: torchvision has no weights of that name: '
+                              f'{"did you mean " + " or ".join(alike) if alike else "check it"}?')
+    return load_from_web_address(known[name], map_location)
 
 
 def _resume_step(path: Path) -> int | None:
