@@ -5,7 +5,9 @@ mmengine's registries import the modules that hold their classes when they are f
 name. So it is enough to tell the registries of mmpose, once they exist, where ours lie.
 """
 
+import functools
 import importlib
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -39,33 +41,36 @@ def _add_locations(registries: ModuleType) -> None:
             registry._imported = False  # one that was asked before looks again
 
 
-def _load_file(filename: str, map_location: Any = None) -> dict:
-    loading = importlib.import_module('fastmetro_mm.engine.checkpoints.loading')
-    return loading.load_from_local_file(filename, map_location)
+def _mind_our_networks(inference: ModuleType) -> None:
+    """Let ``mmpose.apis.init_model`` read weights of our estimator through our reader.
+
+    mmengine's loaders stay: they are those of the whole process, and the models of other projects
+    must load as they do without us.
+    """
+    original = inference.load_checkpoint
+
+    @functools.wraps(original)
+    def load_checkpoint(model: Any, filename: str, *args: Any, **kwargs: Any) -> dict:
+        ours = sys.modules.get('fastmetro_mm.models.mesh_estimator')
+        if ours is None or not isinstance(model, ours.TopdownMeshEstimator):
+            return original(model, filename, *args, **kwargs)
+        loading = importlib.import_module('fastmetro_mm.engine.checkpoints.estimator_loading')
+        return loading.load_for_estimator(model, filename)
+
+    inference.load_checkpoint = load_checkpoint
 
 
-def _load_address(filename: str, map_location: Any = None) -> dict:
-    loading = importlib.import_module('fastmetro_mm.engine.checkpoints.loading')
-    return loading.load_from_web_address(filename, map_location)
-
-
-def _load_torchvision(filename: str, map_location: Any = None) -> dict:
-    loading = importlib.import_module('fastmetro_mm.engine.checkpoints.loading')
-    return loading.load_from_torchvision(filename, map_location)
-
-
-def _install_loaders(checkpoint: ModuleType) -> None:
-    """Let mmengine read checkpoints through our loaders (its checkpoint module was imported)."""
-    register = checkpoint.CheckpointLoader.register_scheme
-    register('', _load_file, force=True)
-    register(('http://', 'https://'), _load_address, force=True)
-    register(('torchvision://', 'modelzoo://'), _load_torchvision, force=True)
+def _allow_arrays_and_histories(_: ModuleType) -> None:
+    """Let torch read what mmpose itself writes (mmengine's checkpoint module was imported)."""
+    importlib.import_module(
+        'fastmetro_mm.engine.checkpoints.safe_globals').allow_arrays_and_histories()
 
 
 def install() -> None:
-    """Wait for mmpose's registries and mmengine's loaders; changes what is imported already."""
+    """Wait for mmpose's registries and the loading of weights; changes what is imported already."""
     after_import('mmpose.registry', _add_locations)
-    after_import('mmengine.runner.checkpoint', _install_loaders)
+    after_import('mmpose.apis.inference', _mind_our_networks)
+    after_import('mmengine.runner.checkpoint', _allow_arrays_and_histories)
 
 
 def import_all() -> None:

@@ -20,13 +20,13 @@ from fastmetro_mm.engine.cli import (  # noqa: E402
 
 EPILOG = """examples:
   a photo with one known box: overlay, arrays, GLB and a report in outputs/
-    python tools/demo.py photo.jpg --weights epoch_10.pth --bbox 280 44 499 391
+    python tools/demo.py photo.jpg --weights epoch_8.pth --bbox 280 44 499 391
   every image of a folder, boxes found by RTMDet
     python tools/demo.py photos/ --model fastmetro_l_h64_3dpw \\
         --weights FastMETRO-L-H64_3dpw_state_dict.bin \\
         --detector rtmdet --detector-weights rtmdet_m.pth --device cuda
   a video, smoothed; several boxes in a file {"0": [[x1, y1, x2, y2]], "1": ...}
-    python tools/demo.py clip.mp4 --weights epoch_10.pth --boxes boxes.json --smooth
+    python tools/demo.py clip.mp4 --weights epoch_8.pth --boxes boxes.json --smooth
   a left hand that fills the image
     python tools/demo.py hand.jpg --model fastmetro_l_h64_freihand --weights ....bin --left-hand
 

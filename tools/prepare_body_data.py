@@ -15,7 +15,6 @@ import argparse
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +27,8 @@ from fastmetro_mm.body import official_checks as checks
 from fastmetro_mm.body.left_hand import read_left_hand
 from fastmetro_mm.body.locations import DEFAULT_ROOT, ENVIRONMENT_VARIABLE
 from fastmetro_mm.body.model_files import model_file_names, read_model_file
-from fastmetro_mm.errors import BodyDataError, MissingFileError
+from fastmetro_mm.errors import BodyDataError, InputError, MissingFileError, UserError
+from fastmetro_mm.fileio import check_target, write_atomically
 
 DATA_FOLDERS = ('src/modeling/data', 'metro/modeling/data', '.')
 REQUIRED = (
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error('nothing to do: give --from CHECKOUT, --smpl FILE or --mano FILE')
     try:
         prepare(args.checkout, args.smpl, args.mano, args.out)
-    except (BodyDataError, OSError) as error:
+    except (UserError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     return 0
@@ -107,6 +107,11 @@ def prepare(
     for path, family in models.items():
         say(f'ok  {path.name}: {family.upper()} model, {len(arrays[path]["v_template"])} vertices')
 
+    if out.exists() and not out.is_dir():
+        raise InputError(f'{out}: is a file: give a folder with --out')
+    npz = [path.with_suffix('.npz') for path in models if path.suffix == '.pkl']
+    for path in (*copies, *models, *npz):
+        check_target(out / path.name)
     out.mkdir(parents=True, exist_ok=True)
     for path in (*copies, *models):
         copy_atomically(path, out / path.name)
@@ -208,29 +213,19 @@ def read_licensed(path: Path, family: str) -> dict[str, np.ndarray]:
 
 
 def copy_atomically(source: Path, target: Path) -> None:
-    """Copy a file so that the target is complete or not there at all."""
-    if target.exists() and source.resolve() == target.resolve():
+    """Copy a file so that the target is complete or not there at all.
+
+    Raises:
+        InputError: The target is a link, a folder or a device.
+    """
+    if target.exists() and not target.is_symlink() and os.path.samefile(source, target):
         return
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as temporary:
-        pass
-    try:
-        shutil.copyfile(source, temporary.name)
-        os.chmod(temporary.name, 0o644)
-        os.replace(temporary.name, target)
-    finally:
-        Path(temporary.name).unlink(missing_ok=True)
+    write_atomically(target, lambda temporary: shutil.copyfile(source, temporary))
 
 
 def save_atomically(arrays: dict[str, np.ndarray], target: Path) -> None:
     """Write arrays as a plain .npz so that the target is complete or not there at all."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix='.npz', delete=False) as temporary:
-        pass
-    try:
-        np.savez(temporary.name, **arrays)
-        os.chmod(temporary.name, 0o644)
-        os.replace(temporary.name, target)
-    finally:
-        Path(temporary.name).unlink(missing_ok=True)
+    write_atomically(target, lambda temporary: np.savez(temporary, **arrays))
 
 
 if __name__ == '__main__':

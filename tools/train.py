@@ -34,7 +34,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'take a new folder beside it (NAME_2, NAME_3...), or write over them')
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-        help='go on from CHECKPOINT, or from the newest readable one of the work directory')
+        help='go on from CHECKPOINT (or the newest one of a folder), or from the newest readable '
+        'one of the work directory; where there is none, start as without --resume')
     parser.add_argument('--amp', action='store_true', help='mixed precision (also on the CPU)')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate meanwhile')
     parser.add_argument(
@@ -76,9 +77,7 @@ def build_config(args: argparse.Namespace):
             raise CliError('--auto-scale-lr: the config has no auto_scale_lr: add --cfg-options '
                            'auto_scale_lr.base_batch_size=N, the batch size of its learning rate')
         cfg.auto_scale_lr.enable = True
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    options.choose_start(cfg, args.resume)
     randomness = cfg.get('randomness') or {}
     if args.seed is not None:
         randomness['seed'] = args.seed

@@ -50,7 +50,7 @@ class MeshInferencer:
 
     Example::
 
-        inferencer = MeshInferencer('quickstart', weights='work_dirs/quickstart/epoch_10.pth')
+        inferencer = MeshInferencer('quickstart', weights='work_dirs/quickstart/epoch_8.pth')
         for frame in inferencer('photo.jpg', bboxes=[[280, 44, 499, 391]]):
             frame.save_npz('photo.npz')
 

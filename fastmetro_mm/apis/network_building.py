@@ -10,10 +10,11 @@ from __future__ import annotations
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
 from torch import nn
+
+from fastmetro_mm.engine.checkpoints.estimator_loading import load_for_estimator
 
 
 def build_network(config: Config, weights: str | None, device: str) -> nn.Module:
@@ -37,7 +38,7 @@ def build_network(config: Config, weights: str | None, device: str) -> nn.Module
     network = revert_sync_batchnorm(MODELS.build(config.model))
     meta = {}
     if weights is not None:
-        meta = load_checkpoint(network, weights, map_location='cpu').get('meta', {})
+        meta = load_for_estimator(network, weights).get('meta', {})
     network.dataset_meta = meta.get('dataset_meta') or parse_pose_metainfo(
         network.body.metainfo)
     network.cfg = config

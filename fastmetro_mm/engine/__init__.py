@@ -25,7 +25,7 @@ _HOMES = {
     'TrainingSummaryHook': f'{_HOOKS}.summary_hook',
     'UntrustedCheckpointError': 'fastmetro_mm.errors',
     'check_state_dict': f'{_CHECKPOINTS}.state_dict_check',
-    'find_resume_checkpoint': f'{_CHECKPOINTS}.loading',
+    'find_resume_checkpoint': f'{_CHECKPOINTS}.resume',
     'read_checkpoint': f'{_CHECKPOINTS}.loading',
 }
 __all__ = list(_HOMES)

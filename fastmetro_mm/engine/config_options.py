@@ -12,6 +12,7 @@ import mmengine.device.utils
 import torch
 from mmengine.config import Config
 
+from fastmetro_mm.engine.checkpoints.resume import find_resume_checkpoint
 from fastmetro_mm.engine.work_dir import free_work_dir
 from fastmetro_mm.errors import CliError
 
@@ -127,6 +128,27 @@ def choose_work_dir(cfg: Config, config_path: str, work_dir: str | None,
         raise CliError(
             f'{cfg.work_dir}: cannot be written ({error.strerror}): choose another folder with '
             '--work-dir') from error
+
+
+def choose_start(cfg: Config, resume: str | None) -> None:
+    """Say where a training starts, in place, after the work directory was chosen.
+
+    Args:
+        cfg: The config.
+        resume: A checkpoint, a work directory, ``'auto'`` for the config's own work directory, or
+            None. Where that holds no checkpoint yet, as on the first start of a job that restarts
+            itself, the training starts as the config says: from ``load_from``, if there is one.
+    """
+    if resume is None:
+        return
+    if resume != 'auto':
+        cfg.resume, cfg.load_from = True, resume
+    elif find_resume_checkpoint(cfg.work_dir) is not None:
+        cfg.resume, cfg.load_from = True, None
+    else:
+        cfg.resume = False
+        start = f'the weights of {cfg.load_from}' if cfg.get('load_from') else 'the beginning'
+        print(f'No checkpoint to resume in {cfg.work_dir}: starting from {start}', flush=True)
 
 
 def choose_device(device: str) -> None:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """mmengine's Runner with distributed CPU training, safe resume and a quiet terminal."""
 
-import functools
 import logging
-import sys
-from pathlib import Path
+import os
+from collections import OrderedDict
+from typing import Any
 
 import torch
 import torch.distributed
@@ -12,20 +12,19 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.logging import MMLogger
+from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
+from mmengine.runner.checkpoint import load_state_dict
 from mmpose.registry import RUNNERS
 from torch import nn
 
-from fastmetro_mm.engine.checkpoints.loading import find_resume_checkpoint
-from fastmetro_mm.engine.distributed import (
-    MeshDistributedDataParallel,
-    end_with_launcher,
-    init_cpu_process_group,
-)
+from fastmetro_mm.engine.checkpoints.loading import read_from
+from fastmetro_mm.engine.checkpoints.resume import check_resumable, find_resume_checkpoint
+from fastmetro_mm.engine.checkpoints.schemes import our_loaders
+from fastmetro_mm.engine.distributed import MeshDistributedDataParallel, init_cpu_process_group
 from fastmetro_mm.engine.train_loop import MeshTrainLoop
-from fastmetro_mm.errors import TrainingError
-from fastmetro_mm.fileio import NO_SPACE
+from fastmetro_mm.errors import CheckpointError
 from fastmetro_mm.speed.allocator import keep_freed_memory
 from fastmetro_mm.speed.optimizer_layout import follow_weights
 
@@ -73,8 +72,6 @@ class MeshRunner(Runner):
 
     def setup_env(self, env_cfg: dict) -> None:
         """Start the processes' communication and mmengine's environment."""
-        if self.launcher == 'pytorch':
-            end_with_launcher()
         if self.distributed and not is_distributed() and get_device() == 'cpu':
             timeout = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
             init_cpu_process_group(self.launcher, timeout)
@@ -85,9 +82,6 @@ class MeshRunner(Runner):
     def build_logger(self, log_level: int | str = 'INFO', **kwargs) -> MMLogger:
         """Build the logger and quieten the terminal."""
         logger = super().build_logger(log_level=log_level, **kwargs)
-        for handler in logger.handlers:
-            if isinstance(handler, logging.FileHandler):
-                handler.handleError = functools.partial(_end_log_file, logger, handler)
         if log_level not in ('DEBUG', logging.DEBUG):
             for handler in logger.handlers:
                 # A FileHandler is a StreamHandler too, so the exact type is compared.
@@ -117,24 +111,6 @@ class MeshRunner(Runner):
             model.use_channels_last()  # measured to be faster there, in float32 and bfloat16
         return super().wrap_model(model_wrapper_cfg, model)
 
-    def train(self) -> nn.Module:
-        """Train; see mmengine.
-
-        Raises:
-            TrainingError: If the disk is full; names the file and what is kept.
-        """
-        try:
-            return super().train()
-        except OSError as error:
-            if error.errno not in NO_SPACE:
-                raise
-            last = self.message_hub.runtime_info.get('last_ckpt')
-            kept = last if last and Path(last).is_file() else find_resume_checkpoint(self.work_dir)
-            raise TrainingError(
-                f'{error.filename or self.log_dir}: {error.strerror}: '
-                f'{f"{kept} is whole; " if kept else ""}make room there, then go on with '
-                '--resume, or choose another folder with --work-dir') from error
-
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop; mmengine's loop over epochs becomes :class:`MeshTrainLoop`."""
         if isinstance(loop, dict):
@@ -144,9 +120,43 @@ class MeshRunner(Runner):
                 loop['type'] = MeshTrainLoop
         return super().build_train_loop(loop)
 
-    def resume(self, *args, **kwargs) -> None:
-        """Go on from a checkpoint; see mmengine."""
-        super().resume(*args, **kwargs)
+    def _init_model_weights(self) -> None:
+        with our_loaders():
+            super()._init_model_weights()
+
+    def load_checkpoint(self, filename: str, map_location: Any = None, strict: bool = False,
+                        revise_keys: Any = None) -> dict:
+        """Read a checkpoint restricted, onto the CPU, and load it; see mmengine.
+
+        ``map_location`` and ``revise_keys`` are of no use: entries go to the device of the
+        network, and prefixes are recognised.
+
+        Raises:
+            CheckpointError: If it cannot be read, or training cannot be resumed from it.
+        """
+        checkpoint = read_from(filename)
+        if self._resume:
+            check_resumable(checkpoint, filename, self.optim_wrapper)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        load_state_dict(model, OrderedDict(checkpoint.get('state_dict', checkpoint)), strict)
+        self._has_loaded = True
+        self.logger.info(f'Load checkpoint from {filename}')
+        return checkpoint
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """Go on from a checkpoint, or from the newest one of a work directory; see mmengine.
+
+        Raises:
+            CheckpointError: If training cannot go on from it.
+        """
+        if os.path.isdir(filename):
+            folder, filename = filename, find_resume_checkpoint(filename)
+            if filename is None:
+                raise CheckpointError(f'{folder}: holds no checkpoint to resume from')
+            self.logger.info(f'Resuming from {filename}')
+        self._resume = True
+        super().resume(filename, *args, **kwargs)
         wrappers = self.optim_wrapper
         for wrapper in wrappers.values() if isinstance(wrappers, OptimWrapperDict) else [wrappers]:
             if isinstance(wrapper, OptimWrapper):
@@ -167,14 +177,6 @@ class MeshRunner(Runner):
             self.resume(newest)
             return
         super().load_or_resume()
-
-
-def _end_log_file(logger: MMLogger, handler: logging.FileHandler, record) -> None:
-    """Go on without a log file that cannot be written, and say so once."""
-    error = sys.exc_info()[1]
-    logger.removeHandler(handler)
-    reason = getattr(error, 'strerror', None) or error
-    logger.warning(f'{handler.baseFilename}: {reason}: this log file ends here')
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastmetro_mm.errors import ForeignFileError, UserError
+from fastmetro_mm.errors import CheckpointError, ForeignFileError, UserError
 
 DOWNLOAD_AGAIN = 'download the file again'
 DAMAGED = (
@@ -56,6 +56,23 @@ def raise_as(kind: type[UserError]) -> Iterator[None]:
         raise
     except ForeignFileError as error:
         raise kind(str(error)) from None
+
+
+@contextmanager
+def naming(source: object, lead: str = '') -> Iterator[None]:
+    """Put the name of a checkpoint in front of messages about its content.
+
+    Args:
+        source: The file.
+        lead: What stands in front of the message instead, and goes.
+
+    Raises:
+        CheckpointError: Instead of another one.
+    """
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f'{source}: {str(error).removeprefix(lead)}') from error
 
 
 def one_line(text: object) -> str:

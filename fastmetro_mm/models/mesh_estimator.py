@@ -2,6 +2,7 @@
 """The estimator: image crop in, mesh out."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -12,7 +13,7 @@ from torch import Tensor
 from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.heads.targets import build_targets
-from fastmetro_mm.models.official_checkpoint import convert_while_loading, fit_to_model
+from fastmetro_mm.models.weight_loading import fit_to_model, prepare_weights, prove_weights
 from fastmetro_mm.structures import MeshDataSample, MeshPrediction, MeshTargets, TokenFeatures
 
 
@@ -91,7 +92,9 @@ class TopdownMeshEstimator(BasePoseEstimator):
                 raise ConfigError('freeze_mesh=True needs an smpl_head: nothing else is trained')
             for part in (self.backbone, self.neck, self.head):
                 part.requires_grad_(False)
-        self._register_load_state_dict_pre_hook(convert_while_loading, with_module=True)
+        self.expected_weights: dict[str, Tensor] | None = None
+        self._register_load_state_dict_pre_hook(prepare_weights, with_module=True)
+        self.register_load_state_dict_post_hook(prove_weights)
         self.smpl_head_loaded = False
         self._register_load_state_dict_pre_hook(self._note_smpl_head)
 
@@ -100,16 +103,19 @@ class TopdownMeshEstimator(BasePoseEstimator):
         if any(key.startswith(f'{prefix}smpl_head.') for key in state_dict):
             self.smpl_head_loaded = True
 
-    def check_weights(self, state_dict: Mapping[str, Tensor]) -> None:
+    def check_weights(self, content: Mapping[str, Any]) -> dict[str, Tensor]:
         """Tell before loading whether a checkpoint belongs to this network.
 
         Args:
-            state_dict: Weights with our or with official names; left as they are.
+            content: A checkpoint, or its weights with our or official names; left as it is.
+
+        Returns:
+            The weights under the names of this network.
 
         Raises:
             ValueError: If not; one sentence that names the right config where it is known.
         """
-        fit_to_model(self, dict(state_dict))
+        return fit_to_model(self, content)
 
     def use_channels_last(self) -> None:
         """Keep the backbone's weights and feature maps in channels-last order from now on."""

@@ -8,14 +8,10 @@ without using it is set aside.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
 from fastmetro_mm.errors import CheckpointError
-
-SIZES = {1: 'S', 2: 'M', 3: 'L'}
 
 # Our prefix of every official one, except the positional ResNet names below.
 _PREFIXES = {
@@ -40,39 +36,14 @@ _RESNET_BACK = {name: number for number, name in _RESNET.items()}
 _CLASSIFIER = re.compile(r'^backbone\.classifier\.')
 
 
-@dataclass(frozen=True)
-class ModelKind:
-    """What distinguishes one FastMETRO network from another.
-
-    Attributes:
-        part: 'body' or 'hand'.
-        size: 'S', 'M' or 'L'; the number of layers as text where it is none of these.
-        backbone: 'R50', 'H64', ... or another backbone's class name.
-        has_smpl_head: Carries the SMPL parameter regressor.
-    """
-
-    part: str
-    size: str
-    backbone: str
-    has_smpl_head: bool
-
-    def __str__(self) -> str:
-        smpl = ' with SMPL head' if self.has_smpl_head else ''
-        return f'FastMETRO-{self.size}-{self.backbone} ({self.part}{smpl})'
-
-    @property
-    def config(self) -> str:
-        """Name of a config of this kind."""
-        smpl = 'smpl_' if self.has_smpl_head else ''
-        data = 'freihand' if self.part == 'hand' else 'h36m'
-        return f'configs/fastmetro_{smpl}{self.size}_{self.backbone}_{data}.py'.lower()
+# Entries that every FastMETRO network has, in the official and in our terms.
+MARKS = ('cam_token_embed.weight', 'transformer_1.encoder.norm.weight')
+OUR_MARKS = tuple(f'neck.{name}' for name in MARKS)
 
 
 def is_official(state_dict: Mapping[str, Tensor]) -> bool:
     """Whether a state dict carries the names of the official FastMETRO code."""
-    return (
-        'cam_token_embed.weight' in state_dict and 'transformer_1.encoder.norm.weight' in state_dict
-    )
+    return all(name in state_dict for name in MARKS)
 
 
 def foreign_model(state_dict: Mapping[str, Tensor]) -> str | None:
@@ -82,47 +53,6 @@ def foreign_model(state_dict: Mapping[str, Tensor]) -> str | None:
     if any('graph_conv' in key or key.startswith('grid_feat_dim') for key in state_dict):
         return 'Mesh Graphormer'
     return 'METRO'
-
-
-def official_kind(state_dict: Mapping[str, Tensor]) -> ModelKind:
-    """Tell from names and shapes which network an official state dict belongs to."""
-    layers = {
-        key.split('.')[3] for key in state_dict if key.startswith('transformer_1.encoder.layers.')
-    }
-    if 'backbone.stage4.0.branches.0.0.conv1.weight' in state_dict:
-        width = state_dict['backbone.stage4.0.branches.0.0.conv1.weight'].shape[0]
-        backbone = f'H{width}'
-    else:
-        blocks = {
-            tuple(key.split('.')[1:3]) for key in state_dict if re.match(r'backbone\.[4-7]\.', key)
-        }
-        # torchvision's ResNets with bottlenecks by their number of blocks
-        backbone = {16: 'R50', 33: 'R101', 50: 'R152'}.get(
-            len(blocks), f'{len(blocks)}-block ResNet'
-        )
-    return ModelKind(
-        part='hand' if state_dict['joint_token_embed.weight'].shape[0] == 21 else 'body',
-        size=SIZES.get(len(layers), f'{len(layers)}-layer'),
-        backbone=backbone,
-        has_smpl_head=any(key.startswith('smpl_parameter_regressor.') for key in state_dict),
-    )
-
-
-def model_kind(model: nn.Module) -> ModelKind:
-    """The same for one of our estimators."""
-    backbone = type(model.backbone).__name__
-    state = model.state_dict()
-    if 'backbone.stage4.0.branches.0.0.conv1.weight' in state:
-        backbone = f'H{state["backbone.stage4.0.branches.0.0.conv1.weight"].shape[0]}'
-    elif backbone == 'ResNet':
-        backbone = f'R{model.backbone.depth}'
-    layers = len(model.neck.transformer_1.encoder.layers)
-    return ModelKind(
-        part='hand' if model.neck.num_joints == 21 else 'body',
-        size=SIZES.get(layers, f'{layers}-layer'),
-        backbone=backbone,
-        has_smpl_head=model.smpl_head is not None,
-    )
 
 
 def to_ours(official: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -193,80 +123,3 @@ def to_official(
             f'{len(unknown)} entries have no place in an official file, e.g. {unknown[0]!r}'
         )
     return official
-
-
-def convert_while_loading(
-    model: nn.Module, state_dict: dict, prefix: str, local_metadata: dict, *args
-) -> None:
-    """Load hook of the estimator, see :func:`fit_to_model`; arguments are PyTorch's.
-
-    mmengine only warns about what does not fit and goes on with random weights, so this raises.
-    """
-    if not prefix:  # parts of larger models are none of our business
-        fit_to_model(model, state_dict)
-
-
-def fit_to_model(model: nn.Module, state_dict: dict[str, Tensor]) -> None:
-    """Rename official entries in place and refuse weights of another network.
-
-    Args:
-        model: The estimator they are meant for.
-        state_dict: Entries; changed in place.
-
-    Raises:
-        ValueError: If the file belongs to another network; the message names the right config.
-    """
-    foreign = foreign_model(state_dict)
-    if foreign is not None:
-        raise CheckpointError(
-            f'this checkpoint is a {foreign} network, not FastMETRO: use a '
-            'FastMETRO-*_state_dict.bin or a checkpoint trained here'
-        )
-    if is_official(state_dict):
-        kind, wanted = official_kind(state_dict), model_kind(model)
-        bare = ModelKind(wanted.part, wanted.size, wanted.backbone, False)
-        fits = kind == wanted or (wanted.has_smpl_head and model.freeze_mesh and kind == bare)
-        if not fits and not model.partial_checkpoint:
-            raise CheckpointError(
-                f'this checkpoint is {kind} but the config describes {wanted}: use {kind.config} '
-                'or another config of that network'
-            )
-        renamed, unused = to_ours(state_dict)
-        state_dict.clear()
-        state_dict.update(renamed)
-        if unused:
-            names = ', '.join(sorted(unused))
-            print_log(f'Left out the unused ImageNet classifier of the official file: {names}')
-    _refuse_other_network(model, state_dict)
-
-
-def _refuse_other_network(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
-    own = model.state_dict()
-    wrong = [key for key in own if key in state_dict and state_dict[key].shape != own[key].shape]
-    missing = [key for key in own if key not in state_dict and 'num_batches_tracked' not in key]
-    if model.freeze_mesh and any(key.startswith('smpl_head.') for key in missing):
-        print_log('The checkpoint has no SMPL head: it starts from random weights', 'current')
-        missing = [key for key in missing if not key.startswith('smpl_head.')]
-    if model.partial_checkpoint:
-        print_log(
-            f'Partial checkpoint: {len(missing)} of {len(own)} entries are missing and '
-            f'{len(wrong)} have another shape; these start from their initial values',
-            'current',
-        )
-        return
-    mend = (
-        'use the config it was trained with, or take over what fits with '
-        'model.partial_checkpoint=True'
-    )
-    if wrong:
-        key = wrong[0]
-        raise CheckpointError(
-            f'this checkpoint does not fit the config: {key} is {tuple(state_dict[key].shape)} in '
-            f'the file but {tuple(own[key].shape)} in the network ({len(wrong)} such entries); '
-            f'{mend}'
-        )
-    if missing:
-        raise CheckpointError(
-            f'this checkpoint does not fit the config: {len(missing)} of {len(own)} entries are '
-            f'missing in the file, e.g. {missing[0]}; {mend}'
-        )

@@ -32,7 +32,7 @@ def sh_basis(directions: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1)
 def load_lights() -> np.ndarray:
     """(L, 9, 3) irradiance of the places, y up; mean 1 over all directions and colours."""
-    with np.load(LIGHTS_FILE) as data:
+    with np.load(LIGHTS_FILE, allow_pickle=False) as data:
         return data['irradiance']
 
 

@@ -30,7 +30,7 @@ class PoseLibrary:
 @lru_cache(maxsize=1)
 def load_pose_library() -> PoseLibrary:
     """Reads the library that comes with the package."""
-    with np.load(LIBRARY_FILE) as data:
+    with np.load(LIBRARY_FILE, allow_pickle=False) as data:
         return PoseLibrary(
             data['poses'].astype(np.float64),
             data['source'],

@@ -57,7 +57,7 @@ class Drawer:
 
 def body_pictures(path: Path, size: int) -> list[np.ndarray]:
     """Rest pose, +-2 of each beta, the named poses from two sides."""
-    model = np.load(path)
+    model = np.load(path, allow_pickle=False)
     draw, faces = Drawer(size), model['f'].astype(np.int64)
     template, shapedirs = model['v_template'].astype(float), model['shapedirs'].astype(float)
     weights, regressor = model['weights'].astype(float), model['J_regressor'].astype(float)
@@ -77,7 +77,7 @@ def body_pictures(path: Path, size: int) -> list[np.ndarray]:
 
 def hand_pictures(path: Path, size: int) -> list[np.ndarray]:
     """Rest pose and mean pose, +-2 of each beta, open / fist / pointing from both sides."""
-    model = np.load(path)
+    model = np.load(path, allow_pickle=False)
     draw, faces = Drawer(size), model['f'].astype(np.int64)
     template, shapedirs = model['v_template'].astype(float), model['shapedirs'].astype(float)
     weights, regressor = model['weights'].astype(float), model['J_regressor'].astype(float)

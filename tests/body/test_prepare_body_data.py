@@ -150,3 +150,41 @@ def test_wrong_arguments(tool, tmp_path, capsys, model_arrays):
     assert 'found SMPL with 6890 vertices' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         tool.main(out)
+
+
+def test_nothing_but_files_is_replaced(tool, tmp_path, capsys, model_arrays):
+    """A link or a folder under the name of a target: said before anything is written."""
+    source = tmp_path / 'in' / 'MANO_RIGHT.npz'
+    source.parent.mkdir()
+    np.savez(source, **model_arrays('mano'))
+    out = tmp_path / 'out'
+    out.mkdir()
+    target, elsewhere = out / source.name, tmp_path / 'elsewhere.npz'
+    for make, message in ((lambda: target.symlink_to(elsewhere), 'is a symbolic link'),
+                          (target.mkdir, 'is a folder')):
+        make()
+        assert tool.main(['--mano', str(source), '--out', str(out)]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f'error: {target}') and message in error
+        assert error.count('\n') == 1 and not elsewhere.exists()
+        target.unlink() if target.is_symlink() else target.rmdir()
+    assert tool.main(['--mano', str(source), '--out', str(source)]) == 1
+    assert 'is a file: give a folder with --out' in capsys.readouterr().err
+    # into its own folder: the file stays as it is
+    before = source.read_bytes()
+    assert tool.main(['--mano', str(source), '--out', str(source.parent)]) == 0
+    assert source.read_bytes() == before
+
+
+def test_full_disk_leaves_nothing_half_written(tool, tmp_path, capsys, model_arrays, monkeypatch):
+    source, out = tmp_path / 'MANO_RIGHT.npz', tmp_path / 'out'
+    np.savez(source, **model_arrays('mano'))
+
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(shutil, 'copyfile', full)
+    assert tool.main(['--mano', str(source), '--out', str(out)]) == 1
+    error = capsys.readouterr().err
+    assert 'No space left' in error and str(out / source.name) in error
+    assert list(out.iterdir()) == []

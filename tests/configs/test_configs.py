@@ -13,7 +13,7 @@ from mmpose.registry import METRICS, MODELS, TRANSFORMS
 
 from fastmetro_mm import config_names, config_path
 from fastmetro_mm.body.model_files import find_model_file
-from fastmetro_mm.models.official_checkpoint import model_kind
+from fastmetro_mm.models.network_kind import model_kind
 
 LAYERS = {'s': 1, 'm': 2, 'l': 3}
 BACKBONES = {'r50': 'R50', 'h64': 'H64'}

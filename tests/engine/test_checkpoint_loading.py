@@ -7,6 +7,7 @@ import os
 import mmengine.runner
 import pytest
 import torch
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from fastmetro_mm.engine import (
@@ -18,28 +19,38 @@ from fastmetro_mm.engine import (
     read_checkpoint,
 )
 from fastmetro_mm.engine.checkpoints.atomic_backend import AtomicLocalBackend
+from fastmetro_mm.engine.checkpoints.schemes import our_loaders
 from fastmetro_mm.fileio import remove_partial_files, write_atomically
 
 
 def write(folder, name, iteration, age):
     path = folder / name
-    torch.save(dict(meta=dict(iter=iteration), state_dict={}, optimizer={}), path)
+    meta = dict(epoch=1, iter=iteration)
+    torch.save(dict(meta=meta, state_dict={}, optimizer={}, message_hub={}), path)
     os.utime(path, (1000 - age, 1000 - age))
     return path
 
 
-def test_mmengine_reads_through_our_loader(tmp_path):
+def test_trusted_files_are_read_whole(tmp_path, monkeypatch):
     """A foreign object is refused in one line, and read once the user trusts the file."""
     path = tmp_path / 'foreign.pth'
-    model = nn.Linear(2, 1)
-    torch.save(dict(state_dict=model.state_dict(), meta=argparse.Namespace(a=1)), path)
+    torch.save(dict(state_dict=nn.Linear(2, 1).state_dict(), meta=argparse.Namespace(a=1)), path)
     with pytest.raises(UntrustedCheckpointError, match=r'argparse\.Namespace.*--trust-checkpoint'):
-        mmengine.runner.load_checkpoint(nn.Linear(2, 1), str(path))
-    os.environ['FASTMETRO_TRUST_CHECKPOINTS'] = '1'
-    try:
-        assert read_checkpoint(path)['meta'].a == 1
-    finally:
-        del os.environ['FASTMETRO_TRUST_CHECKPOINTS']
+        read_checkpoint(path)
+    monkeypatch.setenv('FASTMETRO_TRUST_CHECKPOINTS', '1')
+    assert read_checkpoint(path)['meta'].a == 1
+
+
+def test_loaders_of_the_process_are_ours_only_while_weights_are_initialised(tmp_path):
+    """Other people's models load as they do without this package."""
+    before = dict(CheckpointLoader._schemes)
+    assert before[''].__module__.startswith('mmengine.')
+    (tmp_path / 'a.pth').write_bytes(b'<html>')
+    with pytest.raises(CheckpointError, match='web page'), our_loaders():
+        mmengine.runner.load_checkpoint(nn.Linear(2, 1), str(tmp_path / 'a.pth'))
+    assert CheckpointLoader._schemes == before
+    with pytest.raises(CheckpointError, match='did you mean resnet50'), our_loaders():
+        CheckpointLoader.load_checkpoint('torchvision://resnet5O')
 
 
 def test_errors_are_one_line_and_name_the_file(tmp_path):

@@ -114,17 +114,75 @@ def test_configs_of_every_style_build(way, tmp_path):
     assert run_python(code, cwd=tmp_path).splitlines()[-1] == expected
 
 
-def test_mmengine_reads_checkpoints_through_our_loaders(tmp_path):
+def test_other_peoples_models_load_as_without_us_and_their_files_are_read(tmp_path):
+    """The loaders of mmengine stay; NumPy values and log history are allowed."""
     out = run_python('''
-        import fastmetro_mm
+        import fastmetro_mm, pickle
+        import numpy as np, torch
+        from mmengine.logging import HistoryBuffer
         from mmengine.runner import CheckpointLoader, load_checkpoint
         from torch import nn
-        try:
-            load_checkpoint(nn.Linear(2, 2), 'missing.pth')
-        except FileNotFoundError as error:
-            print(type(error).__name__)
+        print(sorted({loader.__module__ for loader in CheckpointLoader._schemes.values()}))
+        weights = nn.Linear(2, 2).state_dict()
+        meta = dict(dataset_meta=dict(sigmas=np.full(17, 0.1), num=np.int64(17),
+                                      names=np.array(['a', None], object), texts=np.array(['b'])))
+        hub = dict(log_scalars=dict(loss=HistoryBuffer([1.0, 3.0], [1, 1])))
+        torch.save(dict(state_dict=weights, meta=meta, message_hub=hub), 'other.pth')
+        model = nn.Linear(2, 2)
+        back = load_checkpoint(model, 'other.pth', map_location='cpu')
+        assert torch.equal(model.weight, weights['weight'])
+        history = back['message_hub']['log_scalars']['loss']
+        history.update(5.0)
+        print(type(history).__name__, history.mean(), history.statistics('max'))
+        print(back['meta']['dataset_meta']['sigmas'].sum().round(3))
+
+        class Escape:
+            def __reduce__(self):
+                return getattr, (HistoryBuffer, '__init__')
+
+        for evil in (Escape(), {'a': Escape()}):
+            torch.save(evil, 'evil.pth')
+            try:
+                load_checkpoint(model, 'evil.pth')
+                print('read')
+            except (pickle.UnpicklingError, ValueError) as error:
+                print('refused')
         ''', cwd=tmp_path)
-    assert out.splitlines()[-1] == 'CheckpointNotFoundError'
+    lines = [line for line in out.splitlines() if not line.startswith('Loads checkpoint')][-5:]
+    assert lines == ["['mmengine.runner.checkpoint']", 'HistoryBuffer 3.0 5.0', '1.7', 'refused',
+                     'refused']
+
+
+def test_init_model_reads_weights_of_ours_through_our_reader(tmp_path):
+    """Formats that mmengine does not know, and one line about what is no checkpoint."""
+    out = run_python('''
+        import fastmetro_mm, torch
+        from mmengine.config import Config
+        from fastmetro_mm.config_files import config_path
+        from mmpose.apis import init_model
+        from safetensors.torch import save_file
+        config = Config.fromfile(config_path('quickstart'))
+        model = init_model(config, device='cpu')
+        state = {name: value.clone() for name, value in model.state_dict().items()}
+        save_file(state, 'a.safetensors')
+        torch.save({'params': {'module.' + name: value for name, value in state.items()}},
+                   'b.pth', pickle_protocol=5)
+        for file in ('a.safetensors', 'b.pth'):
+            other = init_model(config, file, device='cpu')
+            own = other.state_dict()
+            print(all(torch.equal(value, own[name]) for name, value in state.items()))
+        open('c.pth', 'w').write('<html>Sign in</html>')
+        torch.save({'weight': torch.zeros(2)}, 'd.pth')
+        for file in ('c.pth', 'd.pth'):
+            try:
+                init_model(config, file, device='cpu')
+            except ValueError as error:
+                print(error)
+        ''', cwd=tmp_path)
+    lines = out.splitlines()[-4:]
+    assert lines[:2] == ['True', 'True']
+    assert lines[2].startswith('c.pth: expected a checkpoint, but the file is a web page')
+    assert lines[3].startswith('d.pth: does not fit the config: ')
 
 
 def test_missing_stack_is_one_line(tmp_path):

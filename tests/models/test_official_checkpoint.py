@@ -2,16 +2,20 @@
 """Renaming released weights, there and back, and refusing what does not fit."""
 
 import importlib.util
+import os
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from mmpose.apis import init_model
 
+from fastmetro_mm.engine import read_checkpoint
+from fastmetro_mm.foreign_files.kinds import recognise
+from fastmetro_mm.models.network_kind import kind_of
 from fastmetro_mm.models.official_checkpoint import (
     foreign_model,
     is_official,
-    official_kind,
     to_official,
     to_ours,
 )
@@ -49,7 +53,8 @@ def test_names_round_trip_and_kind_is_recognised(name, official_shapes, repo_dir
     back = to_official(ours, unused)
     assert set(back) == set(official)
     assert all(back[key] is official[key] for key in official)
-    kind = official_kind(official)
+    kind = kind_of(official)
+    assert kind_of(ours) == kind
     assert (str(kind), kind.config) == KINDS[name]
     assert (repo_dir / kind.config).is_file()
 
@@ -83,6 +88,66 @@ def test_unused_classifier_survives_the_round_trip(convert_tool, official_shapes
     assert torch.equal(after['backbone.classifier.weight'], torch.ones(2))
 
 
+def test_safetensors_in_and_out(convert_tool, official_shapes, tmp_path):
+    """There and back through the format that holds numbers only, the classifier kept."""
+    source = {key: torch.randn(2, *shape[1:])
+              for key, shape in official_shapes['hand_s_r50'].items()
+              if shape and 'weight' in key and len(shape) < 4}
+    source['cam_token_embed.weight'] = torch.zeros(1, 2)
+    source['transformer_1.encoder.norm.weight'] = torch.zeros(2)
+    source['joint_token_embed.weight'] = torch.zeros(21, 2)
+    source['backbone.classifier.weight'] = torch.ones(2)
+    torch.save(source, tmp_path / 'a.bin')
+    convert_tool.convert(tmp_path / 'a.bin', tmp_path / 'b.safetensors')
+    assert recognise(tmp_path / 'b.safetensors') == 'safetensors'
+    convert_tool.convert_back(tmp_path / 'b.safetensors', tmp_path / 'c.safetensors')
+    convert_tool.convert_back(tmp_path / 'b.safetensors', tmp_path / 'c.bin')
+    for back in (torch.load(tmp_path / 'c.bin', weights_only=True),
+                 read_checkpoint(tmp_path / 'c.safetensors')['state_dict']):
+        assert set(back) == set(source)
+        assert all(torch.equal(back[key], value) for key, value in source.items())
+
+
+def test_targets_that_would_be_destroyed_are_refused(
+    official_file, convert_tool, tmp_path, capsys
+):
+    source = tmp_path / 'a.bin'
+    source.write_bytes(official_file('hand_s_r50').read_bytes())
+    before = source.read_bytes()
+    (tmp_path / 'link.pth').symlink_to(tmp_path / 'elsewhere.pth')
+    os.mkfifo(tmp_path / 'pipe.pth')
+    os.link(source, tmp_path / 'same.bin')
+    for target, message in (
+        (source, 'is the source itself'), (tmp_path / 'same.bin', 'is the source itself'),
+        (tmp_path / 'link.pth', 'symbolic link'), (tmp_path / 'pipe.pth', 'a device or a pipe'),
+        ('/dev/null', 'a device or a pipe'), (tmp_path, 'is a folder'),
+    ):
+        with pytest.raises(SystemExit):
+            convert_tool.main([str(source), str(target)])
+        error = capsys.readouterr().err
+        assert message in error and error.count('\n') == 1
+    assert source.read_bytes() == before and Path('/dev/null').is_char_device()
+    assert not (tmp_path / 'elsewhere.pth').exists()
+
+
+def test_full_disk_is_one_line_and_keeps_the_old_target(
+    official_file, convert_tool, tmp_path, monkeypatch, capsys
+):
+    target = tmp_path / 'b.pth'
+    target.write_bytes(b'old')
+
+    def full(self, data):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    with pytest.raises(SystemExit):
+        convert_tool.main([str(official_file('hand_s_r50')), str(target)])
+    error = capsys.readouterr().err
+    assert error.startswith('error: ') and error.count('\n') == 1
+    assert str(target) in error and 'No space left' in error
+    assert target.read_bytes() == b'old' and os.listdir(tmp_path) == ['b.pth']
+
+
 class _Runs:
     """A pickle of this asks for a function call while loading."""
 
@@ -100,9 +165,14 @@ class _Runs:
             'a Mesh Graphormer network, not FastMETRO',
         ),
         ([1, 2], 'holds a list'),
-        (_Runs(), 'not a readable file of plain weights'),
-        (None, 'no such file'),
-        (b'garbage', 'not a readable file of plain weights'),
+        (_Runs(), 'needs __builtin__.print'),
+        (None, 'no such checkpoint file'),
+        (b'garbage', 'expected a checkpoint, but the file is a text'),
+        (b'<html>Sign in</html>', 'web page'),
+        ({'cam_token_embed.weight': torch.zeros(1), 'transformer_1.encoder.norm.weight':
+          torch.zeros(1)}, 'lacks the tokens or layers'),
+        ({'cam_token_embed.weight': torch.zeros(1), 'transformer_1.encoder.norm.weight':
+          torch.full((1,), float('nan'))}, 'holds NaN'),
     ],
 )
 def test_tool_refuses_other_files_in_one_line(
@@ -116,12 +186,14 @@ def test_tool_refuses_other_files_in_one_line(
     monkeypatch.setattr(sys, 'argv', ['convert', str(path), str(tmp_path / 'out.pth')])
     with pytest.raises(SystemExit) as stop:
         convert_tool.main()
-    message = str(stop.value)
+    assert stop.value.code == 2
+    printed = capsys.readouterr()
+    message = printed.err.strip()
     assert message.startswith('error: ')
     assert expected in message
     assert 'in.bin' in message
     assert '\n' not in message
-    assert 'executed' not in capsys.readouterr().out
+    assert 'executed' not in printed.out
     assert not (tmp_path / 'out.pth').exists()
 
 

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmpose.apis import init_model
 
-from fastmetro_mm.models.official_checkpoint import model_kind
+from fastmetro_mm.models.network_kind import model_kind
 
 # official name of an output -> ours
 OUTPUTS = {

@@ -96,13 +96,13 @@ def test_wrong_checkpoints(error_of):
 
     assert 'no such checkpoint file' in test(folder / 'none.pth')
     (folder / 'text.pth').write_text('hello')
-    assert 'not a torch checkpoint' in test(folder / 'text.pth')
+    assert 'expected a checkpoint, but the file is a text' in test(folder / 'text.pth')
     torch.save({'state_dict': {'weight': torch.zeros(20000)}}, folder / 'other.pth')
     line = test(folder / 'other.pth')
     assert 'weights of another model: only 0 of 4 tensors of ToyModel fit' in line
     half = (folder / 'other.pth').read_bytes()[:30000]
     (folder / 'half.pth').write_bytes(half)
-    assert 'half.pth: truncated' in test(folder / 'half.pth')
+    assert 'is a zip file whose end is missing (truncated)' in test(folder / 'half.pth')
     torch.save({'meta': Evil()}, folder / 'evil.pth')
     assert '--trust-checkpoint' in test(folder / 'evil.pth')
     (folder / 'bare.pth').write_bytes(pickle.dumps({'meta': Evil()}))

@@ -139,3 +139,62 @@ def test_dist_train_restarts_itself_after_a_kill(repo_dir, workplace):
     rates = last['message_hub']['log_scalars']['train/lr']['log']
     expected = torch.tensor([0.05] * 3 + [0.005] * 3 + [0.0005] * 3, dtype=torch.float64)
     torch.testing.assert_close(rates, expected)
+
+
+def _refusal(repo_dir, workplace, work_dir, checkpoint, capsys, *more):
+    arguments_ = arguments(workplace, work_dir, '--resume', str(checkpoint), *more)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        tool(repo_dir, 'train')(arguments_)
+    assert stop.value.code == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1
+    return errors[0]
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda content: content['state_dict'],
+     'holds no meta.epoch, meta.iter, optimizer, message_hub'),
+    (lambda content: content.pop('meta') and content, 'holds no meta.epoch, meta.iter'),
+    (lambda content: content['meta'].pop('epoch') and content, 'holds no meta.epoch'),
+    (lambda content: content.pop('message_hub') and content, 'holds no message_hub'),
+    (lambda content: content['optimizer']['param_groups'].append(
+        dict(content['optimizer']['param_groups'][0], params=[9])) or content,
+     'its optimizer has groups of 4 and 1 parameters, the one of this config groups of 4'),
+])
+def test_what_training_cannot_go_on_from(repo_dir, workplace, uninterrupted, capsys, change,
+                                         message):
+    torch.save(change(torch.load(workplace / 'whole' / 'epoch_3.pth', weights_only=True)),
+               workplace / 'odd.pth')
+    line = _refusal(repo_dir, workplace, workplace / 'odd', workplace / 'odd.pth', capsys)
+    assert 'odd.pth: ' in line and message in line and 'load_from=' in line
+
+
+def test_best_checkpoints_and_folders(repo_dir, workplace, uninterrupted, capsys):
+    """A best_* file holds no optimizer; a folder stands for its newest checkpoint."""
+    best = next((workplace / 'whole').glob('best_MPJPE_*.pth'))
+    line = _refusal(repo_dir, workplace, workplace / 'from_best', best, capsys)
+    assert 'holds no optimizer (best_* files and bare weights do not): give an epoch_*.pth' in line
+    (workplace / 'empty').mkdir()
+    line = _refusal(repo_dir, workplace, workplace / 'from_best', workplace / 'empty', capsys)
+    assert 'empty: holds no checkpoint to resume from' in line
+    tool(repo_dir, 'train')(arguments(workplace, workplace / 'other', '--resume',
+                                      str(workplace / 'whole')))
+    assert 'resumed epoch: 3, iter: 18' in capsys.readouterr().out
+
+
+def test_first_start_with_resume_takes_the_weights_of_the_config(repo_dir, workplace,
+                                                                 uninterrupted, capsys):
+    """The documented restart command of a fine-tuning recipe, on its very first start."""
+    start = workplace / 'whole' / 'epoch_3.pth'
+    work_dir = workplace / 'finetuned'
+    tool(repo_dir, 'train')([*arguments(workplace, work_dir, '--resume'), f'load_from={start}',
+                             'optim_wrapper.optimizer.lr=0.0'])
+    assert f'starting from the weights of {start}' in capsys.readouterr().out
+    tuned = torch.load(work_dir / 'epoch_3.pth', weights_only=True)
+    for name, value in uninterrupted['state_dict'].items():
+        assert torch.equal(tuned['state_dict'][name], value)
+    assert tuned['meta']['iter'] == 18
+    # the second start resumes
+    tool(repo_dir, 'train')([*arguments(workplace, work_dir, '--resume'), f'load_from={start}'])
+    assert 'resumed epoch: 3, iter: 18' in capsys.readouterr().out

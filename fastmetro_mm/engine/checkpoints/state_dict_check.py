@@ -7,24 +7,14 @@ import torch
 from torch import nn
 
 from fastmetro_mm.errors import CheckpointError
-
-
-def extract_state_dict(checkpoint: Mapping) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint, wherever they lie, without a data-parallel ``module.``."""
-    for key in ('state_dict', 'model', 'ema_state_dict'):
-        if isinstance(checkpoint.get(key), Mapping):
-            checkpoint = checkpoint[key]
-            break
-    return {
-        str(key).removeprefix('module.'): value
-        for key, value in checkpoint.items() if isinstance(value, torch.Tensor)
-    }
+from fastmetro_mm.foreign_files.damage import naming
+from fastmetro_mm.foreign_files.state_dicts import find_weights, strip_prefixes
 
 
 def check_state_dict(model: nn.Module,
                      checkpoint: Mapping,
                      source: str,
-                     least_match: float = 0.9) -> None:
+                     least_match: float = 0.9) -> dict[str, torch.Tensor]:
     """Raise if the weights are plainly those of another model.
 
     mmengine only warns about missing keys and wrong shapes, and a test then runs with random
@@ -36,26 +26,27 @@ def check_state_dict(model: nn.Module,
         source: Name of the checkpoint for the message.
         least_match: Share of the model's tensors that must be present with the same shape.
 
+    Returns:
+        The weights under the model's names.
+
     Raises:
         CheckpointError: with the counts and the first tensor that does not fit.
     """
-    given = extract_state_dict(checkpoint)
-    if not given:
-        raise CheckpointError(
-            f'{source}: holds no weights (no tensor in it, nor in its "state_dict"): give a '
-            'checkpoint written by training')
+    own = model.state_dict()
+    with naming(source):
+        given = strip_prefixes(find_weights(checkpoint), own)
     wanted = {
         key: value.shape
-        for key, value in model.state_dict().items()
+        for key, value in own.items()
         # BatchNorm counters are absent in old files and change no prediction.
         if isinstance(value, torch.Tensor) and not key.endswith('num_batches_tracked')
     }
     if not wanted:
-        return
+        return given
     wrong = [key for key, shape in wanted.items() if key not in given or given[key].shape != shape]
     matched = len(wanted) - len(wrong)
     if matched >= least_match * len(wanted) and matched > 0:
-        return
+        return given
     first = wrong[0]
     found = f'has shape {tuple(given[first].shape)}' if first in given else 'is missing'
     raise CheckpointError(

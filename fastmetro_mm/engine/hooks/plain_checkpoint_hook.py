@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hook that keeps mmengine checkpoints readable by ``torch.load(weights_only=True)``."""
 
+import dataclasses
+from collections import OrderedDict
+
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 from mmpose.registry import HOOKS
+from torch import nn
 
 from fastmetro_mm.engine.checkpoints.format import from_plain, to_plain
 from fastmetro_mm.engine.checkpoints.state_dict_check import check_state_dict
 from fastmetro_mm.errors import CheckpointError
+from fastmetro_mm.foreign_files.damage import naming
+from fastmetro_mm.models.network_kind import model_kind
 
 
 @HOOKS.register_module()
@@ -46,13 +52,26 @@ class PlainCheckpointHook(Hook):
         model = runner.model
         model = getattr(model, 'module', model)
         source = runner._load_from or f'the newest checkpoint of {runner.work_dir}'
+        training = isinstance(runner._train_loop, BaseLoop)
         if hasattr(model, 'check_weights'):  # knows released files and partial loading too
-            try:
-                model.check_weights(checkpoint.get('state_dict', checkpoint))
-            except ValueError as error:
-                raise CheckpointError(f'{source}: {error}') from error
-            return
-        # Fine-tuning may take over a part of a network; a resumed or tested one must be whole.
-        fine_tuning = isinstance(runner._train_loop, BaseLoop) and not runner._resume
-        least = 0.1 if fine_tuning else 0.9
-        check_state_dict(model, checkpoint, source, least_match=least)
+            with naming(source):
+                weights = model.check_weights(checkpoint)
+                if not training:
+                    _refuse_missing_head(model, weights)
+        else:
+            # Fine-tuning may take over a part of a network; a resumed or tested one must be whole.
+            least = 0.1 if training and not runner._resume else 0.9
+            weights = check_state_dict(model, checkpoint, source, least_match=least)
+        # so that mmengine finds them, wherever they were in the file
+        checkpoint['state_dict'] = OrderedDict(weights)
+
+
+def _refuse_missing_head(model: nn.Module, weights: dict) -> None:
+    """A test of an SMPL head must not score random parameters."""
+    if model.smpl_head is None or any(name.startswith('smpl_head.') for name in weights):
+        return
+    kind = dataclasses.replace(model_kind(model), has_smpl_head=False)
+    other = f'{kind.config} evaluates the mesh alone' if kind.config else (
+        'set model.smpl_head=None to evaluate the mesh alone')
+    raise CheckpointError('holds no SMPL head, which this config evaluates: give '
+                          f'weights with one ({other})')

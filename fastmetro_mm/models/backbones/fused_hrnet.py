@@ -27,7 +27,7 @@ class FusedHRNet(HRNet):
     OpenMMLab's names (``backbone.*``, ``neck.increase_layers.*``) are mapped while loading.
 
     Args:
-        width: Channels of the finest branch: 32, 40, 48 or 64.
+        width: Channels of the finest branch: 18, 30, 32, 40, 44, 48 or 64.
         norm_cfg: Normalisation layers; BatchNorm by default.
         norm_eval: Keep BatchNorm statistics fixed while training.
         frozen_stages: See mmpose's ``HRNet``.
