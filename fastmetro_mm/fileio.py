@@ -8,6 +8,7 @@ in a power failure would cost hours (checkpoints).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -17,6 +18,8 @@ from typing import Any
 
 from fastmetro_mm.errors import InputError
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Error numbers of a disk that is full or cannot be written."""
 _MARK = '.partial'  # in the names of files that are still being written
 
 

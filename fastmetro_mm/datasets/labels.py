@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmetro_mm.datasets.genders import parse_gender
+from fastmetro_mm.body.genders import parse_gender
 from fastmetro_mm.errors import DataRowError
 
 # Far above any real value (8K video gives boxes below 10000 px); stops overflows and huge crops.

@@ -20,6 +20,7 @@ from fastmetro_mm.errors import (
     ConfigError,
     DataRowError,
     DataSetError,
+    InputError,
     MissingFileError,
     StaleIndexError,
 )
@@ -146,8 +147,8 @@ class TSVFile:
         offsets = scan_line_offsets(self.path)
         try:
             write_atomically(index_file, b''.join(b'%d\n' % o for o in offsets.tolist()))
-        except OSError:
-            pass  # a read-only folder: the array in memory serves as well
+        except (OSError, InputError):
+            pass  # a read-only folder or a linked file: the array in memory serves as well
         return offsets
 
     def _find_index_problem(self, offsets: np.ndarray) -> str | None:

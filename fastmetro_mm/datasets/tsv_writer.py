@@ -23,8 +23,10 @@ import yaml
 from fastmetro_mm.datasets.set_files import SetFolder
 from fastmetro_mm.datasets.transforms.loading import decode_image
 from fastmetro_mm.datasets.tsv import lineidx_path
-from fastmetro_mm.errors import DataRowError, DataSetError
+from fastmetro_mm.errors import DataRowError, DataSetError, InputError
 from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.images.decoding import decode_whole
+from fastmetro_mm.images.formats import kind_of
 
 _PARTS = ('img', 'hw', 'label')
 _SKIPPED = 'skipped'
@@ -48,17 +50,31 @@ class TSVRow:
     size: tuple[int, int] | None = None
 
     def image_size(self) -> tuple[int, int]:
-        """(height, width) px, decoded where not given.
+        """(height, width) px of the upright image, decoded where not given.
 
         Raises:
-            DataRowError: The image cannot be decoded: the data set would refuse it.
+            DataRowError: The image is damaged, or the data set would not read it as it is seen.
         """
         if self.size is None:
             try:
-                self.size = decode_image(self.image).shape[:2]
-            except DataRowError as error:
+                self.size = _size_of(self.image)
+            except ValueError as error:
                 raise DataRowError(f'row {self.key}: {error}') from None
         return self.size
+
+
+def _size_of(data: bytes) -> tuple[int, int]:
+    if kind_of(data[:400]) == 'heif':
+        raise DataRowError('HEIC is not read in training: save it as .jpg')
+    try:
+        size = decode_whole(data).size[::-1]
+    except InputError:
+        decode_image(data)  # has its own words for what is no image at all
+        raise
+    # JPEGs are turned alike by both decoders; of others the one of the data set may know less.
+    if kind_of(data[:400]) != 'jpeg' and decode_image(data).shape[:2] != size:
+        raise DataRowError('the image is turned by its metadata: save it as .jpg')
+    return size
 
 
 def _columns(row: TSVRow) -> dict[str, bytes]:

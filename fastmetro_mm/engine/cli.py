@@ -6,7 +6,6 @@ traceback, because it is a bug. ``FASTMETRO_TRACEBACK=1`` (or ``--traceback``) s
 """
 
 import argparse
-import errno
 import os
 import re
 import sys
@@ -18,8 +17,11 @@ from mmengine.config import DictAction
 from mmengine.config.utils import ConfigParsingError
 
 from fastmetro_mm.errors import CliError, ConfigError, UserError
+from fastmetro_mm.fileio import NO_SPACE
 
 TRACEBACK_VARIABLE = 'FASTMETRO_TRACEBACK'
+_LOST_PEER = re.compile(r'gloo.*(Connection closed by peer|Connection reset by peer|Broken pipe)|'
+                        r'^Dist\w*Error:')
 _KILLED_WORKER = re.compile(r'DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) ([^.]+)')
 
 
@@ -62,10 +64,13 @@ def explain(error: BaseException) -> str | None:
     text = _own_line(error)
     if isinstance(error, UserError):
         return text
+    if isinstance(error, RuntimeError) and _LOST_PEER.search(f'{type(error).__name__}: {error}'):
+        return ('another process of this run has ended, what it said is above or on its own '
+                'machine: go on with --resume')
     if isinstance(error, RuntimeError) and (killed := _KILLED_WORKER.search(str(error))):
-        return (f'a data worker (process {killed[1]}) ended without a word: {killed[2]} (killed by '
-                'the system where memory or shared memory is short): go on with --resume, perhaps '
-                'with fewer train_dataloader.num_workers')
+        return (f'a data worker (process {killed[1]}) {killed[2]} (the system kills them where '
+                'memory or shared memory is short): go on with --resume, perhaps with fewer '
+                'train_dataloader.num_workers')
     if isinstance(error, ConfigParsingError):
         return f'{text}: fix the config file'
     if isinstance(error, KeyError):
@@ -74,7 +79,7 @@ def explain(error: BaseException) -> str | None:
             return None
         return (f'{name.group(1)} is not registered in {name.group(2)}: check the spelling in the '
                 "config, or import it there with custom_imports=dict(imports=['your.module'])")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
         return f'{error.filename}: {error.strerror}: choose another place for the output'
     if isinstance(error, (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError,
                           NotADirectoryError)):

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several processes, with GPUs (nccl) or without (gloo)."""
 
+import ctypes
 import datetime
 import inspect
 import os
+import signal
+import sys
 
 import torch
 import torch.distributed
@@ -18,6 +21,17 @@ _LAUNCHER_VARIABLES = {
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
     'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
 }
+
+
+def end_with_launcher() -> None:
+    """Get SIGTERM when the process that started this one dies, however it does.
+
+    A killed torchrun would leave its processes training for ever. On Linux only.
+    """
+    if not sys.platform.startswith('linux'):
+        return
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def init_cpu_process_group(launcher: str, timeout: float = 1800) -> None:

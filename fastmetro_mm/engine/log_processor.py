@@ -20,7 +20,8 @@ def format_duration(seconds: float) -> str:
 class MeshLogProcessor(LogProcessor):
     """mmengine's log processor with a shorter line.
 
-    The line holds epoch, iteration, total loss, learning rate, gradient norm, throughput (of all
+    The line holds epoch, iteration, total loss (its mean over the last ``window_size`` iterations,
+    those of the epoch before too; the summary of an epoch has the epoch's own), learning rate, gradient norm, throughput (of all
     ranks), the share of time spent waiting for data, GPU memory and the time left. All loss terms
     go to the JSON log and the visualizer backends at every interval, and to the summary of the
     epoch (:class:`TrainingSummaryHook`).
@@ -61,7 +62,8 @@ class MeshLogProcessor(LogProcessor):
                     f'/{runner.max_iters}'
         parts = [where]
         if 'loss' in tag:
-            parts.append(f'loss {tag["loss"]:.4f}')
+            count = min(self.window_size, runner.iter + 1)
+            parts.append(f'loss {tag["loss"]:.4f} (mean of last {count})')
         rates = {f'{value:.2e}' for key, value in tag.items() if key == 'lr' or key.endswith('.lr')}
         if rates:
             parts.append('lr ' + '/'.join(sorted(rates)))

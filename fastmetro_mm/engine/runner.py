@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """mmengine's Runner with distributed CPU training, safe resume and a quiet terminal."""
 
+import functools
 import logging
 import os
+import sys
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,9 +25,14 @@ from torch import nn
 from fastmetro_mm.engine.checkpoints.loading import read_from
 from fastmetro_mm.engine.checkpoints.resume import check_resumable, find_resume_checkpoint
 from fastmetro_mm.engine.checkpoints.schemes import our_loaders
-from fastmetro_mm.engine.distributed import MeshDistributedDataParallel, init_cpu_process_group
+from fastmetro_mm.engine.distributed import (
+    MeshDistributedDataParallel,
+    end_with_launcher,
+    init_cpu_process_group,
+)
 from fastmetro_mm.engine.train_loop import MeshTrainLoop
-from fastmetro_mm.errors import CheckpointError
+from fastmetro_mm.errors import CheckpointError, TrainingError
+from fastmetro_mm.fileio import NO_SPACE
 from fastmetro_mm.speed.allocator import keep_freed_memory
 from fastmetro_mm.speed.optimizer_layout import follow_weights
 
@@ -72,6 +80,8 @@ class MeshRunner(Runner):
 
     def setup_env(self, env_cfg: dict) -> None:
         """Start the processes' communication and mmengine's environment."""
+        if self.launcher == 'pytorch':
+            end_with_launcher()
         if self.distributed and not is_distributed() and get_device() == 'cpu':
             timeout = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
             init_cpu_process_group(self.launcher, timeout)
@@ -82,6 +92,9 @@ class MeshRunner(Runner):
     def build_logger(self, log_level: int | str = 'INFO', **kwargs) -> MMLogger:
         """Build the logger and quieten the terminal."""
         logger = super().build_logger(log_level=log_level, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = functools.partial(_end_log_file, logger, handler)
         if log_level not in ('DEBUG', logging.DEBUG):
             for handler in logger.handlers:
                 # A FileHandler is a StreamHandler too, so the exact type is compared.
@@ -110,6 +123,24 @@ class MeshRunner(Runner):
         if get_device() == 'cpu' and hasattr(model, 'use_channels_last'):
             model.use_channels_last()  # measured to be faster there, in float32 and bfloat16
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def train(self) -> nn.Module:
+        """Train; see mmengine.
+
+        Raises:
+            TrainingError: If the disk is full; names the file and what is kept.
+        """
+        try:
+            return super().train()
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            last = self.message_hub.runtime_info.get('last_ckpt')
+            kept = last if last and Path(last).is_file() else find_resume_checkpoint(self.work_dir)
+            raise TrainingError(
+                f'{error.filename or self.log_dir}: {error.strerror}: '
+                f'{f"{kept} is whole; " if kept else ""}make room there, then go on with '
+                '--resume, or choose another folder with --work-dir') from error
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop; mmengine's loop over epochs becomes :class:`MeshTrainLoop`."""
@@ -177,6 +208,14 @@ class MeshRunner(Runner):
             self.resume(newest)
             return
         super().load_or_resume()
+
+
+def _end_log_file(logger: MMLogger, handler: logging.FileHandler, record) -> None:
+    """Go on without a log file that cannot be written, and say so once."""
+    error = sys.exc_info()[1]
+    logger.removeHandler(handler)
+    reason = getattr(error, 'strerror', None) or error
+    logger.warning(f'{handler.baseFilename}: {reason}: this log file ends here')
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from fastmetro_mm.body.build import build_body_model
+from fastmetro_mm.body.genders import parse_gender
 from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.evaluation.sample_access import get_field, read_instance, stack_field
-
-GENDERS = {'m': 'male', 'male': 'male', 'f': 'female', 'female': 'female'}
 
 
 class GroundTruthMesh:
@@ -81,10 +80,13 @@ class GroundTruthMesh:
         return self.body.to(vertices.device).score_origin(vertices, joints)
 
     def _gender(self, sample: Any) -> str:
-        """Gender of the model for a sample; anything unknown counts as neutral."""
-        if not self.gendered:
-            return 'neutral'
-        return GENDERS.get(str(get_field(sample, 'gender')).lower(), 'neutral')
+        """Gender of the model for a sample; neutral where it has none.
+
+        Raises:
+            ValueError: the gender is a word that nobody knows.
+        """
+        gender = parse_gender(get_field(sample, 'gender')) if self.gendered else 'none'
+        return 'neutral' if gender == 'none' else gender
 
     def _model(self, gender: str) -> Any:
         """Body model of a gender, built once."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A conversion never costs a finished set, and never joins rows of two sources."""
 
+import io
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from fastmetro_mm.dataset_tools.converters import run
 from fastmetro_mm.dataset_tools.converters.image_folder import ImageFolderSource
@@ -18,8 +20,9 @@ from fastmetro_mm.dataset_tools.converters.shrink import ShrunkSource
 from fastmetro_mm.datasets import DataSetError, MeshTSVDataset
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.set_files import SetFolder
+from fastmetro_mm.datasets.transforms.loading import decode_image
 from fastmetro_mm.datasets.tsv_writer import TSVRow, TSVSetWriter, write_tsv_set
-from fastmetro_mm.errors import ConfigError, InputError
+from fastmetro_mm.errors import ConfigError, DataRowError, InputError
 
 JPEG = cv2.imencode('.jpg', np.full((20, 30, 3), 90, np.uint8))[1].tobytes()
 
@@ -90,8 +93,8 @@ def test_empty_folder_of_images_leaves_the_old_set_whole(tmp_path, write_image):
     run_conversion(ImageFolderSource(tmp_path / 'in'), tmp_path / 'out', 'train')
     files = content(tmp_path / 'out')
     (tmp_path / 'empty').mkdir()
-    (tmp_path / 'empty' / 'a.heic').write_bytes(b'x')
-    with pytest.raises(DataSetError, match=r'holds no image .*left out: 1 \.heic'):
+    (tmp_path / 'empty' / 'a.mp4').write_bytes(b'x')
+    with pytest.raises(DataSetError, match=r'holds no image .*left out: 1 \.mp4'):
         ImageFolderSource(tmp_path / 'empty')
     (tmp_path / 'none.json').write_text('{"images": [], "annotations": []}')
     with pytest.raises(DataSetError, match=r'none.json holds no annotation'):
@@ -328,3 +331,53 @@ def test_shards_of_other_options_are_refused(tmp_path):
         shard.add(Rows().row(0))
     with pytest.raises(DataSetError, match='delete that folder'):
         TSVSetWriter(tmp_path, 'train', 'another job')
+
+
+def test_stale_offsets_behind_a_link_stay_as_they_are(old, tmp_path):
+    folder, _ = old
+    linked = tmp_path / 'linked'
+    linked.mkdir()
+    for path in folder.iterdir():
+        (linked / path.name).symlink_to(path)
+    stale = folder / 'train.img.lineidx'
+    stale.write_text('0\n1\n2\n3\n')
+    dataset = MeshTSVDataset(linked / 'train.yaml')
+    assert [dataset.get_data_info(i)['img_key'] for i in range(4)] == [f'{i}.jpg' for i in range(4)]
+    assert (linked / 'train.img.lineidx').is_symlink() and stale.read_text() == '0\n1\n2\n3\n'
+
+
+def test_damaged_images_are_not_stored(tmp_path):
+    """Zeroed in the middle, cut with an end marker, HEIC, turned by metadata that few read."""
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
+    data = cv2.imencode('.jpg', noise)[1].tobytes()
+    half = len(data) // 2
+    (tmp_path / 'in').mkdir()
+    for name, content_ in (('good.jpg', data),
+                           ('zeroed.jpg', data[:half] + bytes(4000) + data[half + 4000:]),
+                           ('cut.jpg', data[:half] + b'\xff\xd9'), ('half.jpg', data[:half]),
+                           ('x.heic', b'\0\0\0\x18ftypheic' + bytes(400)), ('no.png', b'x')):
+        (tmp_path / 'in' / name).write_bytes(content_)
+    report = run_conversion(ImageFolderSource(tmp_path / 'in'), tmp_path / 'out', 'train')
+    assert (report.num_rows, report.num_skipped) == (1, 5)
+    skipped = (tmp_path / 'out' / 'train.skipped.tsv').read_text()
+    for words in ('cut.jpg\trow cut.jpg: damaged JPEG', 'half.jpg\trow half.jpg: the JPEG is cut',
+                  'zeroed.jpg\trow zeroed.jpg: damaged JPEG',
+                  'x.heic\trow x.heic: HEIC is not read in training: save it as .jpg',
+                  'no.png\trow no.png: the image cannot be decoded'):
+        assert words in skipped
+
+
+def test_size_of_a_turned_photo_is_that_of_the_upright_one():
+    image = Image.fromarray(np.zeros((20, 30, 3), np.uint8))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for ending in ('jpg', 'png', 'webp'):
+        stream = io.BytesIO()
+        image.save(stream, {'jpg': 'jpeg'}.get(ending, ending), exif=exif)
+        row = TSVRow(f'a.{ending}', stream.getvalue())
+        try:
+            size = row.image_size()
+        except DataRowError as error:  # the decoder of this machine knows no such turn
+            assert ending != 'jpg' and 'turned by its metadata' in str(error)
+        else:
+            assert size == (30, 20) == decode_image(row.image).shape[:2]

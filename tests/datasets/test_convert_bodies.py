@@ -73,7 +73,7 @@ def test_bedlam_closeup_images_are_turned(tmp_path, write_image):
 def test_bad_bedlam(tmp_path):
     for changes, message in ((dict(pose_cam=np.zeros((2, 99))), 'do not fit'),
                              (dict(gtkps=np.zeros((2, 5, 2))), 'do not fit'),
-                             (dict(center=np.array([['a', 'b']] * 2)), 'center does not hold numbers')):
+                             (dict(center=np.array([['a', 'b']] * 2)), 'does not hold numbers')):
         _save_bedlam(tmp_path / 'x.npz', **changes)
         with pytest.raises(DataSetError, match=message):
             BedlamSource(tmp_path / 'x.npz', tmp_path, NO_MESH)

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from fastmetro_mm.body.genders import parse_gender
 from fastmetro_mm.dataset_tools.converters.files import read_json
 from fastmetro_mm.dataset_tools.converters.foreign_paths import (
     files_below,
@@ -25,7 +26,6 @@ from fastmetro_mm.dataset_tools.converters.foreign_values import (
     texts,
 )
 from fastmetro_mm.dataset_tools.converters.rows import SkipRow
-from fastmetro_mm.datasets.genders import parse_gender
 from fastmetro_mm.datasets.labels import LAYOUTS, make_label, parse_label
 from fastmetro_mm.errors import DataRowError, DataSetError
 

@@ -54,6 +54,18 @@ def people(open_mesh):
     return make
 
 
+def test_doctor_finds_images_that_are_grey_in_the_middle(people, open_body, tmp_path):
+    rows = people(3)
+    data, half = rows[1].image, len(rows[1].image) // 2
+    rows[1].image = data[:half] + bytes(1000) + data[half + 1000:]
+    rows[1].size = rows[0].image_size()  # as older conversions wrote it
+    report = check_set(write_tsv_set(tmp_path / 'set', 'train', rows), 'smpl', open_body)
+    [(index, key, detail)] = report.problems['damaged']
+    assert (index, key, report.num_unusable) == (1, rows[1].key, 0)
+    assert detail.startswith('damaged JPEG')
+    assert '1 rows: image is damaged, what is missing of it is grey in training' in report.text()
+
+
 def test_doctor_finds_planted_faults(people, open_body, tmp_path):
     rows = people(12)
     labels = [row.label for row in rows]

@@ -39,7 +39,7 @@ def test_epoch_means_and_skipped_rows_are_said(runner, caplog):
     hook.after_train_epoch(runner)
     text = [record.getMessage() for record in caplog.records]
     # the mean of the last epoch's two iterations
-    assert any('loss 3.0000' in line for line in text)
+    assert any('mean of the epoch: loss 3.0000' in line for line in text)
     assert 'train.yaml: 3 of 10 rows cannot be used' in text
 
 

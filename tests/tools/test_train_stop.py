@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A training that is told to end writes a checkpoint, and goes on as if nothing had happened."""
 
+import errno
 import importlib.util
+import logging
 import os
 import signal
 import socket
@@ -120,27 +122,98 @@ def test_used_work_directory(train, folder, uninterrupted, capsys):
     assert (folder / 'whole' / 'epoch_3.pth').read_bytes() == before
 
 
-def test_launcher_that_is_told_to_end(repo_dir, folder):
-    """SIGTERM to dist_train.sh: both processes stop at one iteration, nothing is left running."""
+@pytest.mark.parametrize('whom', ['script', 'launcher'])
+def test_processes_end_with_what_started_them(repo_dir, folder, whom):
+    """SIGTERM to dist_train.sh, SIGKILL to torchrun: a checkpoint, and nothing is left running."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
     environment = dict(os.environ, PYTHONPATH=f'{repo_dir}:{TOY}', PORT=str(port),
                        PYTHON=sys.executable, OMP_NUM_THREADS='1')
     command = ['bash', str(repo_dir / 'tools' / 'dist_train.sh'), CONFIG, '2']
-    command += arguments(folder, 'both', **{'train_cfg.max_epochs': 100000})[1:]
+    command += arguments(folder, whom, **{'train_cfg.max_epochs': 100000})[1:]
     process = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, start_new_session=True)
     try:
-        while not (folder / 'both' / 'epoch_1.pth').exists() and process.poll() is None:
+        while not (folder / whom / 'epoch_1.pth').exists() and process.poll() is None:
             time.sleep(0.2)
-        process.send_signal(signal.SIGTERM)
+        if whom == 'script':
+            process.send_signal(signal.SIGTERM)
+        else:
+            children = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text()
+            os.kill(int(children.split()[0]), signal.SIGKILL)
         output, _ = process.communicate()
         assert process.returncode == EXIT_CODE, output[-3000:]
-        last = (folder / 'both' / 'last_checkpoint').read_text()
+        last = (folder / whom / 'last_checkpoint').read_text()
         assert torch.load(last, weights_only=True)['meta']['iter'] >= 3
-        with pytest.raises(ProcessLookupError):
-            os.killpg(process.pid, 0)
+        # communicate() returned, so nobody holds the pipe any more: no process is left
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def error_line(capsys):
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1
+    return errors[0]
+
+
+def test_killed_data_worker(train, folder, monkeypatch, capsys):
+    monkeypatch.setenv('TOY_KILL_WORKER', '8')
+    with pytest.raises(SystemExit) as stop:
+        train('worker')
+    assert stop.value.code == 2
+    line = error_line(capsys)
+    assert line.startswith('error: a data worker (process ') and '--resume' in line
+    monkeypatch.delenv('TOY_KILL_WORKER')
+    assert train('worker', '--resume')['meta']['iter'] == 18
+
+
+def test_full_disk_keeps_the_checkpoint_before(train, folder, monkeypatch, capsys):
+    write = Path.write_bytes
+
+    def write_until_full(path, data):
+        if 'epoch_2.pth' in path.name:
+            write(path, data[:1000])
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        return write(path, data)
+
+    monkeypatch.setattr(Path, 'write_bytes', write_until_full)
+    with pytest.raises(SystemExit) as stop:
+        train('full')
+    assert stop.value.code == 2
+    line = error_line(capsys)
+    run = folder / 'full'
+    assert f'{run / "epoch_2.pth"}: No space left on device: {run / "epoch_1.pth"} is whole' in line
+    assert '--resume' in line
+    assert {path.name for path in run.iterdir() if path.suffix == '.pth'} >= {'epoch_1.pth'}
+    assert not list(run.glob('*epoch_2*')) and not list(run.glob('.*partial*'))
+    assert (run / 'last_checkpoint').read_text().endswith('epoch_1.pth')
+    monkeypatch.undo()
+    assert train('full', '--resume')['meta']['iter'] == 18
+
+
+def test_log_on_a_full_disk_ends_and_the_training_goes_on(train, folder, monkeypatch, capfd):
+    opened = logging.FileHandler._open
+
+    def open_full(handler):
+        return open('/dev/full', 'w') if handler.baseFilename.startswith(str(folder)) else (
+            opened(handler))
+
+    monkeypatch.setattr(logging.FileHandler, '_open', open_full)
+    assert train('log')['meta']['iter'] == 18
+    output = capfd.readouterr()
+    assert output.out.count('No space left on device: this log file ends here') == 1
+    assert 'Traceback' not in output.err
+
+
+def test_scalars_on_a_full_disk(train, folder, monkeypatch, capsys):
+    def dump(*args, **kwargs):
+        with open('/dev/full', 'w') as file:
+            file.write('x')
+
+    monkeypatch.setattr('mmengine.visualization.LocalVisBackend._dump', dump)
+    with pytest.raises(SystemExit):
+        train('scalars')
+    line = error_line(capsys)
+    assert f'{folder / "scalars"}/' in line and 'No space left on device' in line

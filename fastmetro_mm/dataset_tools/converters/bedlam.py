@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fastmetro_mm.body.genders import parse_gender
 from fastmetro_mm.body.joint_sets import J24, SMPL24
 from fastmetro_mm.dataset_tools.converters.files import (
     RestrictedNpz,
@@ -30,7 +31,6 @@ from fastmetro_mm.dataset_tools.converters.foreign_values import (
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import with_confidence
 from fastmetro_mm.dataset_tools.converters.rows import SkipRow
-from fastmetro_mm.datasets.genders import parse_gender
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.transforms.loading import decode_image
 from fastmetro_mm.datasets.tsv_writer import TSVRow

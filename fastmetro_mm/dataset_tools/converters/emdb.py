@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmetro_mm.body.genders import parse_gender
 from fastmetro_mm.dataset_tools.converters.files import (
     read_pickle,
     require_folder,
@@ -27,7 +28,6 @@ from fastmetro_mm.dataset_tools.converters.foreign_values import (
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import project, square_box, with_confidence
 from fastmetro_mm.dataset_tools.converters.rows import SkipRow
-from fastmetro_mm.datasets.genders import parse_gender
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import ConfigError, DataSetError

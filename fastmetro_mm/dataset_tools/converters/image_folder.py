@@ -30,8 +30,7 @@ from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
-
-_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+from fastmetro_mm.images.formats import IMAGE_ENDINGS
 
 
 class ImageFolderSource:
@@ -62,12 +61,12 @@ class ImageFolderSource:
                 raise DataSetError(f'{annotations} holds no annotation')
             return
         for path in files_below(self.images):
-            if path.suffix.lower() in _SUFFIXES:
+            if path.suffix.lower() in IMAGE_ENDINGS:
                 self._images.append(path)
             else:
                 self._others[path.suffix.lower() or 'without ending'] += 1
         if not self._images:
-            raise DataSetError(f'{images} holds no image ({", ".join(_SUFFIXES)})'
+            raise DataSetError(f'{images} holds no image ({" ".join(IMAGE_ENDINGS)})'
                                f'{self._left_out()}')
 
     def _left_out(self) -> str:
@@ -88,7 +87,7 @@ class ImageFolderSource:
         """What makes this source different from another, for resuming."""
         names = None if self._json is not None else [str(path) for path in self._images]
         return {'source': 'images', 'images': str(self.images.absolute()), 'body': self.body,
-                'annotations': self._json and str(self._json.path.absolute()),
+                'annotations': None if self._json is None else str(self._json.path.absolute()),
                 'padding': self.padding, 'names': names and digest(names)}
 
     def inputs(self) -> Sequence[Path]:

@@ -11,11 +11,11 @@ import torch
 
 from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.body.build import build_body_model, load_model_arrays
+from fastmetro_mm.body.genders import parse_gender
 from fastmetro_mm.body.joint_regression import joint_regressor_matrix
 from fastmetro_mm.body.model_files import find_model_file
 from fastmetro_mm.dataset_tools.converters.placement import rotate_root, translation_in_camera
 from fastmetro_mm.dataset_tools.converters.rows import SkipRow
-from fastmetro_mm.datasets.genders import parse_gender
 from fastmetro_mm.errors import ConfigError, MissingBodyFileError
 
 BODIES = ('auto', 'none', 'smpl', 'open_body')

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastmetro_mm.body.genders import parse_gender
 from fastmetro_mm.body.joint_sets import J24, J24_PELVIS, SMPL24
 from fastmetro_mm.dataset_tools.converters.files import (
     read_pickle,
@@ -34,7 +35,6 @@ from fastmetro_mm.dataset_tools.converters.placement import (
     with_confidence,
 )
 from fastmetro_mm.dataset_tools.converters.rows import SkipRow
-from fastmetro_mm.datasets.genders import parse_gender
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import ConfigError, DataSetError

@@ -18,6 +18,8 @@ from fastmetro_mm.datasets.transforms.crop_geometry import (
     invert_affine,
 )
 from fastmetro_mm.datasets.transforms.loading import decode_image
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.images.decoding import decode_whole
 
 _CROP = 224
 _ENOUGH_JOINTS = 12  # to speak of a disagreement where no camera fits
@@ -30,6 +32,7 @@ MIN_BOX, MAX_BOX = 20.0, 4.0  # px; times the longer side of the image
 
 PROBLEMS = {
     'unusable': 'cannot be read (evaluation stops there, training skips it)',
+    'damaged': 'image is damaged, what is missing of it is grey in training',
     'image_size': 'image has another size than hw.tsv says',
     'box_size': f'box below {MIN_BOX:.0f} px, or above {MAX_BOX:.0f} times the image',
     'box_outside': 'centre of the box lies outside of the image',
@@ -54,6 +57,7 @@ class RowFacts:
         key: Image key.
         problems: Names from `PROBLEMS`.
         error: Message of an unusable row.
+        damage: What is wrong with a damaged image.
         digest: Hash of image, box and labels.
         numbers: Measurements by name; NaN where they do not apply.
         gender: As in the label.
@@ -63,6 +67,7 @@ class RowFacts:
     key: str = ''
     problems: list[str] = field(default_factory=list)
     error: str | None = None
+    damage: str = ''
     digest: bytes = b''
     numbers: dict[str, float] = field(default_factory=dict)
     gender: str = 'none'
@@ -92,6 +97,11 @@ def check_row(dataset: MeshTSVDataset, index: int, mesh: LabelMesh) -> RowFacts:
             facts.error = text if facts.key in text else f'{dataset.where(index)}: {text}'
         facts.problems.append('unusable')
         return facts
+    try:
+        decode_whole(info['img_bytes'])
+    except InputError as error:
+        facts.damage = str(error)
+        facts.problems.append('damaged')
     height, width = image.shape[:2]
     numbers = facts.numbers
     numbers.update(image_width=width, image_height=height)

@@ -144,6 +144,8 @@ def summarize(report: SetReport, rows: list[RowFacts]) -> None:
                 facts.problems.append('duplicate')
         for name in facts.problems:
             detail = facts.error or _detail(name, facts)
+            if name == 'damaged':
+                detail = facts.damage
             if name == 'duplicate':
                 detail = f'as sample {first[facts.digest]}'
             found.setdefault(name, []).append((facts.index, facts.key, detail))

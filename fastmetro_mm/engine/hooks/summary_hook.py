@@ -55,7 +55,7 @@ class TrainingSummaryHook(Hook):
         seconds = time.time() - self._epoch_start
         runner.logger.info(
             f'Epoch {runner.epoch + 1}/{runner.max_epochs} trained in {format_duration(seconds)}  '
-            f'mean: {terms}')
+            f'mean of the epoch: {terms}')
         summary = getattr(
             getattr(runner.train_dataloader, 'dataset', None), 'skipped_summary', None)
         line = summary() if summary is not None else None

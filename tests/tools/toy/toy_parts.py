@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network, data and hooks that train in a second, for tests of the tools."""
 
+import multiprocessing
 import os
 import signal
 
@@ -71,6 +72,7 @@ class KillHook(Hook):
 
     TOY_KILL_ITER: after that iteration; TOY_KILL_WRITE: in the middle of writing the checkpoint
     of that epoch; TOY_KILL_VAL: in the validation of that epoch; TOY_KILL_RANK: only there;
+    TOY_KILL_WORKER: after that iteration, its data worker instead.
     TOY_KILL_ONCE: a file, made on the first kill, that prevents a second one.
     """
 
@@ -88,6 +90,10 @@ class KillHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         if str(runner.iter + 1) == os.environ.get('TOY_KILL_ITER'):
             self._kill()
+        if str(runner.iter + 1) == os.environ.get('TOY_KILL_WORKER'):
+            for worker in multiprocessing.active_children():
+                worker.kill()
+                worker.join()
 
     def before_save_checkpoint(self, runner, checkpoint) -> None:
         if str(checkpoint['meta']['epoch']) == os.environ.get('TOY_KILL_WRITE'):
