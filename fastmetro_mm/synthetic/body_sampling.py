@@ -12,7 +12,7 @@ from fastmetro_mm.synthetic.photo_poses import sample_photo_pose
 from fastmetro_mm.synthetic.pose_families import sample_posture
 from fastmetro_mm.synthetic.rotations import matrices_to_vectors, vectors_to_matrices
 
-COMPANIONS = (0.55, 0.28, 0.12, 0.05)
+COMPANIONS = (0.60, 0.26, 0.10, 0.04)
 """Shares of pictures with 0, 1, 2 and 3 people beside the labelled one."""
 
 

@@ -22,7 +22,8 @@ class PersonCrops:
 
     Attributes:
         images: (N, S, S, 3) uint8 RGB.
-        pose: (N, 72) axis-angle, radians, the root in camera axes.
+        pose: (N, 72) axis-angle, radians, the root in camera axes; (N, 48) for hands, relative
+            to the mean pose.
         betas: (N, 10) shapes.
         vertices: (N, V, 3) float32, metres, camera axes, from the labelled root.
         joints_3d: (N, K, 3) float32, metres, camera axes, from the labelled root.
@@ -53,7 +54,7 @@ def draw_crops(studio: Studio, rngs: Sequence[np.random.Generator], size: int = 
     """Draws one crop for every source of randomness.
 
     Args:
-        studio: A body studio of scene ``'photo'``; pictures of about the crop's size are best.
+        studio: A studio of scene ``'photo'``; pictures of about the crop's size are best.
         rngs: One for each crop; the same ones give the same crops.
         size: Side of the crops, pixels.
 
@@ -61,10 +62,10 @@ def draw_crops(studio: Studio, rngs: Sequence[np.random.Generator], size: int = 
         The crops with their labels.
 
     Raises:
-        ValueError: The studio draws another scene, or hands.
+        ValueError: The studio draws another scene.
     """
     if studio.photo is None:
-        raise ValueError("the studio does not draw people in scene 'photo'; make it with them")
+        raise ValueError("the studio does not draw scene 'photo'; make it with scene='photo'")
     plans = [studio.plan(rng) for rng in rngs]
     images, vertices, joints, keypoints, cameras, roots = [], [], [], [], [], []
     for rng, plan, posed in zip(rngs, plans, studio.pose(plans), strict=True):

@@ -58,7 +58,7 @@ def add_forearm(
     painter: HandPainter,
     vertices: np.ndarray,
     values: np.ndarray,
-    paint: Paint,
+    colors: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Continues the open wrist by a tube of skin or cloth, only for the picture.
 
@@ -67,7 +67,7 @@ def add_forearm(
         painter: The painter of this hand.
         vertices: (V, 3) posed vertices, metres, camera axes.
         values: (V, C) vertex values, normal (3) and colour (3) first.
-        paint: The colours of this hand.
+        colors: (V, 3) colours of this hand.
 
     Returns:
         Vertices, values and faces with the tube.
@@ -93,7 +93,7 @@ def add_forearm(
         value = values[loop].copy()
         radial = spread - np.outer(spread @ away, away)
         value[:, :3] = radial / np.maximum(np.linalg.norm(radial, axis=1, keepdims=True), 1e-9)
-        value[:, 3:6] = cloth if covered else paint.colors[loop].mean(axis=0)
+        value[:, 3:6] = cloth if covered else colors[loop].mean(axis=0)
         points.append(place.astype(vertices.dtype))
         extra.append(value)
         current = np.arange(start, start + count)

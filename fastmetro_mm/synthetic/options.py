@@ -14,7 +14,7 @@ from fastmetro_mm.synthetic.photo_backgrounds import find_backgrounds
 SCENES = ('street', 'studio', 'photo')
 DRAWING_VERSION = 1
 """Raised whenever the same seed gives other pictures, so that old and new shards never mix."""
-PHOTO_VERSION = 1
+PHOTO_VERSION = 2
 """The same for scene ``'photo'``."""
 
 
@@ -32,7 +32,7 @@ class SyntheticSetOptions:
             everywhere. ``'studio'``: plain backgrounds, nothing in front, whole people (palms)
             who more or less face the camera; a small network learns from it in minutes.
             ``'photo'``: dressed people in poses of daily life, sports and real motions, alone or
-            several, cut off or hidden in part, before photos; hands are drawn as in the street.
+            several, cut off or hidden in part, before photos; hands with sleeves, gloves, things.
         backgrounds: Folder of photos without people for ``'photo'``. If None, the environment
             variable ``FASTMETRO_BACKGROUNDS`` names it; without both, backgrounds are drawn.
 

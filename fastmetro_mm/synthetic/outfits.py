@@ -166,7 +166,7 @@ class OutfitPainter(BodyPainter):
     ) -> None:
         """Hair of some cut and volume, and in some a cap, a hat, a helmet, a hood or a scarf."""
         level = self._hair_level
-        style = rng.choice(5, p=[0.34, 0.36, 0.10, 0.08, 0.12])  # short, long, thin, none, big
+        style = rng.choice(5, p=[0.38, 0.38, 0.07, 0.05, 0.12])  # short, long, thin, none, big
         if style != 3:
             line = (0.0, -0.25, 0.45, 0.0, -0.1)[style] + rng.normal(0.0, 0.06)
             covered = level > line

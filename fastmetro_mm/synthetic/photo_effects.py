@@ -59,7 +59,7 @@ def finish_picture(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.35, 0.7)))
     if rng.random() < 0.08:
         image = _motion_blur(rng, image)
-    if rng.random() < 0.22:
+    if rng.random() < 0.17:
         image = _low_resolution(rng, image)
     elif rng.random() < 0.10:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.8, 2.2)))

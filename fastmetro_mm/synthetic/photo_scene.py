@@ -3,9 +3,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from fastmetro_mm.synthetic.appearance import weave
@@ -21,47 +19,13 @@ from fastmetro_mm.synthetic.photo_camera import (
     place_companion,
     place_photo_camera,
 )
+from fastmetro_mm.synthetic.photo_canvas import Canvas, Person, Photo, inside_picture
 from fastmetro_mm.synthetic.photo_effects import finish_picture
-from fastmetro_mm.synthetic.rasterizer import Visible, rasterize
 from fastmetro_mm.synthetic.shadows import contact_shadow
 
-OCCLUDED = 0.25
+OCCLUDED = 0.18
 """Share of pictures with things in front of the people."""
-_MOST_HIDDEN = 0.55  # share of the labelled person behind others
-
-
-@dataclass(frozen=True)
-class Person:
-    """One person in a picture.
-
-    Attributes:
-        camera: The picture's camera with the person's translation.
-        posed: Body without clothes, which is what labels describe.
-        box: (4,) left, top, right, bottom of the body, pixels, perhaps outside the picture.
-        seen: Share of the person's drawn pixels that nobody else hides.
-    """
-
-    camera: PlacedCamera
-    posed: PosedFigure
-    box: np.ndarray
-    seen: float
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A finished picture.
-
-    Attributes:
-        image: (H, W, 3) uint8 RGB.
-        people: The labelled person, then the others.
-        hidden: Share of the labelled person's visible pixels behind occluders.
-        framing: What the picture shows of the labelled person.
-    """
-
-    image: np.ndarray
-    people: list[Person]
-    hidden: float
-    framing: str
+_MOST_HIDDEN = 0.40  # share of the labelled person behind others
 
 
 class PhotoScene:
@@ -104,7 +68,7 @@ class PhotoScene:
         box = bounding_box(camera.project(main.vertices))
         if rng.random() < 0.6:
             contact_shadow(rng, image, box)
-        canvas = _Canvas(image)
+        canvas = Canvas(image)
         outfit = self.painter.dress(rng, self.backgrounds, plan.family)
         total = self._draw_person(canvas, 0, main, camera, outfit, light, 1.0)
         people = [(camera, main, box, total)]
@@ -114,14 +78,17 @@ class PhotoScene:
             place = bounding_box(placed.project(figure.vertices))
             if (place[2:] < 8).any() or (place[:2] > np.array(self.size) - 8).any():
                 continue
-            allowed = total - (1 - _MOST_HIDDEN) * total
-            count = self._draw_person(canvas, len(people), figure, placed, outfit, light, allowed)
+            count = self._draw_person(
+                canvas, len(people), figure, placed, outfit, light, _MOST_HIDDEN * total
+            )
             if count:
                 people.append((placed, figure, place, count))
         hidden = 0.0
         if rng.random() < OCCLUDED:
             mask = (canvas.owner == 0).reshape(height, width)
-            hidden = draw_occluders(rng, image, _inside(box, self.size), mask, 0.4, self._surface)
+            hidden = draw_occluders(
+                rng, image, inside_picture(box, self.size), mask, 0.35, self._surface
+            )
         left = np.bincount(canvas.owner[canvas.owner >= 0], minlength=len(people))
         return Photo(
             finish_picture(rng, image),
@@ -136,7 +103,7 @@ class PhotoScene:
 
     def _draw_person(
         self,
-        canvas: '_Canvas',
+        canvas: Canvas,
         number: int,
         posed: PosedFigure,
         camera: PlacedCamera,
@@ -150,24 +117,10 @@ class PhotoScene:
         out, and 0 returned.
         """
         vertices, values, faces = self._mesh(posed, outfit)
-        moved = vertices + camera.transl.astype(np.float32)
-        points = moved[:, :2] * (np.float32(camera.focal) / moved[:, 2:])
-        points += camera.principal.astype(np.float32)
-        seen = rasterize(points, moved[:, 2], faces, self.size)
-        shown = seen.depth < canvas.depth[seen.pixels]
-        if number and (canvas.owner[seen.pixels[shown]] == 0).sum() > may_hide:
-            return 0
-        part = Visible(*(array[shown] for array in (
-            seen.pixels, seen.faces, seen.weights, seen.depth)))  # fmt: skip
-        at_pixels = part.interpolate(values, faces)
-        colors = _cloth_colors(outfit, at_pixels)
-        normals = at_pixels[:, :3]
-        normals /= np.maximum(np.sqrt((normals * normals).sum(axis=1, keepdims=True)), 1e-6)
-        lit = light.shade(colors, normals)
-        canvas.pixels[part.pixels] = np.clip(lit, 0, 1)
-        canvas.depth[part.pixels] = part.depth
-        canvas.owner[part.pixels] = number
-        return len(seen.pixels)
+        return canvas.draw(
+            number, vertices, values, faces, camera, light, self.size, may_hide,
+            lambda at_pixels: _cloth_colors(outfit, at_pixels),
+        )  # fmt: skip
 
     def _mesh(
         self, posed: PosedFigure, outfit: Outfit
@@ -206,15 +159,6 @@ class PhotoScene:
         )
 
 
-class _Canvas:
-    """Colours, depth and owner of every pixel, flat."""
-
-    def __init__(self, image: np.ndarray) -> None:
-        self.pixels = image.reshape(-1, 3)
-        self.depth = np.full(len(self.pixels), np.inf, dtype=np.float32)
-        self.owner = np.full(len(self.pixels), -1, dtype=np.int64)
-
-
 def _cloth_colors(outfit: Outfit, at_pixels: np.ndarray) -> np.ndarray:
     """Colours (P, 3) of visible points with textures, patterns and folds."""
     colors, cloth, places = at_pixels[:, 3:6].copy(), at_pixels[:, 6:8], at_pixels[:, 8:]
@@ -230,24 +174,3 @@ def _cloth_colors(outfit: Outfit, at_pixels: np.ndarray) -> np.ndarray:
         wave = np.sin(38 * along + 5 * np.sin(23 * across)) * np.sin(31 * across + 3 * along)
         colors[rows] *= (1.0 + outfit.folds * wave)[:, None]
     return colors
-
-
-def _inside(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The part of a box (4,) inside a picture."""
-    return np.clip(box, 0.0, np.array([*size, *size], dtype=np.float64))
-
-
-def visible_box(rng: np.random.Generator, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The box that a detector would give: mostly of what the picture shows of a person."""
-    inside = _inside(box, size)
-    if rng.random() < 0.06 or (inside[2:] - inside[:2]).min() < 8:
-        return box
-    return inside
-
-
-def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
-    """(H, W, 3) uint8 RGB to JPEG bytes."""
-    _, data = cv2.imencode(
-        '.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )
-    return data.tobytes()

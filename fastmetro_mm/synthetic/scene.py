@@ -3,7 +3,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,12 +17,17 @@ from fastmetro_mm.synthetic.hand_appearance import HandPainter, add_forearm
 from fastmetro_mm.synthetic.hand_poses import plan_hand
 from fastmetro_mm.synthetic.lighting import finish_photo, sample_light
 from fastmetro_mm.synthetic.occluders import draw_occluders
-from fastmetro_mm.synthetic.photo_scene import Photo, PhotoScene, encode_jpeg, visible_box
+from fastmetro_mm.synthetic.photo_canvas import Photo, encode_jpeg, visible_box
+from fastmetro_mm.synthetic.photo_hands import PhotoHandScene
+from fastmetro_mm.synthetic.photo_scene import PhotoScene
 from fastmetro_mm.synthetic.rasterizer import rasterize
 from fastmetro_mm.synthetic.shadows import contact_shadow
 
 TRUNCATED, OCCLUDED = 0.18, 0.35
 """Shares of pictures with the box partly outside, and with something in front of the figure."""
+
+SECOND_HAND = 0.2
+"""Share of photos of hands with the other hand in them."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,10 @@ class Studio:
     ) -> None:
         self.plain = scene == 'studio'
         self.figure = Figure(kind)
-        self.photo: PhotoScene | None = None
-        if scene == 'photo' and kind == 'body':
-            self.photo = PhotoScene(self.figure, size, backgrounds)
+        self.photo: PhotoScene | PhotoHandScene | None = None
+        if scene == 'photo':
+            draws = PhotoScene if kind == 'body' else PhotoHandScene
+            self.photo = draws(self.figure, size, backgrounds)
         self.size = size
         figure = self.figure
         self.painter: BodyPainter | HandPainter
@@ -79,7 +85,10 @@ class Studio:
             if self.photo is not None:
                 return plan_photo(rng, self.figure.rest_joints)
             return plan_body(rng, facing=self.plain)
-        return plan_hand(rng, self.figure, facing=self.plain)
+        plan = plan_hand(rng, self.figure, facing=self.plain)
+        if self.photo is not None and rng.random() < SECOND_HAND:
+            return replace(plan, companions=(plan_hand(rng, self.figure),))
+        return plan
 
     def pose(self, plans: Sequence[Plan]) -> list[list[PosedFigure]]:
         """Poses everybody of several pictures at once: the labelled one, then the companions."""
@@ -166,7 +175,7 @@ class Studio:
         # Unit normals first, or big faces would outweigh small ones within a triangle.
         values[:, :3] /= np.maximum(np.linalg.norm(values[:, :3], axis=1, keepdims=True), 1e-12)
         if is_hand:
-            vertices, values, faces = add_forearm(rng, self.painter, vertices, values, paint)
+            vertices, values, faces = add_forearm(rng, self.painter, vertices, values, paint.colors)
         moved = vertices + camera.transl
         seen = rasterize(camera.project(vertices), moved[:, 2], faces, self.size, is_hand)
         at_pixels = seen.interpolate(values.astype(np.float32), faces)
