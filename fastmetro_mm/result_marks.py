@@ -19,6 +19,7 @@ _START = 4096  # bytes that hold the mark of every text format
 _NPZ_MEMBERS = (
     {'format.npy', 'image_path.npy', 'crop_to_image.npy'},  # frames
     {'format.npy', 'names.npy', 'vertices_0.npy'},  # meshes
+    {'body.npy', 'joint_names.npy', 'faces.npy'},  # what an exported graph needs
     {'mocap_framerate.npy', 'frame_indices.npy', 'axes.npy'})  # SMPL parameters
 
 

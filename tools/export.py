@@ -26,7 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
 from fastmetro_mm.engine.cli import TRACEBACK_VARIABLE, OneLineParser, friendly_errors  # noqa: E402
-from fastmetro_mm.errors import CliError  # noqa: E402
+from fastmetro_mm.errors import CliError, UserError  # noqa: E402
+from fastmetro_mm.fileio import check_target  # noqa: E402
+from fastmetro_mm.result_marks import is_result  # noqa: E402
 
 MESH_FORMATS = ('obj', 'ply', 'glb')
 ENDINGS = {'rig': '.glb', 'smpl': '.npz'}
@@ -92,11 +94,27 @@ def check_args(args: argparse.Namespace) -> None:
                        'CHECKPOINT --onnx FILE')
     if asked and not args.results:
         raise CliError(f'--{asked[0]} needs results: add --from NPZ (tools/demo.py writes them)')
+    sources = [*(args.results or []), *map(Path, filter(None, [args.config, args.checkpoint]))]
     for name in (*asked, *(['onnx'] if args.onnx else [])):
-        check_output(name, getattr(args, name))
+        check_output(name, getattr(args, name), sources)
+    if args.onnx:
+        check_replaced('onnx', args.onnx.with_suffix('.npz'), sources)
 
 
-def check_output(name: str, path: Path) -> None:
+def check_replaced(name: str, path: Path, sources: Sequence[Path]) -> None:
+    """Refuse to put an output in the place of a source or of a file that is none of ours."""
+    if not os.path.lexists(path):
+        return
+    check_target(path)
+    if any(source.exists() and (path.samefile(source) or path.parent.samefile(source))
+           for source in sources):
+        raise CliError(f'--{name} {path}: this is where the results come from: choose another name')
+    if path.suffix != '.onnx' and not is_result(path):
+        raise CliError(f'--{name} {path}: is there already and is no result of this package: it is '
+                       'left as it is; choose another name')
+
+
+def check_output(name: str, path: Path, sources: Sequence[Path]) -> None:
     """Refuse an output file before the work instead of after it."""
     ending = ENDINGS.get(name, f'.{name}')
     if path.suffix != ending:
@@ -105,6 +123,7 @@ def check_output(name: str, path: Path) -> None:
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise CliError(f'--{name} {path}: {folder} is no folder that can be written: choose '
                        'another place')
+    check_replaced(name, path, sources)
 
 
 def export_network(args: argparse.Namespace) -> list[Path]:
@@ -186,13 +205,15 @@ def export_motion(args: argparse.Namespace, frames: list) -> list[Path]:
 
 def export_report(args: argparse.Namespace, frames: list) -> list[Path]:
     """Write the report; pictures are read again where they still are."""
-    import cv2
-
+    from fastmetro_mm.apis.image_reading import read_image
     from fastmetro_mm.exporters.html_report import write_html_report
     for frame in frames:
-        image = cv2.imread(frame.image_path) if frame.image_path else None
-        if image is not None and image.shape[1::-1] == tuple(frame.image_size):
-            frame.image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        try:
+            image = read_image(frame.image_path) if frame.image_path else None
+        except (UserError, OSError):
+            continue  # moved, or a video
+        if image is not None and image.size == tuple(frame.image_size):
+            frame.image = image.pixels
     title = args.html.stem
     return [write_html_report(args.html, frames, title)]
 

@@ -34,6 +34,7 @@ class OneEuroFilter:
         self.beta = beta
         self.speed_cutoff = speed_cutoff
         self._value: np.ndarray | None = None
+        self._raw: np.ndarray | None = None
         self._speed: np.ndarray | float = 0.0
 
     def __call__(self, value: np.ndarray, seconds: float | None = None) -> np.ndarray:
@@ -49,10 +50,11 @@ class OneEuroFilter:
         """
         value = np.asarray(value, dtype=np.float64)
         if self._value is None:
-            self._value = value
+            self._value = self._raw = value
             return value
         seconds = 1 / self.fps if seconds is None else seconds
-        speed = (value - self._value) / seconds
+        # between measurements: the filtered value lags behind, which would look like speed
+        speed, self._raw = (value - self._raw) / seconds, value
         share = self._share(self.speed_cutoff, seconds)
         self._speed = share * speed + (1 - share) * self._speed
         share = self._share(self.min_cutoff + self.beta * np.abs(self._speed), seconds)

@@ -215,7 +215,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     import onnxruntime
 
-    image = cv2.imread(str(args.image), cv2.IMREAD_COLOR)
+    image = cv2.imdecode(np.fromfile(args.image, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         parser.error(f'{args.image}: cannot be read as a picture')
     session = onnxruntime.InferenceSession(str(args.graph), providers=['CPUExecutionProvider'])

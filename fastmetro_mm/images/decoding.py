@@ -49,11 +49,12 @@ class DecodedImage:
     frames: int = 1
 
 
-def decode_whole(data: bytes) -> DecodedImage:
+def decode_whole(data: bytes, reduced: bool = True) -> DecodedImage:
     """Decode an image a user gave; whatever is wrong with it is refused.
 
     Args:
         data: The file.
+        reduced: Whether images of more than :data:`WORKING_PIXELS` may come out smaller.
 
     Returns:
         Its pixels.
@@ -65,16 +66,16 @@ def decode_whole(data: bytes) -> DecodedImage:
     start = data[:400]
     kind = kind_of(start)
     if kind == 'jpeg':
-        return _decode_jpeg(data)
+        return _decode_jpeg(data, reduced)
     if kind == 'heif':
-        return _decode_heif(data)
+        return _decode_heif(data, reduced)
     if kind == 'video':
         raise InputError('a video, not an image: give the file itself, not in a list of images, or '
                          'take a frame out of it')
     other = what_else(start)
     if not kind and other is not None:
         raise InputError(f'unreadable image, {other}')
-    return _decode_other(data)
+    return _decode_other(data, reduced)
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -105,14 +106,14 @@ def reduction_for(size: tuple[int, int]) -> int:
                  if size[0] * size[1] <= WORKING_PIXELS * factor ** 2), 8)
 
 
-def _decode_jpeg(data: bytes) -> DecodedImage:
+def _decode_jpeg(data: bytes, reduced: bool) -> DecodedImage:
     header = read_header(data)
     if header.size is None or not all(header.size):
         raise InputError('damaged JPEG, it has no header: fetch the file again')
     if header.end is None:
         raise InputError('the JPEG is cut off: fetch the file again')
     _check_size(header.size, MOST_PIXELS)
-    factor = reduction_for(header.size)
+    factor = reduction_for(header.size) if reduced else 1
     pixels = _jpeg_pixels(data, header, factor)
     exif = Image.Exif()
     try:
@@ -149,7 +150,7 @@ def _is_padding(message: str, data: bytes, end: int) -> bool:
     return found is not None and len(set(data[end - int(found[1]):end])) <= 1
 
 
-def _decode_heif(data: bytes) -> DecodedImage:
+def _decode_heif(data: bytes, reduced: bool) -> DecodedImage:
     try:
         import pillow_heif
     except ImportError:
@@ -161,14 +162,14 @@ def _decode_heif(data: bytes) -> DecodedImage:
         if file.info.get('exif'):
             exif.load(file.info['exif'])
         # libheif turns the image itself; its EXIF data still tell of the turn
-        return _finished(_opaque(file.to_pillow()), 1, exif)
+        return _finished(_opaque(file.to_pillow()), 1, exif, 1, reduced)
     except (ValueError, EOFError, RuntimeError, OSError, SyntaxError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f'damaged HEIC ({_short(error)}): fetch the file again') from None
 
 
-def _decode_other(data: bytes) -> DecodedImage:
+def _decode_other(data: bytes, reduced: bool) -> DecodedImage:
     exif, orientation, frames, pixels = Image.Exif(), 1, 1, None
     try:
         with warnings.catch_warnings():
@@ -194,15 +195,15 @@ def _decode_other(data: bytes) -> DecodedImage:
                          '.jpg or .png') from None
     if pixels is None:
         pixels = _opencv_pixels(data, 1)
-    return _finished(pixels, orientation, exif, frames)
+    return _finished(pixels, orientation, exif, frames, reduced)
 
 
 def _finished(
-    pixels: np.ndarray, orientation: int, exif: Image.Exif, frames: int = 1
+    pixels: np.ndarray, orientation: int, exif: Image.Exif, frames: int, reduced: bool
 ) -> DecodedImage:
     pixels = upright(pixels, orientation)
     size = pixels.shape[1], pixels.shape[0]
-    factor = reduction_for(size)
+    factor = reduction_for(size) if reduced else 1
     if factor > 1:
         smaller = -(-size[0] // factor), -(-size[1] // factor)
         pixels = cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA)

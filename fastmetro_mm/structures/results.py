@@ -74,6 +74,10 @@ class PersonMesh:
     betas: np.ndarray | None = None
     smpl_vertices: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        if self.is_right is not None:
+            self.is_right = bool(self.is_right)  # NumPy's False is not False
+
     @property
     def is_placed(self) -> bool:
         """Whether the person has a place in the scene and a finite mesh: it can be drawn."""

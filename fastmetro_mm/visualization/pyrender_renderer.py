@@ -11,7 +11,8 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
 from typing import Any
 
@@ -66,7 +67,7 @@ class PyrenderRenderer:
         self.platform = choose_platform()
         self._pyrender = _import_pyrender()
         try:
-            self._offscreen = _shared_offscreen()
+            self._offscreen = _in_gl_thread(_shared_offscreen, os.getpid())
         except Exception as error:  # each GL binding raises its own kinds
             raise RendererUnavailableError(
                 f'OpenGL through {self.platform} does not start ({_one_line(error)}); {MEND}'
@@ -104,18 +105,22 @@ class PyrenderRenderer:
             # Mesh number + 1 as a 24-bit colour; 0 is the background.
             numbers[node] = [(int(number) + 1) >> shift & 255 for shift in (16, 8, 0)]
 
-        flags = self._pyrender.RenderFlags
-        self._offscreen.viewport_width = camera.width
-        self._offscreen.viewport_height = camera.height
-        with _numpy_infty():
-            color, _ = self._offscreen.render(scene, flags.FLAT | flags.RGBA)
-            ids, depth = self._offscreen.render(scene, flags.SEG, numbers)
+        color, ids, depth = _in_gl_thread(self._draw, scene, camera, numbers)
         # Edges are averaged with a transparent black background, so colours are premultiplied.
         share = color[..., 3:] / 255.0
         image = np.round(image * (1 - share) + color[..., :3]).clip(0, 255).astype(np.uint8)
         index = (ids.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)) - 1
         depth = np.where(index >= 0, depth_of(depth), 0).astype(np.float32)
         return RenderResult(image, depth, index.astype(np.int32))
+
+    def _draw(self, scene: Any, camera: Camera, numbers: dict) -> tuple:
+        """Colours, mesh numbers as colours, and depth of a scene."""
+        flags = self._pyrender.RenderFlags
+        self._offscreen.viewport_width = camera.width
+        self._offscreen.viewport_height = camera.height
+        with _numpy_infty():
+            color, _ = self._offscreen.render(scene, flags.FLAT | flags.RGBA)
+            return color, *self._offscreen.render(scene, flags.SEG, numbers)
 
     def _mesh(self, positions: np.ndarray, colors: np.ndarray) -> Any:
         """Pyrender mesh of loose triangles that needs no light."""
@@ -191,8 +196,19 @@ def _import_pyrender() -> Any:
 
 
 @lru_cache(maxsize=1)
-def _shared_offscreen() -> Any:
-    """The one OpenGL context of the process; it serves all picture sizes.
+def _gl_thread(process: int) -> ThreadPoolExecutor:
+    """The thread that makes all OpenGL calls of a process: contexts belong to their thread."""
+    return ThreadPoolExecutor(1, thread_name_prefix='opengl')
+
+
+def _in_gl_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function where OpenGL may be used; callers in several threads take turns."""
+    return _gl_thread(os.getpid()).submit(function, *arguments).result()
+
+
+@lru_cache(maxsize=1)
+def _shared_offscreen(process: int) -> Any:
+    """The one OpenGL context of a process; it serves all picture sizes.
 
     Shared because deleting one EGL context in pyrender closes the display of all others.
     """

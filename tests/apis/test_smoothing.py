@@ -64,3 +64,31 @@ def test_people_who_were_away_start_anew(three_people):
     smoother.update(replace(frame, frame_index=0, people=[replace(still)]))
     found = smoother.update(replace(frame, frame_index=9, people=[replace(moved)]))
     assert found.people[0].vertices == pytest.approx(moved.vertices)
+
+
+def test_speed_is_that_of_the_clock_not_of_the_frame_number():
+    """A steady motion is seen at the same speed however many frames were missed."""
+    for gaps in ([1] * 60, [1, 2, 5, 1, 3] * 12):
+        steady, moment = OneEuroFilter(30), 0.0
+        steady(np.zeros(1))
+        for gap in gaps:
+            moment += gap / 30
+            steady(np.array([0.9 * moment]), gap / 30)
+        assert float(steady._speed[0]) == pytest.approx(0.9, rel=0.05)
+
+
+def test_frames_tell_their_times(three_people):
+    """Frames half as far apart in time are smoothed as by a filter of twice the rate."""
+    frame = three_people[0]
+
+    def run(fps, times):
+        smoother = MeshSmoother(fps)
+        for number, moment in enumerate(times):
+            person = replace(frame.people[0], track_id=1,
+                             vertices=frame.people[0].vertices + 0.1 * number)
+            found = smoother.update(replace(frame, frame_index=number, time=moment,
+                                            people=[person]))
+        return found.people[0].vertices
+
+    assert np.allclose(run(25, [0, 0.02, 0.04]), run(50, [None] * 3), atol=1e-6)
+    assert not np.allclose(run(25, [0, 0.02, 0.04]), run(25, [None] * 3), atol=1e-4)

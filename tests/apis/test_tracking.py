@@ -8,8 +8,9 @@ from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.tracking import BoxTracker, pairwise_iou
 
 
-def box(x, y=0.0, width=40.0, height=100.0, is_right=None):
-    return PersonBox(np.array([x, y, x + width, y + height]), is_right=is_right)
+def box(x, y=0.0, width=40.0, height=100.0, is_right=None, track_id=None):
+    return PersonBox(np.array([x, y, x + width, y + height]), is_right=is_right,
+                     track_id=track_id)
 
 
 def test_iou_of_known_boxes():
@@ -48,3 +49,16 @@ def test_left_and_right_hands_do_not_mix():
     tracker.update([box(0, is_right=True), box(4, is_right=False)])
     found = tracker.update([box(2, is_right=False), box(3, is_right=True)])
     assert [hand.track_id for hand in found] == [2, 1]
+
+
+def test_given_and_automatic_numbers_never_meet():
+    tracker = BoxTracker()
+    assert [b.track_id for b in tracker.update([box(0, track_id=1), box(500)])] == [1, 2]
+    tracker = BoxTracker(reserved=[2, 3])
+    assert [b.track_id for b in tracker.update([box(0), box(500)])] == [1, 4]
+    # a number nobody reserved goes to the one it was given to
+    tracker = BoxTracker()
+    tracker.update([box(0)])
+    found = tracker.update([box(2), box(500, track_id=1)])
+    assert found[1].track_id == 1 and found[0].track_id == 2
+    assert tracker.update([box(4)])[0].track_id == 2

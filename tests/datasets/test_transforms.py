@@ -179,8 +179,9 @@ def test_box_becomes_a_padded_square():
     assert results['center'].tolist() == [30, 70] and results['scale'] == pytest.approx(0.6)
     kept = BoxToCenterScale()(dict(center=1, scale=2, bbox=None))
     assert (kept['center'], kept['scale']) == (1, 2)
-    whole = BoxToCenterScale(1.0)(dict(img_shape=(100, 200)))
-    assert whole['center'].tolist() == [100, 50] and whole['scale'] == 1.0
+    # without a box the image is a crop already: its middle, as in the official demo
+    whole = BoxToCenterScale()(dict(img_shape=(100, 200)))
+    assert whole['center'].tolist() == [100, 50] and whole['scale'] == 0.5
     for bad in ([5, 5, 5, 9], [0, 0, np.nan, 4], [0, 0, 4]):
         with pytest.raises(DataRowError):
             BoxToCenterScale()(dict(bbox=np.array(bad)))

@@ -109,3 +109,24 @@ def test_help_explains_both_uses(repo_dir):
                           capture_output=True, text=True, check=True)  # fmt: skip
     assert 'tools/export.py CONFIG CHECKPOINT --onnx' in done.stdout
     assert '--from photo.npz --glb' in done.stdout
+
+
+def test_sources_and_files_of_others_are_left_alone(tool, make_frame, tmp_path, capsys):
+    source = make_frame(0, people=1, track_ids=[0]).save_npz(tmp_path / 'clip.npz')
+    np.savez(tmp_path / 'mine.npz', weights=np.zeros(3))
+    (tmp_path / 'mine.html').write_text('<p>mine')
+    (tmp_path / 'link.glb').symlink_to(tmp_path / 'mine.html')
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for option, name, message in (
+            ('--smpl', 'clip.npz', 'this is where the results come from'),
+            ('--smpl', 'mine.npz', 'is no result of this package'),
+            ('--html', 'mine.html', 'is no result of this package'),
+            ('--glb', 'link.glb', 'is a symbolic link')):
+        with pytest.raises(SystemExit) as stop:
+            tool(['--from', str(source), option, str(tmp_path / name)])
+        assert stop.value.code == 2 and message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        tool(['--from', str(tmp_path), '--smpl', str(tmp_path / 'mine.npz')])
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    for _ in range(2):  # results of before are replaced
+        tool(['--from', str(source), '--html', str(tmp_path / 'new.html')])

@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -83,6 +84,19 @@ def test_pyrender_keeps_the_background_and_serves_several_sizes(pyrender, sphere
     result = build_renderer('pyrender').render([mesh], small, background)
     assert np.array_equal(result.image[0], background[0])
     assert result.index[30, 45] == 0 and result.index[0, 0] == -1
+
+
+def test_pyrender_draws_from_any_thread(pyrender, sphere):
+    camera = PerspectiveCamera.from_focal_length(60.0, (64, 48))
+    mesh = RenderMesh(sphere[0] + [0, 0, 3], sphere[1])
+    expected = pyrender.render([mesh], camera).image
+    assert (expected != 255).any()
+
+    def draw(_):
+        return build_renderer('pyrender').render([mesh], camera).image
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(np.array_equal(image, expected) for image in pool.map(draw, range(12)))
 
 
 def test_auto_falls_back_to_software_and_says_why_once(monkeypatch):

@@ -10,7 +10,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from fastmetro_mm.errors import ConfigError, DataRowError, MissingFileError
+from fastmetro_mm.errors import ConfigError, DataRowError, InputError, MissingFileError
+from fastmetro_mm.images.decoding import decode_whole
+from fastmetro_mm.images.formats import kind_of
 from fastmetro_mm.images.jpeg import read_header
 
 # Smallest scale factor of the official augmentation, assumed where it is not drawn yet.
@@ -18,7 +20,10 @@ _SMALLEST_SCALE_FACTOR = 0.75
 
 
 def decode_image(data: bytes, reduction: int = 1) -> np.ndarray:
-    """Decode JPEG, PNG... to RGB.
+    """Decode JPEG, PNG... to RGB, upright; transparent pixels lie on white.
+
+    JPEGs of data sets are decoded as the official code does, by OpenCV, which tolerates damage
+    inside of them; ``fastmetro_mm.images.decoding`` is stricter.
 
     Args:
         data: Encoded image.
@@ -30,12 +35,17 @@ def decode_image(data: bytes, reduction: int = 1) -> np.ndarray:
     Raises:
         DataRowError: Not an image, or a JPEG that is cut off (decoders fill it with grey).
     """
-    if data[:2] == b'\xff\xd8' and read_header(data).end is None:
+    if kind_of(data[:400]) != 'jpeg':
+        try:
+            return decode_whole(data, reduced=False).pixels
+        except InputError as error:
+            raise DataRowError(f'the image cannot be decoded: {error}') from None
+    if read_header(data).end is None:
         raise DataRowError('the JPEG is cut off')
     flag = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
             8: cv2.IMREAD_REDUCED_COLOR_8}[reduction]
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error:
         image = None
     if image is None:
@@ -102,8 +112,9 @@ class LoadMeshImage(BaseTransform):
 class BoxToCenterScale(BaseTransform):
     """Turn a box into the centre and scale of the square crop, where they are absent.
 
-    Reads ``bbox`` (1, 4) xyxy px; without any box the whole image is taken. Writes ``center``
-    (2,) px and ``scale`` (side of the square / 200).
+    Reads ``bbox`` (1, 4) xyxy px. Without any box the image is a crop already, and its middle is
+    taken without padding, as the official demo does. Writes ``center`` (2,) px and ``scale``
+    (side of the square / 200).
 
     Args:
         padding: Factor from the longer side of the box to the side of the crop; 1.2 as in the
@@ -120,6 +131,9 @@ class BoxToCenterScale(BaseTransform):
         if 'bbox' not in results:
             height, width = results['img_shape'][:2]
             results['bbox'] = np.array([[0, 0, width, height]], np.float32)
+            results['center'] = np.array([width / 2, height / 2])
+            results['scale'] = min(width, height) / 200
+            return results
         box = np.asarray(results['bbox'], np.float64).reshape(-1)
         if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
             raise DataRowError(f'bbox {box.tolist()} is not a box (x1, y1, x2, y2) with an area')
