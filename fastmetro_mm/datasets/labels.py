@@ -50,7 +50,7 @@ def _numbers(label: dict, name: str, shape: tuple[int, ...]) -> np.ndarray | Non
         array = None
     if array is None or array.dtype.kind not in 'iuf':  # text, null, ragged lists
         raise DataRowError(f'{name} does not hold numbers in shape {shape}')
-    array = array.astype(np.float64)
+    array = array.astype(np.float64, copy=False)
     if array.ndim == len(shape) + 1 and len(array) > 0:
         array = array[0]  # written one level deeper by some official scripts
     if array.shape != shape:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from fastmetro_mm.fileio import write_atomically
 
 _SCAN_CHUNK = 1 << 24
 _NUM_PROBES = 32
+_WHOLE_NUMBER = re.compile(rb'-?\d{1,18}')
 
 
 def lineidx_path(tsv_path: str | Path) -> Path:
@@ -86,7 +88,7 @@ def read_int_table(path: str | Path, columns: int) -> np.ndarray:
         parts = line.split()
         if not parts:
             continue
-        if len(parts) != columns or not all(p.lstrip(b'-').isdigit() for p in parts):
+        if len(parts) != columns or not all(map(_WHOLE_NUMBER.fullmatch, parts)):
             raise DataSetError(
                 f'{path} line {number}: expected {columns} whole number(s), got '
                 f'{line[:40].decode("utf-8", "replace")!r}; a simple set has one row number per '

@@ -224,6 +224,8 @@ class TSVSetWriter:
         """Delete what killed workers left; no other process may be writing."""
         for path in self._shards.glob('.*.tmp'):
             shutil.rmtree(path, ignore_errors=True)
+        if not any(self._shards.glob('[0-9]*')):
+            self.discard()
 
     def discard(self) -> None:
         """Delete all shards; a finished set of that name stays."""

@@ -165,3 +165,10 @@ def test_writer_refuses_bad_rows_and_foreign_shards(tmp_path):
             shard.add(row)
     with pytest.raises(ValueError, match='other arguments'):
         TSVSetWriter(tmp_path, 'train', fingerprint='job 2')
+
+
+@pytest.mark.parametrize('line', ['--5', '-', '9' * 30 + 'x', '1' + '0' * 30, '+3', '1_0'])
+def test_numbers_that_are_none(tmp_path, line):
+    path = _write(tmp_path / 'x.linelist.tsv', ['0', '', line])  # the blank line: read one by one
+    with pytest.raises(DataSetError, match='line 3: expected 1 whole number'):
+        read_int_table(path, 1)

@@ -63,6 +63,11 @@ class _Progress:
         left = f', {passed / rows * (total - done):.0f} s left' if rows else ''
         print(f'\r{done}/{total} rows{left}   ', end='', file=sys.stderr, flush=True)
 
+    def end(self) -> None:
+        """Leave the line."""
+        if self._first is not None:
+            print(file=sys.stderr)
+
 
 def _mix(args: argparse.Namespace) -> int:
     report = write_mixed_set(args.source, args.out, args.split, args.ratios, args.rows, args.seed)
@@ -78,8 +83,11 @@ def _convert(args: argparse.Namespace) -> int:
     source = CONVERTERS[args.name].build(args)
     if getattr(source, 'note', None):
         print(f'labels: {source.note}')
-    report = run_conversion(source, args.out, args.split, args.limit, args.workers, _Progress())
-    print(file=sys.stderr)
+    progress = _Progress()
+    try:
+        report = run_conversion(source, args.out, args.split, args.limit, args.workers, progress)
+    finally:
+        progress.end()
     print(f'{report.yaml_path}: {report.num_rows} rows, {report.num_skipped} skipped, '
           f'sha256 {report.checksum}')
     for reason, number in sorted(report.reasons.items(), key=lambda item: -item[1]):

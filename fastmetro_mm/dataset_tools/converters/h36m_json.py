@@ -108,7 +108,7 @@ class Human36MSource:
             except SkipRow:
                 self._unknown += 1
                 continue
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise DataSetError(f'{path("data")}: image of annotation {index} is not of that '
                                    f'form: {type(error).__name__} {error}') from None
             if wanted and (self.split != 'protocol2' or frontal):
