@@ -56,7 +56,10 @@ class HandLandmark(BaseModule):
     224 px crops of one hand with the fingers up; every multiple of 32 works for ``forward``.
 
     Args:
-        parts: What ``forward`` puts together, of ``'deep'`` and ``'middle'``.
+        parts: What ``forward`` puts together, of ``'deep'`` and ``'middle'``; may be nothing with
+            ``with_keypoints``.
+        with_keypoints: ``forward`` gives the keypoints too, in front of the map; for
+            ``KeypointNeck``.
         frozen_stages: How much keeps its weights: -1 nothing, 0 the stem, ``n`` the first ``n``
             of the 15 blocks too, 16 the whole network, which then runs without gradients.
         weights: Where ``init_weights`` takes the weights from: the name of a shipped network
@@ -71,18 +74,20 @@ class HandLandmark(BaseModule):
         self,
         parts: Sequence[str] = ('deep', 'middle'),
         frozen_stages: int = -1,
+        with_keypoints: bool = False,
         weights: str | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(
             init_cfg or dict(type='Kaiming', mode='fan_in', nonlinearity='relu', layer='Conv2d')
         )
-        if not parts or set(parts) - set(PARTS):
+        if not (parts or with_keypoints) or set(parts) - set(PARTS):
             raise ValueError(
                 f'HandLandmark: parts are {tuple(parts)}, expected some of {tuple(PARTS)}'
             )
         self.parts = tuple(parts)
         self.out_channels = sum(PARTS[part] for part in self.parts)
+        self.with_keypoints = with_keypoints
         self.weights = weights
         self.net = HandNet()
         self.frozen_stages = frozen_stages
@@ -112,19 +117,49 @@ class HandLandmark(BaseModule):
         """
         lower_precision(self, dtype)
 
-    def forward(self, x: Tensor) -> tuple[Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Deep features, and the finer ones of stride 16 by space-to-depth, on one grid.
 
         Args:
             x: RGB crops, 0 to 1. (B, 3, H, W), H and W multiples of 32
 
         Returns:
-            One map, stride 32. ((B, ``out_channels``, H/32, W/32),)
+            One map, stride 32: ((B, ``out_channels``, H/32, W/32),), if there are parts. In front
+            of it, where asked for, the keypoints of :meth:`keypoints`.
         """
+        found: tuple[Tensor, ...] = (self.keypoints(x),) if self.with_keypoints else ()
+        if not self.parts:
+            return found
         with torch.no_grad() if self._is_frozen else nullcontext():
             middle, deep = self.net.maps(x)
             maps = {'deep': deep, 'middle': F.pixel_unshuffle(middle, 2)}
-        return (torch.cat([maps[part] for part in self.parts], dim=1),)
+        return (*found, torch.cat([maps[part] for part in self.parts], dim=1))
+
+    @torch.no_grad()
+    def keypoints(self, x: Tensor) -> Tensor:
+        """The landmarks of a hand that may be held any way up.
+
+        The network knows hands with their fingers up. Each crop is looked at in four quarter
+        turns, and the one in which the network is surest to see a hand is taken.
+
+        Args:
+            x: RGB crops, 0 to 1. (B, 3, 224, 224)
+
+        Returns:
+            x and y on the crop in [-1, 1], and the depth from the wrist in the same unit, away
+            from the camera. (B, 21, 3) float32
+        """
+        batch, half = len(x), x.shape[-1] / 2
+        found = self.landmarks(torch.cat([x.rot90(turn, (2, 3)) for turn in range(4)]))
+        best = found['presence'].view(4, batch).argmax(0)
+        points = found['landmarks'].float().view(4, batch, NUM_LANDMARKS, 3)
+        points = points[best, torch.arange(batch, device=x.device)] / half
+        across, down, depth = (points - points.new_tensor([1.0, 1.0, 0.0])).unbind(-1)
+        # back by quarter turns: (x, y) of a crop turned counter-clockwise is (-y, x) before
+        across_turned = torch.stack((across, -down, -across, down))
+        down_turned = torch.stack((down, across, -down, -across))
+        rows = torch.arange(batch, device=x.device)
+        return torch.stack((across_turned[best, rows], down_turned[best, rows], depth), -1)
 
     @torch.no_grad()
     def landmarks(self, x: Tensor) -> dict[str, Tensor]:

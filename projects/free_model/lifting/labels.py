@@ -53,12 +53,18 @@ class Labels:
 
 
 def judge(
-    body: SmallBody, read: tuple[Tensor, Tensor, Tensor], labels: Labels
+    body: SmallBody, read: tuple[Tensor, Tensor, Tensor], labels: Labels, metres: float = 1.0
 ) -> tuple[Tensor, dict[str, float], SmallMesh]:
     """Loss of what ``ParametricMeshHead.read`` gives.
 
     The weights were chosen so that rotations, metres and places pull about equally at the end of
     a training; ``ParametricBodyLoss`` has the same.
+
+    Args:
+        body: What poses the mesh.
+        read: Rotations against the camera, betas, camera.
+        labels: Truth.
+        metres: Factor of the terms in metres; a hand is some eight times smaller than a body.
 
     Returns:
         The loss, its terms for the log (``mpjpe`` in millimetres), and the predicted mesh.
@@ -74,7 +80,9 @@ def judge(
         betas=(betas - labels.betas).square().mean(),
         places=((places - labels.places).abs().clamp(max=2) * labels.weights[..., None]).mean(),
     )
-    weights = dict(rotation=1.0, vertices=4.0, joints=6.0, betas=0.02, places=3.0)
+    weights = dict(
+        rotation=1.0, vertices=4.0 * metres, joints=6.0 * metres, betas=0.02, places=3.0
+    )
     total = sum(weights[name] * term for name, term in terms.items())
     log = {name: float(term) for name, term in terms.items()}
     log['mpjpe'] = 1000 * float((mesh.scored - labels.scored).norm(dim=-1).mean())
