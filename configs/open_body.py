@@ -34,7 +34,10 @@ model.backbone = dict(
 )
 model.neck = dict(type=KeypointNeck, in_channels=1280, embed_dims=128, feature_size=(8, 8))
 model.head = dict(
-    type=ParametricMeshHead, in_channels=128, criterion=dict(type=ParametricBodyLoss)
+    type=ParametricMeshHead,
+    in_channels=128,
+    criterion=dict(type=ParametricBodyLoss),
+    fit_steps=2,
 )
 
 train_pipeline = [

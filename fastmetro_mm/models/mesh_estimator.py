@@ -10,6 +10,7 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import MODELS
 from torch import Tensor
 
+from fastmetro_mm.body.joint_sets import SMPL24
 from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.heads.targets import build_targets
@@ -205,7 +206,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         """
         prediction = self._forward(inputs)
         instances = self.head.predict(prediction, data_samples)
-        if prediction.rotmat is not None:
+        if prediction.rotmat is not None and prediction.rotmat.shape[1] == len(SMPL24):
             self._add_smpl(prediction, instances)
         for sample, instance in zip(data_samples, instances, strict=True):
             boxes = sample.gt_instances

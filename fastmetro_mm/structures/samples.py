@@ -36,11 +36,14 @@ class TokenFeatures:
         camera: Camera token. (B, C)
         joints: Joint tokens. (B, J, C)
         vertices: Coarse vertex tokens. (B, V, C)
+        keypoints: Key points that the tokens were made of, where they were: x and y on the crop in
+            [-1, 1] and a score. (B, K, 3)
     """
 
     camera: Tensor
     joints: Tensor
     vertices: Tensor
+    keypoints: Tensor | None = None
 
 
 @dataclass

@@ -16,6 +16,7 @@ from fastmetro_mm.geometry.rotation import (
     rotation_6d_to_rotmat,
 )
 from fastmetro_mm.models.heads import ParametricMeshHead
+from fastmetro_mm.models.heads.keypoint_fit import KeypointFit
 from fastmetro_mm.models.losses import ParametricBodyLoss
 from fastmetro_mm.models.necks import KeypointNeck
 from fastmetro_mm.structures import MeshTargets, TokenFeatures
@@ -135,3 +136,54 @@ def test_neck_names_what_does_not_fit():
     assert not any('transformer' in name for name in alone.state_dict())
     with pytest.raises(ConfigError, match='without one'):
         alone((torch.rand(2, 17, 3), torch.randn(2, 16, 8, 8)))
+
+
+def _seen_by(fit, prediction):
+    """Where the key points of a prediction lie on the crop, all of them seen."""
+    points = fit.regressor(prediction.vertices)
+    places = prediction.camera[:, None, :1] * (points[..., :2] + prediction.camera[:, None, 1:])
+    return torch.cat((places, torch.ones_like(places[..., :1])), -1)
+
+
+def test_fit_brings_bones_to_the_key_points_and_leaves_what_lies_there(body):
+    betas = torch.zeros(1, 10)
+    pose = torch.zeros(1, 24, 3)
+    pose[0, 0, 0] = np.pi  # upright, facing the camera
+    head = _head_that_answers(body, pose, betas)
+    head.fit, head.fit_steps = KeypointFit(body), 4
+    head.eval()
+    tokens = _tokens(1)
+    plain = head(tokens)
+    raised = pose.clone()
+    raised[0, 16, 2] = 0.35  # the left arm is really a little higher
+    truth = _head_that_answers(body, raised, betas)(tokens)
+    truth.camera = plain.camera
+
+    tokens.keypoints = _seen_by(head.fit, plain)
+    torch.testing.assert_close(head(tokens).vertices, plain.vertices, atol=1e-4, rtol=0)
+
+    tokens.keypoints = _seen_by(head.fit, truth)
+    wrist = 11  # of the 14 joints
+    before = float((plain.joints - truth.joints)[0, wrist].norm())
+    after = float((head(tokens).joints - truth.joints)[0, wrist].norm())
+    assert before > 0.15 and after < 0.3 * before
+    tokens.keypoints[0, :, 2] = 0  # nobody has seen anything
+    torch.testing.assert_close(head(tokens).vertices, plain.vertices, atol=1e-4, rtol=0)
+    head.train()  # training sees what the tokens say
+    torch.testing.assert_close(head(tokens).vertices, plain.vertices)
+
+
+def test_fit_does_not_follow_a_wrong_key_point(body):
+    pose, betas = torch.zeros(1, 24, 3), torch.zeros(1, 10)
+    pose[0, 0, 0] = np.pi
+    head = _head_that_answers(body, pose, betas)
+    head.fit, head.fit_steps = KeypointFit(body), 2
+    head.eval()
+    tokens = _tokens(1)
+    plain = head(tokens)
+    tokens.keypoints = _seen_by(head.fit, plain)
+    tokens.keypoints[0, 9, :2] += torch.tensor([-1.2, 0.9])  # a wrist at the other end of the crop
+    moved = (head(tokens).joints - plain.joints).norm(dim=-1)
+    assert float(moved.max()) < 0.05
+    with pytest.raises(ConfigError, match='is a hand'):
+        KeypointFit(build_body('open_hand'))

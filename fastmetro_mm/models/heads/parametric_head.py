@@ -9,6 +9,7 @@ from fastmetro_mm.body.mesh_body import MeshBody
 from fastmetro_mm.geometry.precision import full_precision
 from fastmetro_mm.geometry.rotation import local_rotations, rotation_6d_to_rotmat
 from fastmetro_mm.models.heads.base_head import MeshHead
+from fastmetro_mm.models.heads.keypoint_fit import KeypointFit
 from fastmetro_mm.structures import MeshPrediction, TokenFeatures
 
 NUM_BETAS = 10
@@ -30,6 +31,8 @@ class ParametricMeshHead(MeshHead):
             model file is needed.
         in_channels: Width of the tokens.
         criterion: Loss, e.g. ``dict(type='ParametricBodyLoss')``; needed for training only.
+        fit_steps: Steps of :class:`KeypointFit` in evaluation mode, for a neck that hands on key
+            points: bones turn a little so that the body lies on them. 0: none.
         init_cfg: See mmengine's ``BaseModule``.
     """
 
@@ -38,6 +41,7 @@ class ParametricMeshHead(MeshHead):
         body: MeshBody | dict,
         in_channels: int = 128,
         criterion: dict | None = None,
+        fit_steps: int = 0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(body, criterion, init_cfg)
@@ -50,6 +54,8 @@ class ParametricMeshHead(MeshHead):
         for layer in (self.shape_predictor, self.cam_predictor):
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
+        self.fit_steps = fit_steps
+        self.fit = KeypointFit(self.body) if fit_steps else None
         with torch.no_grad():
             self.cam_predictor.bias[0] = self.body.filling_scale
 
@@ -64,6 +70,8 @@ class ParametricMeshHead(MeshHead):
         """
         with full_precision(tokens.joints):
             turned, betas, camera = self.read(tokens)
+            if self.fit is not None and not self.training and tokens.keypoints is not None:
+                turned, camera = self._fit(turned, betas, camera, tokens.keypoints)
             rotmat = local_rotations(turned, self.parents)
             vertices, joints = self.body.centre(self.body.pose(rotmat, betas).vertices)
             sampling, levels = self.body.sampling, len(self.body.num_vertices)
@@ -91,6 +99,19 @@ class ParametricMeshHead(MeshHead):
         joints, camera = tokens.joints.to(dtype), tokens.camera.to(dtype)
         six = torch.einsum('bjc,jco->bjo', joints, self.rotation_weight) + self.rotation_bias
         return rotation_6d_to_rotmat(six), self.shape_predictor(camera), self.cam_predictor(camera)
+
+    def _fit(
+        self, turned: Tensor, betas: Tensor, camera: Tensor, keypoints: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        so_far = turned.new_zeros(len(turned), 3 * len(self.parents) + 3)
+        for _ in range(self.fit_steps):
+            posed = self.body.pose(local_rotations(turned, self.parents), betas)
+            root, _ = self.body.root_and_joints(posed.vertices)
+            turned, camera, so_far = self.fit.step(
+                turned, camera, posed.joints - root, posed.vertices - root,
+                keypoints.to(turned.dtype), so_far,
+            )  # fmt: skip
+        return turned, camera
 
     def centre(self, prediction: MeshPrediction) -> tuple[Tensor, Tensor]:
         """The mesh and its joints, which are on their root already."""

@@ -128,7 +128,7 @@ class KeypointNeck(BaseModule):
         if grids:
             camera, joints = self._correct(camera, joints, grids[0])
         nothing = joints.new_zeros(len(joints), 0, self.embed_dims)
-        return TokenFeatures(camera=camera[:, 0], joints=joints, vertices=nothing)
+        return TokenFeatures(camera[:, 0], joints, nothing, keypoints)
 
     def _correct(self, camera: Tensor, joints: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         if self.conv_1x1 is None:
