@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
+from fastmetro_mm.datasets.set_files import SetFolder
 from fastmetro_mm.datasets.tsv_writer import TSVSetWriter
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.fileio import write_atomically
@@ -94,7 +95,8 @@ def _prepare_folder(folder: Path, recipe: dict, resume: bool) -> None:
 
 
 def _remove_split(folder: Path, split: str) -> None:
-    shutil.rmtree(folder / f'.{split}.shards', ignore_errors=True)
+    for kind in ('ready', 'staging', 'shards'):
+        shutil.rmtree(folder / f'.{split}.{kind}', ignore_errors=True)
     for name in ('yaml', *_FILES):
         (folder / f'{split}.{name}').unlink(missing_ok=True)
 
@@ -172,7 +174,30 @@ def make_synthetic_set(
     start = time.monotonic()
     folder = Path(folder)
     _prepare_folder(folder, options.recipe(), resume)
-    writers = {split: TSVSetWriter(folder, split) for split in options.splits()}
+    with ExitStack() as held:
+        for split in options.splits():  # first: it finishes what a killed run had not put in place
+            held.enter_context(SetFolder(folder, split).hold())
+        writers = {split: TSVSetWriter(folder, split) for split in options.splits()}
+        drawn = _write_missing(folder, options, writers, workers, show_progress)
+    num_bytes, checksum = _measure(folder, options)
+    return SetSummary(
+        counts=options.splits(),
+        yaml_files={split: writer.yaml_path for split, writer in writers.items()},
+        drawn=drawn,
+        num_bytes=num_bytes,
+        seconds=time.monotonic() - start,
+        checksum=checksum,
+    )
+
+
+def _write_missing(
+    folder: Path,
+    options: SyntheticSetOptions,
+    writers: dict[str, TSVSetWriter],
+    workers: int,
+    show_progress: bool,
+) -> int:
+    """Draws the shards that are not there and joins them; gives the number of samples drawn."""
     num_shards = {split: -(-count // SHARD_SIZE) for split, count in options.splits().items()}
     missing = [
         (split, number)
@@ -202,15 +227,7 @@ def make_synthetic_set(
     for split, writer in writers.items():
         if not writer.yaml_path.exists():
             writer.close(num_shards[split])
-    num_bytes, checksum = _measure(folder, options)
-    return SetSummary(
-        counts=options.splits(),
-        yaml_files={split: writer.yaml_path for split, writer in writers.items()},
-        drawn=drawn,
-        num_bytes=num_bytes,
-        seconds=time.monotonic() - start,
-        checksum=checksum,
-    )
+    return drawn
 
 
 def _measure(folder: Path, options: SyntheticSetOptions) -> tuple[int, str]:

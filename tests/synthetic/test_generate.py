@@ -3,6 +3,7 @@
 
 import importlib.util
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from mmpose.registry import TRANSFORMS
 
 from fastmetro_mm.body.joint_sets import J24_FLIP
-from fastmetro_mm.datasets import MeshTSVDataset
+from fastmetro_mm.datasets import DataSetError, MeshTSVDataset
+from fastmetro_mm.datasets.set_files import SetFolder
 from fastmetro_mm.synthetic import generate
 from fastmetro_mm.synthetic.options import SyntheticSetOptions
 
@@ -55,6 +57,25 @@ def test_interrupted_run_goes_on_to_the_same_bytes(small_set, small_options, tmp
     summary = generate.make_synthetic_set(tmp_path, small_options, workers=0, show_progress=False)
     assert summary.drawn == 7  # the last 4 training samples and the 3 test samples
     assert contents(tmp_path) == contents(small_set[0])
+
+
+def test_killed_while_files_are_put_in_place(small_set, small_options, tmp_path, monkeypatch):
+    shutil.copytree(small_set[0], tmp_path / 'set')
+    ready = tmp_path / 'set' / '.train.ready'  # as the kill leaves it: some files moved already
+    ready.mkdir()
+    for name in ('train.label.tsv', 'train.linelist.tsv', 'train.yaml'):
+        (tmp_path / 'set' / name).rename(ready / name)
+    with pytest.raises(DataSetError, match='run the same command again'):
+        MeshTSVDataset(tmp_path / 'set' / 'train.yaml')
+    monkeypatch.setattr(generate, 'Studio', None)  # nothing has to be drawn
+    summary = generate.make_synthetic_set(
+        tmp_path / 'set', small_options, workers=0, show_progress=False)
+    assert summary.drawn == 0 and contents(tmp_path / 'set') == contents(small_set[0])
+
+
+def test_two_runs_into_one_folder(small_options, tmp_path):
+    with SetFolder(tmp_path, 'test').hold(), pytest.raises(DataSetError, match='another run'):
+        generate.make_synthetic_set(tmp_path, small_options, workers=0, show_progress=False)
 
 
 def test_finished_set_is_not_drawn_again(small_set, small_options, monkeypatch):
