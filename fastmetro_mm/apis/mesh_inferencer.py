@@ -104,7 +104,7 @@ class MeshInferencer:
         model, weights = choose_model(model, weights)
         network = load_network(model, weights, device)
         self._smpl_is_trained = smpl_head_is_trained(network)
-        self.network = accelerate(network, speed, compiled)
+        self.network = accelerate(network, speed, compiled, keep_plain=False)
         self.speed = speed
         self.body = self.network.body
         self._cropper = Cropper(self.network.cfg, speed, box_padding, self.network.dataset_meta)

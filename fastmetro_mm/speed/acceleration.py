@@ -7,6 +7,7 @@ import copy
 import platform
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmcv.cnn.utils.fuse_conv_bn import fuse_conv_bn
@@ -18,8 +19,13 @@ from fastmetro_mm.models.backbones import FusedHRNet
 from fastmetro_mm.speed.packed import can_pack, pack
 
 
-def accelerate(network: nn.Module, speed: str = 'exact', compiled: bool = False) -> nn.Module:
-    """Rebuild a network for inference, in place; it cannot be trained afterwards.
+def accelerate(
+    network: nn.Module, speed: str = 'exact', compiled: bool = False, keep_plain: bool = True
+) -> nn.Module:
+    """Rebuild a network for inference, in place.
+
+    It cannot be trained or loaded into afterwards; :func:`restore` puts it back as it was. Until
+    then ``state_dict()`` gives the weights it had before.
 
     ``'exact'`` multiplies every BatchNorm into the convolution before it, keeps pictures in
     channels-last order, and on a CPU runs convolutions and linear layers with weights packed once
@@ -34,6 +40,8 @@ def accelerate(network: nn.Module, speed: str = 'exact', compiled: bool = False)
         compiled: On a GPU, also compile backbone and transformers with ``torch.compile``, once
             for every batch size, and replay them as CUDA graphs. On the CPU packed weights are
             faster than compiling (measured), and it is refused.
+        keep_plain: Whether the parts that are replaced are kept, which takes their memory a
+            second time. Without them ``state_dict()`` and :func:`restore` are refused.
 
     Returns:
         The network.
@@ -49,6 +57,11 @@ def accelerate(network: nn.Module, speed: str = 'exact', compiled: bool = False)
     device = next(network.parameters()).device
     if compiled and device.type != 'cuda':
         raise ConfigError('compiled=True is for GPUs: on the CPU packed weights are faster')
+    if getattr(network, '_plain', None) is not None:
+        raise ConfigError('the network is accelerated already: restore() it first')
+    network._plain = _Plain(network, keep_plain)
+    if keep_plain:
+        network.backbone, network.neck = copy.deepcopy((network.backbone, network.neck))
     network.backbone = _without_batch_norm(network.backbone)
     network.backbone.to(memory_format=torch.channels_last)
     dtype = half_precision(device) if speed == 'fast' else torch.float32
@@ -68,6 +81,77 @@ def accelerate(network: nn.Module, speed: str = 'exact', compiled: bool = False)
         network.extract_feat = torch.compile(
             network.extract_feat, mode='reduce-overhead', dynamic=False)
     return network
+
+
+def restore(network: nn.Module) -> nn.Module:
+    """Put an accelerated network back as it was, in place.
+
+    Args:
+        network: What :func:`accelerate` was given.
+
+    Returns:
+        The network; it can be trained and loaded into.
+
+    Raises:
+        ConfigError: If it is not accelerated, or its parts were not kept.
+    """
+    plain = getattr(network, '_plain', None)
+    if plain is None:
+        raise ConfigError('the network is not accelerated: there is nothing to restore')
+    plain.put_back(network)
+    network._plain = None
+    return network
+
+
+class _Plain:
+    """What a network was before, and the guards of its state dict while it is not."""
+
+    def __init__(self, network: nn.Module, keep: bool) -> None:
+        self.parts = {name: getattr(network, name) for name in ('backbone', 'neck')} if keep else {}
+        self.image_layout = network.image_layout
+        self._hooks = (
+            network._register_state_dict_hook(_complete_state),
+            network._register_load_state_dict_pre_hook(_refuse_loading, with_module=True),
+        )
+
+    def __deepcopy__(self, memo: dict) -> _Plain:
+        # the copy's guards are copied with the network; handles cannot be
+        new = object.__new__(_Plain)
+        memo[id(self)] = new
+        new.parts = copy.deepcopy(self.parts, memo)
+        new.image_layout, new._hooks = dict(self.image_layout), ()
+        return new
+
+    def require_parts(self) -> dict[str, nn.Module]:
+        if not self.parts:
+            raise ConfigError('the network was accelerated with keep_plain=False, its weights are '
+                              'gone: load the checkpoint again')
+        return self.parts
+
+    def put_back(self, network: nn.Module) -> None:
+        device = next(network.head.parameters()).device
+        for name, part in self.require_parts().items():
+            setattr(network, name, part.to(device))
+        network.image_layout = self.image_layout
+        network.__dict__.pop('extract_feat', None)  # the compiled one
+        for handle in self._hooks:
+            handle.remove()
+
+
+def _complete_state(network: nn.Module, state: dict, prefix: str, metadata: dict) -> None:
+    """The weights of the plain parts instead of those of the rebuilt ones."""
+    if network._plain is None:
+        return
+    for name, part in network._plain.require_parts().items():
+        for key in [key for key in state if key.startswith(f'{prefix}{name}.')]:
+            del state[key]
+        part.state_dict(destination=state, prefix=f'{prefix}{name}.')
+
+
+def _refuse_loading(network: nn.Module, *_: Any) -> None:
+    if network._plain is not None:
+        raise ConfigError('weights cannot be loaded into an accelerated network: call '
+                          'fastmetro_mm.speed.acceleration.restore(network) first')
 
 
 @torch.no_grad()

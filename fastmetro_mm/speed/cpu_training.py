@@ -6,6 +6,9 @@ EPYC): float32 products go through MKL, which leaves that processor's 512-bit in
 (195 instead of 450 GFLOP/s); a dropout mask takes 5 ns an element; attention with dropout keeps
 five arrays of the size of its weights for the backward pass. Elsewhere - on a GPU, without
 gradients, while a graph is compiled or exported - PyTorch's own operators run.
+
+:func:`train_on_cpu` gives the modules of a network these operators by exchanging their classes, so
+that no module, parameter or name changes; :func:`train_plainly` is the way back.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from fastmetro_mm.models.layers.transformer import Attention, DecoderLayer, EncoderLayer
 
 _LEVELS = 2**16  # dropout probabilities are multiples of 1 / 65536
 
@@ -216,3 +221,68 @@ def attend(
             return _Attend.apply(q, k, v, mask, probability, batch)
     q, k, v = (x.expand(batch, -1, -1, -1) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=probability)
+
+
+class CpuAttention(Attention):
+    """``Attention`` through :func:`linear` and :func:`attend`."""
+
+    def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values before they are split into heads."""
+        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
+        return tuple(map(linear, (query, key, value), weights, biases))
+
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, batch: int
+    ) -> Tensor:
+        """As ``Attention.attend``."""
+        return attend(q, k, v, mask, self.dropout if self.training else 0.0, batch)
+
+
+class CpuEncoderLayer(EncoderLayer):
+    """``EncoderLayer`` whose ReLU and dropout are one."""
+
+    def feedforward(self, x: Tensor) -> Tensor:
+        """Args: x (B, T, C). Returns (B, T, C)."""
+        return self.linear2(relu_dropout(self.linear1(x), self.dropout))
+
+
+class CpuDecoderLayer(DecoderLayer):
+    """``DecoderLayer`` whose ReLU and dropout are one."""
+
+    def feedforward(self, x: Tensor) -> Tensor:
+        """Args: x (B, T, C). Returns (B, T, C)."""
+        return self.linear2(relu_dropout(self.linear1(x), self.dropout))
+
+
+_ON_CPU = {
+    Attention: CpuAttention,
+    EncoderLayer: CpuEncoderLayer,
+    DecoderLayer: CpuDecoderLayer,
+    nn.Linear: Linear,
+    nn.Dropout: Dropout,
+}
+_PLAIN = {fast: plain for plain, fast in _ON_CPU.items()}
+
+
+def train_on_cpu(network: nn.Module) -> None:
+    """Give the parts of a network the operators of this file, in place.
+
+    Args:
+        network: ``TopdownMeshEstimator`` or a part of it; modules of other classes are left as
+            they are.
+    """
+    _exchange(network, _ON_CPU)
+
+
+def train_plainly(network: nn.Module) -> None:
+    """Undo :func:`train_on_cpu`, in place.
+
+    Args:
+        network: What was given there.
+    """
+    _exchange(network, _PLAIN)
+
+
+def _exchange(network: nn.Module, classes: dict[type, type]) -> None:
+    for module in network.modules():
+        module.__class__ = classes.get(type(module), type(module))

@@ -10,8 +10,9 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 
 from fastmetro_mm.config_files import config_path
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.speed import acceleration
-from fastmetro_mm.speed.acceleration import accelerate, half_precision
+from fastmetro_mm.speed.acceleration import accelerate, half_precision, restore
 from fastmetro_mm.speed.packed import PackedConv2d, PackedLinear, can_pack
 
 
@@ -116,3 +117,33 @@ def test_channels_last_changes_no_number(network, images):
     other.use_channels_last()
     torch.testing.assert_close(
         vertices(other, images), vertices(network, images), rtol=1e-5, atol=2e-5)
+
+
+def test_an_accelerated_network_gives_its_weights_and_goes_back(network, images):
+    expected, wanted = vertices(network, images), network.state_dict()
+    fast = accelerate(copy.deepcopy(network), 'exact')
+    vertices(fast, images)
+    for one in (fast, copy.deepcopy(fast)):
+        state = one.state_dict()
+        assert set(state) == set(wanted)
+        assert all(torch.equal(state[key], wanted[key]) for key in wanted)
+        for strict in (True, False):
+            with pytest.raises(ConfigError, match='restore'):
+                one.load_state_dict(wanted, strict=strict)
+    with pytest.raises(ConfigError, match='already'):
+        accelerate(fast)
+    again = restore(fast)
+    assert torch.equal(vertices(again, images), expected)
+    again.load_state_dict({key: value + 1 for key, value in wanted.items()})
+    assert torch.equal(again.state_dict()['neck.conv_1x1.bias'], wanted['neck.conv_1x1.bias'] + 1)
+    assert all(parameter.requires_grad for parameter in again.parameters())
+    with pytest.raises(ConfigError, match='not accelerated'):
+        restore(again)
+
+
+def test_without_the_plain_parts_nothing_is_silently_left_out(network):
+    fast = accelerate(copy.deepcopy(network), 'exact', keep_plain=False)
+    with pytest.raises(ConfigError, match='load the checkpoint again'):
+        fast.state_dict()
+    with pytest.raises(ConfigError, match='load the checkpoint again'):
+        restore(fast)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from fastmetro_mm.models.layers.transformer import Transformer
 from fastmetro_mm.speed import cpu_training
 from fastmetro_mm.speed.cpu_training import (
     Dropout,
@@ -13,6 +14,8 @@ from fastmetro_mm.speed.cpu_training import (
     attend,
     draw_dropped,
     relu_dropout,
+    train_on_cpu,
+    train_plainly,
 )
 
 
@@ -125,3 +128,29 @@ def test_attention_without_dropout_and_with_shared_tokens():
     out = attend(q, memory, memory, None, 0.0, 3)
     expected = F.scaled_dot_product_attention(q.expand(3, -1, -1, -1), memory, memory)
     torch.testing.assert_close(out, expected)
+
+
+def test_the_pass_changes_classes_only_and_goes_back():
+    torch.manual_seed(0)
+    network = Transformer(16, 2, 32, 0.0, 1)
+    tokens, memory = torch.randn(2, 5, 16), torch.randn(2, 4, 16)
+    mask = torch.ones(5, 5, dtype=torch.bool)
+
+    def run():
+        network.zero_grad()
+        encoded = network.encoder(memory, torch.zeros(4, 16))
+        out = network.decoder(tokens, encoded, torch.zeros(4, 16), mask)
+        out.square().sum().backward()
+        return [out.detach(), *(p.grad.clone() for p in network.parameters())]
+
+    before = [(name, id(module), type(module)) for name, module in network.named_modules()]
+    weights = [(name, id(parameter)) for name, parameter in network.named_parameters()]
+    plain = run()
+    train_on_cpu(network)
+    assert {type(m).__module__ for m in network.modules()} >= {cpu_training.__name__}
+    assert [(name, id(parameter)) for name, parameter in network.named_parameters()] == weights
+    for one, other in zip(run(), plain, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    train_plainly(network)
+    assert [(name, id(module), type(module)) for name, module in network.named_modules()] == before
+    assert cpu_training.__name__ not in {type(m).__module__ for m in network.modules()}

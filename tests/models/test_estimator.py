@@ -117,6 +117,15 @@ def test_kept_first_attention_is_exact_and_forgotten_when_weights_change():
         loaded = model(crops(), None, mode='tensor').vertices
     assert not torch.allclose(kept_once, loaded, atol=1e-4)
 
+    # changed in place while it evaluates: by version
+    with torch.no_grad():
+        model.neck.joint_token_embed.weight.add_(1.0)
+        moved = model(crops(), None, mode='tensor').vertices
+        model.neck.joint_token_embed.weight.sub_(1.0)
+        restored = model(crops(), None, mode='tensor').vertices
+    assert not torch.allclose(moved, loaded, atol=1e-4)
+    torch.testing.assert_close(restored, loaded, atol=1e-5, rtol=0)
+
     # weights changed in place between two evaluations, as an optimiser or EMA does
     model.train()
     with torch.no_grad():

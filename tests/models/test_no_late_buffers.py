@@ -68,6 +68,7 @@ def test_running_a_network_makes_no_module_and_no_buffer(name):
     model.eval()
     with torch.no_grad():
         predicted = model(crops, samples(hand), mode='predict')
+        model(torch.randn(1, 3, 2 * SIZE, SIZE), None, mode='tensor')  # another size of crops
     assert predicted[0].body == model.body.config
     assert anatomy(model) == before
     model.train()

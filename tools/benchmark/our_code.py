@@ -16,6 +16,7 @@ from fastmetro_mm import config_path
 from fastmetro_mm.models.official_checkpoint import to_official
 from fastmetro_mm.speed.acceleration import accelerate
 from fastmetro_mm.speed.allocator import keep_freed_memory
+from fastmetro_mm.speed.cpu_training import train_on_cpu
 
 
 def network_config(size: str, backbone: str, body: dict, **options: Any) -> Config:
@@ -105,6 +106,7 @@ def training(
     keep_freed_memory()
     cfg = network_config(size, backbone, body)
     network = build(size, backbone, body, **options).train()
+    train_on_cpu(network)  # as our runner does
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=1e-4,
                                   fused=fused)
     kind = 'OptimWrapper' if precision == 'float32' else 'MixedPrecisionOptimWrapper'
@@ -122,7 +124,9 @@ def smpl_head(commands: Commands, batch: int, body: dict, repeat: int = 1) -> No
     """The SMPL parameter regressor, forward and backward, ``repeat`` times."""
     from fastmetro_mm.models.heads import SMPLRegressorHead
 
-    drive_smpl_head(commands, SMPLRegressorHead(body), batch, repeat)
+    head = SMPLRegressorHead(body)
+    train_on_cpu(head)
+    drive_smpl_head(commands, head, batch, repeat)
 
 
 def mesh_sampling(commands: Commands, batch: int, body: dict, repeat: int = 1) -> None:

@@ -9,7 +9,6 @@ from fastmetro_mm.body.joint_sets import SMPL24
 from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.geometry.rotation import project_to_rotation
-from fastmetro_mm.speed.cpu_training import Linear
 from fastmetro_mm.structures import MeshPrediction, MeshTargets
 
 NUM_JOINTS = len(SMPL24)
@@ -65,21 +64,21 @@ class SMPLRegressorHead(BaseModule):
 
         def residual() -> nn.Module:
             return _Block(
-                Linear(hidden_dim, hidden_dim),
+                nn.Linear(hidden_dim, hidden_dim),
                 nn.BatchNorm1d(hidden_dim),
                 nn.ReLU(inplace=True),
-                Linear(hidden_dim, hidden_dim),
+                nn.Linear(hidden_dim, hidden_dim),
                 nn.BatchNorm1d(hidden_dim),
                 residual=True,
             )
 
         first = _Block(
-            Linear(self.num_vertices * 3, hidden_dim),
+            nn.Linear(self.num_vertices * 3, hidden_dim),
             nn.BatchNorm1d(hidden_dim),
             nn.ReLU(inplace=True),
             residual=False,
         )
-        last = Linear(hidden_dim, NUM_JOINTS * 9 + NUM_BETAS)
+        last = nn.Linear(hidden_dim, NUM_JOINTS * 9 + NUM_BETAS)
         self.regressor = nn.Sequential(first, residual(), residual(), last)
         self.criterion = None
         if criterion is not None:

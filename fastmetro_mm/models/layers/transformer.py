@@ -11,13 +11,14 @@ Differences from DETR's transformer, all from the official FastMETRO code:
 
 What is ours: batch-first tensors, fused attention, no padding masks (they were all false) and no
 added zeros. Parameters keep the names of ``nn.MultiheadAttention``, so that released weights map
-one to one.
+one to one. Everything here is plain PyTorch; ``fastmetro_mm.speed`` exchanges the classes of these
+modules for ones that override :meth:`Attention.project`, :meth:`Attention.attend` and
+``feedforward``.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-
-from fastmetro_mm.speed.cpu_training import Dropout, Linear, attend, linear, relu_dropout
 
 
 class Attention(nn.Module):
@@ -35,7 +36,7 @@ class Attention(nn.Module):
         self.dropout = dropout
         self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.out_proj = Linear(dim, dim)
+        self.out_proj = nn.Linear(dim, dim)
         nn.init.zeros_(self.out_proj.bias)
 
     def forward(
@@ -63,13 +64,32 @@ class Attention(nn.Module):
         """
         batch = max(batch, query.shape[0], key.shape[0], value.shape[0])
         q, k, v = (self._split(x) for x in self.project(query, key, value))
-        out = attend(q, k, v, mask, self.dropout if self.training else 0.0, batch)
+        out = self.attend(q, k, v, mask, batch)
         return self.out_proj(out.transpose(1, 2).flatten(2))  # (B, Q, C)
 
     def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values before they are split into heads."""
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        return tuple(map(linear, (query, key, value), weights, biases))
+        return tuple(map(F.linear, (query, key, value), weights, biases))
+
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, batch: int
+    ) -> Tensor:
+        """Scaled dot-product attention with dropout of its weights.
+
+        Args:
+            q: (B, heads, Q, C) or (1, heads, Q, C)
+            k: (B, heads, K, C) or (1, heads, K, C)
+            v: (B, heads, K, C) or (1, heads, K, C)
+            mask: True where attention is allowed. (Q, K)
+            batch: B.
+
+        Returns:
+            (B, heads, Q, C)
+        """
+        q, k, v = (x.expand(batch, -1, -1, -1) for x in (q, k, v))
+        probability = self.dropout if self.training else 0.0
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=probability)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, Q, C / heads)
@@ -88,21 +108,22 @@ class EncoderLayer(nn.Module):
     def __init__(self, dim: int, num_heads: int, feedforward_dim: int, dropout: float) -> None:
         super().__init__()
         self.self_attn = Attention(dim, num_heads, dropout)
-        self.linear1 = Linear(dim, feedforward_dim)
-        self.linear2 = Linear(feedforward_dim, dim)
+        self.linear1 = nn.Linear(dim, feedforward_dim)
+        self.linear2 = nn.Linear(feedforward_dim, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, position: Tensor) -> Tensor:
         """Args: tokens (B, 1 + HW, C); position (1 + HW, C), zero for the camera token."""
         normed = self.norm1(tokens)
         placed = normed + position
         tokens = tokens + self.dropout(self.self_attn(placed, placed, normed))
-        return tokens + self.dropout(self._feedforward(self.norm2(tokens)))
+        return tokens + self.dropout(self.feedforward(self.norm2(tokens)))
 
-    def _feedforward(self, x: Tensor) -> Tensor:
-        return self.linear2(relu_dropout(self.linear1(x), self.dropout))
+    def feedforward(self, x: Tensor) -> Tensor:
+        """Args: x (B, T, C). Returns (B, T, C)."""
+        return self.linear2(self.dropout(F.relu(self.linear1(x), inplace=True)))
 
 
 class DecoderLayer(nn.Module):
@@ -119,12 +140,12 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.self_attn = Attention(dim, num_heads, dropout)
         self.multihead_attn = Attention(dim, num_heads, dropout)
-        self.linear1 = Linear(dim, feedforward_dim)
-        self.linear2 = Linear(feedforward_dim, dim)
+        self.linear1 = nn.Linear(dim, feedforward_dim)
+        self.linear2 = nn.Linear(feedforward_dim, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def attend_self(self, tokens: Tensor, mask: Tensor, batch: int = 1) -> Tensor:
         """First third of the layer.
@@ -152,8 +173,11 @@ class DecoderLayer(nn.Module):
             (B, T, C)
         """
         tokens = tokens + self.dropout(self.multihead_attn(self.norm2(tokens), memory_key, memory))
-        hidden = relu_dropout(self.linear1(self.norm3(tokens)), self.dropout)
-        return tokens + self.dropout(self.linear2(hidden))
+        return tokens + self.dropout(self.feedforward(self.norm3(tokens)))
+
+    def feedforward(self, x: Tensor) -> Tensor:
+        """Args: x (B, T, C). Returns (B, T, C)."""
+        return self.linear2(self.dropout(F.relu(self.linear1(x), inplace=True)))
 
 
 class Encoder(nn.Module):

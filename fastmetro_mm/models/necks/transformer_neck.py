@@ -34,7 +34,7 @@ class FastMETRONeck(BaseModule):
         num_heads: Attention heads.
         dropout: Dropout of both transformers.
         feature_size: (height, width) of the expected feature map. Another size works too; its
-            position encoding is then computed when it first comes.
+            position encoding is then computed when it comes.
         init_cfg: See mmengine's ``BaseModule``.
     """
 
@@ -72,9 +72,9 @@ class FastMETRONeck(BaseModule):
 
         mask = _attention_mask(assets.adjacency[-1], num_joints)
         self.register_buffer('attention_mask', mask, persistent=False)
-        self.register_buffer('position_1', torch.empty(0), persistent=False)
-        self.register_buffer('position_2', torch.empty(0), persistent=False)
-        self._set_grid(*feature_size)
+        self._grid = tuple(feature_size)
+        for name, dim in zip(('position_1', 'position_2'), self.embed_dims, strict=True):
+            self.register_buffer(name, _positions(*feature_size, dim), persistent=False)
         self._first_attention: tuple[tuple, Tensor] | None = None
 
     def forward(self, feats: Tensor | tuple[Tensor, ...]) -> TokenFeatures:
@@ -95,8 +95,7 @@ class FastMETRONeck(BaseModule):
                 f'FastMETRONeck expects a feature map of {self.conv_1x1.in_channels} channels but '
                 f'got {tuple(x.shape)}: set neck.in_channels to what the backbone returns last'
             )
-        if tuple(x.shape[2:]) != self._grid:
-            self._set_grid(*x.shape[2:])
+        position_1, position_2 = self._positions_of(x)
         batch = x.shape[0]
 
         image = self.conv_1x1(x).flatten(2).transpose(1, 2)  # (B, HW, 512)
@@ -106,16 +105,16 @@ class FastMETRONeck(BaseModule):
             camera,
             image,
             self._learned_tokens(),
-            self.position_1,
+            position_1,
             self._attend_once(),
         )
         # The two transformers may differ in precision, see `lower_precision`.
-        camera, image, tokens = (x.to(self.position_2.dtype) for x in (camera, image, tokens))
+        camera, image, tokens = (x.to(position_2.dtype) for x in (camera, image, tokens))
         camera = self.dim_reduce_enc_cam(camera)  # (B, 1, 128)
         image = self.dim_reduce_enc_img(image)  # (B, HW, 128)
         tokens = self.dim_reduce_dec(tokens)  # (B, J + V, 128)
         camera, _, tokens = self._run(
-            self.transformer_2, camera, image, tokens, self.position_2, None
+            self.transformer_2, camera, image, tokens, position_2, None
         )
         return TokenFeatures(
             camera=camera[:, 0],
@@ -146,35 +145,51 @@ class FastMETRONeck(BaseModule):
     def _attend_once(self) -> Tensor | None:
         """First self-attention of the first decoder, (1, J + V, 512); None in training.
 
-        Exact, because there is no dropout in evaluation. Kept only without gradients; dropped by
-        ``train()``/``eval()``, by loading weights and by moving the module.
+        Exact, because there is no dropout in evaluation. Kept only without gradients, as long as
+        the weights it comes from are the same tensors in the same version; a change through
+        ``.data``, which has no version, is seen when ``train()`` or ``eval()`` is called.
         """
         if self.training:
             return None
-        device_type = self.attention_mask.device.type
-        key = (torch.is_autocast_enabled(device_type), torch.get_autocast_dtype(device_type))
-        keep = not torch.is_grad_enabled()
-        if keep and self._first_attention is not None and self._first_attention[0] == key:
-            return self._first_attention[1]
         layer = self.transformer_1.decoder.layers[0]
-        attended = layer.attend_self(self._learned_tokens(), self.attention_mask)
-        if keep and not torch.is_inference_mode_enabled():
+        if torch.compiler.is_compiling():  # the weights are constants of the graph
+            if self._first_attention is not None:
+                return self._first_attention[1]
+            return layer.attend_self(self._learned_tokens(), self.attention_mask)
+        key = self._first_key(layer)
+        if torch.is_grad_enabled() or key is None:
+            return layer.attend_self(self._learned_tokens(), self.attention_mask)
+        if self._first_attention is None or self._first_attention[0] != key:
+            attended = layer.attend_self(self._learned_tokens(), self.attention_mask)
+            if torch.is_inference_mode_enabled():  # could not be used outside of it
+                return attended
             self._first_attention = (key, attended)
-        return attended
+        return self._first_attention[1]
+
+    def _first_key(self, layer: nn.Module) -> tuple | None:
+        """What the kept attention depends on; None if changes could not be seen."""
+        device_type = self.attention_mask.device.type
+        weights = [self.joint_token_embed.weight, self.vertex_token_embed.weight,
+                   *layer.norm1.parameters(), *layer.self_attn.parameters()]  # fmt: skip
+        if any(weight.is_inference() for weight in weights):
+            return None
+        versions = tuple((weight.data_ptr(), weight._version, weight.dtype) for weight in weights)
+        return (torch.is_autocast_enabled(device_type), torch.get_autocast_dtype(device_type),
+                versions)
 
     @torch.no_grad()
     def keep_first_attention(self) -> None:
         """Compute now what evaluation keeps of the learned tokens."""
         self._attend_once()
 
-    def _set_grid(self, height: int, width: int) -> None:
-        device = self.attention_mask.device
-        for name, dim in zip(('position_1', 'position_2'), self.embed_dims, strict=True):
-            grid = sine_position_encoding(height, width, dim)
-            camera = grid.new_zeros(1, dim)  # the camera token has no place in the image
-            dtype = getattr(self, name).dtype
-            setattr(self, name, torch.cat((camera, grid)).to(device, dtype))
-        self._grid = (height, width)
+    def _positions_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Position encodings for the size of a feature map, (1 + HW, C) each."""
+        size = tuple(x.shape[2:])
+        if size == self._grid:
+            return self.position_1, self.position_2
+        return tuple(
+            _positions(*size, dim).to(known.device, known.dtype)
+            for dim, known in zip(self.embed_dims, (self.position_1, self.position_2), strict=True))
 
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Run the first transformer, which has nine tenths of the work, in another type.
@@ -197,13 +212,11 @@ class FastMETRONeck(BaseModule):
         self._first_attention = None
         return super().train(mode)
 
-    def _apply(self, fn, recurse: bool = True):
-        self._first_attention = None
-        return super()._apply(fn, recurse)
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
-        self._first_attention = None
-        super()._load_from_state_dict(*args, **kwargs)
+def _positions(height: int, width: int, dim: int) -> Tensor:
+    """Position encoding of [camera, image tokens]; the camera token has no place. (1 + HW, C)."""
+    grid = sine_position_encoding(height, width, dim)
+    return torch.cat((grid.new_zeros(1, dim), grid))
 
 
 def _attention_mask(adjacency, num_joints: int) -> Tensor:
