@@ -128,8 +128,8 @@ def check_output(name: str, path: Path, sources: Sequence[Path]) -> None:
 
 def export_network(args: argparse.Namespace) -> list[Path]:
     """Write the graph and the npz beside it."""
-    from fastmetro_mm.apis.model_loading import load_network, resolve_config
     from fastmetro_mm.exporters import onnx_export
+    from fastmetro_mm.model_zoo.model_loading import load_network, resolve_config
 
     onnx_export.require('onnx', 'onnxscript')
     config = resolve_config(args.config)

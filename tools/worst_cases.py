@@ -50,9 +50,9 @@ def main(argv: list[str] | None = None) -> None:
             raise CliError(f'--n {args.n}: expected 1 or more')
         from mmengine.device import get_device
 
-        from fastmetro_mm.apis.model_loading import load_network
         from fastmetro_mm.engine import config_options
         from fastmetro_mm.evaluation.worst_cases import draw_worst_cases, read_worst
+        from fastmetro_mm.model_zoo.model_loading import load_network
         from fastmetro_mm.visualization.contact_sheet import write_contact_sheet
         rows = read_worst(args.errors, args.n, args.by)
         config_options.choose_device(args.device)

@@ -12,7 +12,8 @@ from fastmetro_mm.apis.image_reading import SourceImage
 from fastmetro_mm.apis.mesh_inferencer import MeshInferencer
 from fastmetro_mm.apis.people_finding import PeopleFinder
 from fastmetro_mm.apis.picture_camera import CameraHint
-from fastmetro_mm.apis.sources import Source, open_source
+from fastmetro_mm.apis.source import Source
+from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.structures.results import FrameResult
 

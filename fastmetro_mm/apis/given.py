@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmetro_mm.apis.boxes import PersonBox, shown
 from fastmetro_mm.apis.image_names import ImageNames, number_of
-from fastmetro_mm.apis.sources import Source
+from fastmetro_mm.apis.source import Source
 from fastmetro_mm.errors import InputError, MissingFileError
 
 BOX, KEYPOINTS = 1, 2

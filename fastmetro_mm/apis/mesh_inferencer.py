@@ -21,7 +21,6 @@ from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded
 from fastmetro_mm.apis.hands import mirror_image
 from fastmetro_mm.apis.image_reading import SourceImage
 from fastmetro_mm.apis.model_choice import choose_model
-from fastmetro_mm.apis.model_loading import load_network, smpl_head_is_trained
 from fastmetro_mm.apis.people_finding import PeopleFinder
 from fastmetro_mm.apis.picture_camera import CameraHint, translation_in_picture
 from fastmetro_mm.apis.progress import show_progress
@@ -29,6 +28,7 @@ from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.apis.tracking import BoxTracker
 from fastmetro_mm.errors import DataRowError, InputError
+from fastmetro_mm.model_zoo.model_loading import load_network, smpl_head_is_trained
 from fastmetro_mm.speed.acceleration import accelerate
 from fastmetro_mm.speed.allocator import keep_freed_memory
 from fastmetro_mm.structures.results import FrameResult, PersonMesh

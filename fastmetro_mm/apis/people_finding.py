@@ -20,7 +20,7 @@ from fastmetro_mm.apis.boxes import (
 from fastmetro_mm.apis.given import BOX, KEYPOINTS, Given
 from fastmetro_mm.apis.guarding import ErrorHandler, guarded, notice
 from fastmetro_mm.apis.image_reading import SourceImage
-from fastmetro_mm.apis.sources import Source
+from fastmetro_mm.apis.source import Source
 from fastmetro_mm.errors import InputError
 
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 import glob
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +14,13 @@ import numpy as np
 
 from fastmetro_mm.apis.guarding import ErrorHandler, guarded, notice, printable
 from fastmetro_mm.apis.image_reading import SourceImage, checked_path, read_image
+from fastmetro_mm.apis.source import Source
+from fastmetro_mm.apis.videos import open_video, open_webcam
 from fastmetro_mm.errors import InputError, MissingFileError
 from fastmetro_mm.images.formats import IMAGE_ENDINGS, VIDEO_ENDINGS, kind_of
 from fastmetro_mm.result_marks import is_result
 
 _WEBCAM = re.compile(r'webcam:?(\d*)', re.IGNORECASE)
-
-
-@dataclass
-class Source:
-    """Images of one input, read while they are used.
-
-    Args:
-        images: Yields them.
-        name: The input as it was given, for messages; empty for arrays and bytes.
-        names: The images' paths as far as they are known beforehand, None for arrays and bytes;
-            empty for videos.
-        is_video: Whether they are frames of one scene, so that people can be tracked.
-        is_live: Whether each must be answered at once (webcam).
-        in_list: Whether the user gave a list, so that boxes come as a list too.
-        length: How many there are, None if unknown.
-        fps: Frames a second of a video, on average; frames carry their own times.
-        count: Counts the frames where ``length`` is unknown; takes as long as reading the file.
-    """
-
-    images: Iterator[SourceImage]
-    name: str = ''
-    names: list[str | None] = field(default_factory=list)
-    is_video: bool = False
-    is_live: bool = False
-    in_list: bool = False
-    length: int | None = None
-    fps: float = 25.0
-    count: Callable[[], int] | None = None
 
 
 def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
@@ -73,7 +46,7 @@ def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
             isinstance(inputs, np.ndarray) and inputs.ndim != 4):
         return _files([inputs], on_error, '')
     if isinstance(inputs, (int, np.integer)) and not isinstance(inputs, bool):
-        return _webcam(int(inputs))
+        return open_webcam(int(inputs))
     if isinstance(inputs, (str, Path)):
         return _open_path(str(inputs), on_error)
     if isinstance(inputs, (Sequence, np.ndarray)):
@@ -94,13 +67,11 @@ def _open_path(name: str, on_error: ErrorHandler) -> Source:
         with open(path, 'rb') as file:
             kind = kind_of(file.read(400))
         if kind == 'video' or (not kind and path.suffix.lower() in VIDEO_ENDINGS):
-            from fastmetro_mm.apis.videos import open_video
-
             return open_video(path, on_error)
         return _files([path], on_error, name)
     webcam = _WEBCAM.fullmatch(name)
     if webcam is not None and not path.exists():
-        return _webcam(int(webcam[1] or 0))
+        return open_webcam(int(webcam[1] or 0))
     if '://' in name:
         return _files([name], on_error, name)
     if name.lower().startswith('webcam:'):
@@ -146,12 +117,6 @@ def _folder(path: Path, entries: Sequence[Path], on_error: ErrorHandler) -> Sour
 def _files(items: Sequence[Any], on_error: ErrorHandler, name: str) -> Source:
     names = [str(item) if isinstance(item, (str, Path)) else None for item in items]
     return Source(_read_each(items, on_error), name, names, length=len(items))
-
-
-def _webcam(number: int) -> Source:
-    from fastmetro_mm.apis.videos import open_webcam
-
-    return open_webcam(number)
 
 
 def _read_each(items: Sequence[Any], on_error: ErrorHandler) -> Iterator[SourceImage]:

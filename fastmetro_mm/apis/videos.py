@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmetro_mm.apis.guarding import ErrorHandler, notice, printable
 from fastmetro_mm.apis.image_reading import SourceImage
-from fastmetro_mm.apis.sources import Source
+from fastmetro_mm.apis.source import Source
 from fastmetro_mm.errors import InputError
 
 GUESSED_FPS = 25.0

@@ -17,6 +17,8 @@ from mmengine.logging import print_log
 from mmpose.registry import DATASETS, VISUALIZERS
 
 from fastmetro_mm.errors import InputError, MissingFileError
+from fastmetro_mm.visualization.crop_pictures import crop_with_sample
+from fastmetro_mm.visualization.true_meshes import add_true_meshes
 
 BATCH_SIZE = 16
 
@@ -92,13 +94,6 @@ def draw_worst_cases(
     Raises:
         ValueError: If a row is not a sample of the test set.
     """
-    from fastmetro_mm.engine.hooks.mesh_visualization_hook import (
-        LEAST_PICTURE,
-        crop_picture,
-        on_the_crop,
-    )
-    from fastmetro_mm.visualization.true_meshes import add_true_meshes
-
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     visualizer = VISUALIZERS.build({'name': 'worst_cases', **cfg.visualizer, 'vis_backends': None})
     visualizer.set_dataset_meta(dataset.metainfo)
@@ -114,10 +109,7 @@ def draw_worst_cases(
             # the skeleton of the labels is drawn instead
             print_log(f'True meshes are not drawn: {error}', logger='current')
         for number, (row, sample) in enumerate(zip(part, samples, strict=True), start + 1):
-            crop = crop_picture(batch['inputs'][number - 1 - start], model)
-            enlarge = max(1, round(LEAST_PICTURE / crop.shape[0]))
-            sample = on_the_crop(sample, crop.shape[0], enlarge)
-            crop = crop.repeat(enlarge, axis=0).repeat(enlarge, axis=1)
+            crop, sample = crop_with_sample(batch['inputs'][number - 1 - start], sample, model)
             drawn = visualizer.add_datasample('worst_cases', crop, sample, views=tuple(views))
             tiles.append((describe(number, row), drawn))
     return tiles

@@ -12,7 +12,7 @@ _HOMES = {
     'ZooModel': f'{__name__}.lookup',
     'find_model': f'{__name__}.lookup',
     'find_released': f'{__name__}.released',
-    'from_pretrained': f'{__name__}.pretrained',
+    'from_pretrained': f'{__name__}.model_loading',
     'load_weights': f'{__name__}.weight_files',
     'save_pretrained': f'{__name__}.pretrained',
     'shipped_models': f'{__name__}.lookup',

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from fastmetro_mm.errors import ModelHubError
-from fastmetro_mm.model_zoo.lookup import CONFIG_FILE, WEIGHTS_FILE, cache_folder
+from fastmetro_mm.model_zoo.files import CONFIG_FILE, WEIGHTS_FILE, cache_folder
 
 OFFLINE_VARIABLE = 'FASTMETRO_OFFLINE'
 

@@ -2,19 +2,17 @@
 """From a name to the config and the weights of a network."""
 
 import difflib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastmetro_mm.config_files import config_names, config_path
 from fastmetro_mm.errors import MissingFileError
+from fastmetro_mm.model_zoo.files import CONFIG_FILE, WEIGHTS_FILE, cache_folder
+from fastmetro_mm.model_zoo.hub import download
 from fastmetro_mm.model_zoo.released import find_released
 
 DEFAULT_MODEL = 'open_body'
 """What `MeshInferencer()` and `fastmetro demo` run: trained here, free of licences."""
-
-CACHE_VARIABLE = 'FASTMETRO_CACHE'
-CONFIG_FILE, WEIGHTS_FILE = 'config.json', 'model.safetensors'
 
 _SHIPPED = Path(__file__).resolve().parent / 'weights'
 
@@ -35,15 +33,6 @@ class ZooModel:
     config: str
     weights: str | None
     origin: str
-
-
-def cache_folder() -> Path:
-    """Folder of kept networks: ``$FASTMETRO_CACHE``, else ``fastmetro_mm`` in the user's cache."""
-    given = os.environ.get(CACHE_VARIABLE)
-    if given:
-        return Path(given).expanduser()
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'fastmetro_mm'
 
 
 def shipped_models() -> list[str]:
@@ -119,6 +108,5 @@ def find_model(name: str, revision: str | None = None) -> ZooModel:
             trained = trained_weights(name.removesuffix('.py'))
             return ZooModel(name, config_path(name), trained, 'trained' if trained else 'config')
     elif name.count('/') == 1 and not name.startswith(('.', '/', '~')):
-        from fastmetro_mm.model_zoo.hub import download
         return ZooModel(name, *_saved(download(name, revision)), 'hub')
     raise _unknown(name)

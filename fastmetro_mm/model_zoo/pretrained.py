@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fastmetro_mm.errors import CheckpointError, ConfigError
-from fastmetro_mm.model_zoo.lookup import CONFIG_FILE, WEIGHTS_FILE, find_model
+from fastmetro_mm.model_zoo.files import CONFIG_FILE, WEIGHTS_FILE
 
 LIBRARY = 'fastmetro_mm'
 CARD_FILE = 'README.md'
@@ -148,29 +148,3 @@ def read_saved_config(path: str | Path) -> Any:
     return Config(dict(
         model=sections['model'],
         test_dataloader=dict(dataset=dict(pipeline=sections['pipeline']))))
-
-
-def from_pretrained(name: str = 'open_body', device: str = 'cpu', revision: str | None = None
-                    ) -> Any:
-    """A network by name, ready for inference.
-
-    Args:
-        name: See `find_model`.
-        device: ``cpu``, ``cuda``, ``cuda:1``...
-        revision: Branch, tag or commit of a hub's network.
-
-    Returns:
-        ``TopdownMeshEstimator`` in evaluation mode, with ``cfg`` and ``dataset_meta``.
-
-    Raises:
-        MissingFileError: There is no such network, or it has no weights here.
-        UserError: Its files are damaged or not those of this package.
-    """
-    from fastmetro_mm.apis.model_loading import load_network, resolve_config
-    from fastmetro_mm.errors import MissingFileError
-
-    found = find_model(name, revision)
-    if found.weights is None:
-        raise MissingFileError(f'{name}: has no weights here: train it first, '
-                               f'`fastmetro train {name}`')
-    return load_network(resolve_config(found.config), found.weights, device)

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from fastmetro_mm.apis import FrameResult, MeshInferencer, PersonMesh
-from fastmetro_mm.apis.model_loading import load_network
 from fastmetro_mm.apis.picture_camera import camera_on_crop
 from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.body.assets import load_body_assets
@@ -15,6 +14,7 @@ from fastmetro_mm.body.build import build_body_model
 from fastmetro_mm.body.joint_regression import JointRegressor
 from fastmetro_mm.config_files import config_path
 from fastmetro_mm.geometry.camera import PerspectiveCamera
+from fastmetro_mm.model_zoo.model_loading import load_network
 
 PHOTO = 'data/images/000000000785.jpg'
 BOX = [280, 44, 499, 391]

@@ -239,7 +239,7 @@ def test_smpl_head_gets_its_own_panel(demo, photo, tmp_path):
     import torch
 
     from fastmetro_mm.apis import load_npz
-    from fastmetro_mm.apis.model_loading import load_network
+    from fastmetro_mm.model_zoo.model_loading import load_network
 
     torch.manual_seed(0)
     network = load_network('quickstart_smpl', None, 'cpu')

@@ -16,7 +16,7 @@ from fastmetro_mm.apis.boxes import (
     whole_image_box,
 )
 from fastmetro_mm.apis.given import KEYPOINTS, Given, read_boxes
-from fastmetro_mm.apis.sources import Source
+from fastmetro_mm.apis.source import Source
 from fastmetro_mm.errors import InputError, MissingFileError
 
 A, B = [1, 2, 3, 4], [5, 6, 7, 8]

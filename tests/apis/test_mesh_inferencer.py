@@ -385,7 +385,7 @@ def test_huge_images_give_results_in_their_own_pixels(inferencer, photo, monkeyp
 def test_many_threads_build_at_once():
     from concurrent.futures import ThreadPoolExecutor
 
-    from fastmetro_mm.apis.model_loading import resolve_config
+    from fastmetro_mm.model_zoo.model_loading import resolve_config
 
     def build(number):
         return resolve_config('quickstart' if number % 2 else 'fastmetro_l_h64_3dpw')

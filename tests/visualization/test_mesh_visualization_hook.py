@@ -13,9 +13,8 @@ from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS
 from torch import nn
 
-from fastmetro_mm.engine.hooks import mesh_visualization_hook
 from fastmetro_mm.structures import MeshDataSample
-from fastmetro_mm.visualization import mesh_visualizer
+from fastmetro_mm.visualization import crop_pictures, mesh_visualizer
 
 NUMBERS = itertools.count()
 
@@ -192,7 +191,7 @@ def test_normalised_crops_become_pictures_again():
     model = SimpleNamespace(data_preprocessor=preprocessor)
     picture = torch.randint(0, 256, (3, 8, 8), generator=torch.Generator().manual_seed(0))
     inputs = (picture - preprocessor.mean) / preprocessor.std
-    restored = mesh_visualization_hook.crop_picture(inputs, model)
+    restored = crop_pictures.crop_picture(inputs, model)
     assert np.array_equal(restored, picture.permute(1, 2, 0).numpy())
 
 
@@ -208,7 +207,7 @@ def test_a_sample_on_the_enlarged_crop_keeps_its_places():
     sample.pred_instances = InstanceData(
         keypoints=np.array([[[70.0, 100.0]]]), bboxes=np.array([[10.0, 20, 202, 212]])
     )
-    placed = mesh_visualization_hook.on_the_crop(sample, 96, enlarge=2)
+    placed = crop_pictures.on_the_crop(sample, 96, enlarge=2)
     np.testing.assert_allclose(placed.pred_instances.keypoints, [[[60, 80]]])
     np.testing.assert_allclose(placed.pred_instances.bboxes, [[0, 0, 192, 192]])
     np.testing.assert_allclose(placed.crop_to_image, [[2, 0, 0], [0, 2, 0]])

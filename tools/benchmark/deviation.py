@@ -18,9 +18,9 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
-from fastmetro_mm.apis.model_loading import load_network
 from fastmetro_mm.config_files import config_path
 from fastmetro_mm.engine.cli import friendly_errors
+from fastmetro_mm.model_zoo.model_loading import load_network
 from fastmetro_mm.speed.acceleration import accelerate
 
 

@@ -22,12 +22,9 @@ from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
 from fastmetro_mm.errors import ConfigError
-from fastmetro_mm.geometry.camera import crop_to_image
+from fastmetro_mm.visualization.crop_pictures import crop_with_sample
 from fastmetro_mm.visualization.mesh_visualizer import MeshVisualizer
 from fastmetro_mm.visualization.true_meshes import add_true_meshes
-
-LEAST_PICTURE = 224
-"""Crops about this size or larger are drawn as they are, smaller ones enlarged, pixels."""
 
 
 @HOOKS.register_module()
@@ -178,10 +175,7 @@ class MeshVisualizationHook(Hook):
         for index, sample in enumerate(samples):
             image = self._full_image(sample)
             if image is None:
-                image = crop_picture(data_batch['inputs'][index], model)
-                enlarge = max(1, round(LEAST_PICTURE / image.shape[0]))
-                sample = on_the_crop(sample, image.shape[0], enlarge)
-                image = image.repeat(enlarge, axis=0).repeat(enlarge, axis=1)
+                image, sample = crop_with_sample(data_batch['inputs'][index], sample, model)
             key = re.sub(r'[^\w-]+', '_', str(sample.get('img_key', '')))[-60:]
             name = f'{number:06d}_{index}{"_" if key else ""}{key}.jpg'
             visualizer.add_datasample(
@@ -216,51 +210,6 @@ class MeshVisualizationHook(Hook):
             # The skeleton of the labels is drawn instead; it needs no licensed body file.
             print_log(f'True meshes are not drawn: {error}', logger='current')
             self._truth_works = False
-
-
-def crop_picture(inputs: torch.Tensor, model: torch.nn.Module) -> np.ndarray:
-    """The crop that the network saw, as a picture.
-
-    Args:
-        inputs: RGB crop before the data preprocessor, or normalised by it. (3, H, W)
-        model: Model whose ``data_preprocessor`` knows mean and deviation.
-
-    Returns:
-        RGB. (H, W, 3) uint8
-    """
-    crop = inputs.detach().cpu()
-    if crop.is_floating_point():
-        preprocessor = getattr(model, 'data_preprocessor', None)
-        # Normalised values are small and signed, picture values in floating point are not.
-        if getattr(preprocessor, '_enable_normalize', False) and crop.min() < 0:
-            crop = crop * preprocessor.std.cpu() + preprocessor.mean.cpu()
-        crop = crop.round().clamp(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(crop.permute(1, 2, 0).numpy())
-
-
-def on_the_crop(sample: PoseDataSample, crop_size: int, enlarge: int = 1) -> PoseDataSample:
-    """A sample whose image pixels are the pixels of its crop.
-
-    Args:
-        sample: Sample with ``crop_to_image`` in its metainfo.
-        crop_size: Side of the crop, pixels.
-        enlarge: Pixels of the picture for one of the crop.
-
-    Returns:
-        The same sample, changed: ``crop_to_image`` only enlarges, keypoints and boxes lie on the
-        enlarged crop.
-    """
-    matrix = np.asarray(sample.crop_to_image, dtype=np.float64)
-    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
-    if 'pred_instances' in sample and 'keypoints' in sample.pred_instances:
-        predicted = sample.pred_instances
-        keypoints = np.asarray(torch.as_tensor(predicted.keypoints).cpu(), dtype=np.float64)
-        on_crop = enlarge * crop_to_image(keypoints, inverse)
-        predicted.keypoints = on_crop.astype(np.float32)
-        side = enlarge * crop_size
-        predicted.bboxes = np.array([[0, 0, side, side]], dtype=np.float32)
-    sample.set_metainfo(dict(crop_to_image=enlarge * np.eye(2, 3)))
-    return sample
 
 
 def _training_progress(runner: Runner) -> tuple[int, int]:

@@ -13,10 +13,11 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import nn
 
-from fastmetro_mm.apis.network_building import build_network
 from fastmetro_mm.config_files import config_path
 from fastmetro_mm.errors import InputError, MissingFileError
-from fastmetro_mm.model_zoo.lookup import CONFIG_FILE
+from fastmetro_mm.model_zoo.files import CONFIG_FILE
+from fastmetro_mm.model_zoo.lookup import find_model
+from fastmetro_mm.model_zoo.network_building import build_network
 from fastmetro_mm.model_zoo.pretrained import read_saved_config
 
 # mmengine swaps the import machinery while it reads a config, and registries are filled while a
@@ -85,6 +86,29 @@ def load_network(
         print_log(f'{weights} holds no SMPL head: the mesh is right, but there are no SMPL '
                   'parameters.', logger='current', level=logging.WARNING)
     return network
+
+
+def from_pretrained(name: str = 'open_body', device: str = 'cpu', revision: str | None = None
+                    ) -> nn.Module:
+    """A network by name, ready for inference.
+
+    Args:
+        name: See `find_model`.
+        device: ``cpu``, ``cuda``, ``cuda:1``...
+        revision: Branch, tag or commit of a hub's network.
+
+    Returns:
+        ``TopdownMeshEstimator`` in evaluation mode, with ``cfg`` and ``dataset_meta``.
+
+    Raises:
+        MissingFileError: There is no such network, or it has no weights here.
+        UserError: Its files are damaged or not those of this package.
+    """
+    found = find_model(name, revision)
+    if found.weights is None:
+        raise MissingFileError(f'{name}: has no weights here: train it first, '
+                               f'`fastmetro train {name}`')
+    return load_network(resolve_config(found.config), found.weights, device)
 
 
 def has_smpl_head(network: nn.Module) -> bool:
