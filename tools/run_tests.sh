@@ -32,6 +32,12 @@ if [ "$jobs" -gt 1 ] && "$python" -c 'import xdist' 2>/dev/null; then
 fi
 
 start=$SECONDS code=0
+# style, rooms and the page about them, where no single tests were asked for
+if [ $# = 0 ]; then
+    "$python" -m ruff check . || code=$?
+    PYTHONPATH=$repo "$(dirname "$python")/lint-imports" || code=$?
+    "$python" tools/architecture.py || code=$?
+fi
 "$python" -m pytest -ra --durations=15 ${parallel[@]+"${parallel[@]}"} "$@" || code=$?
 result=$([ $code = 0 ] && echo passed || echo FAILED)
 echo "tests: $result (exit code $code); set-up $setup_time s, tests $((SECONDS - start)) s, $jobs processes"
