@@ -54,10 +54,12 @@ def imports_of(room: str, rooms: set[str]) -> set[str]:
 
 def shortest(edges: dict[str, set[str]]) -> dict[str, set[str]]:
     """The same order with as few arrows as possible: none that a longer way implies."""
-    def reach(room: str) -> set[str]:
-        return edges[room].union(*(reach(other) for other in edges[room]))
+    def reach(room: str, way: tuple[str, ...]) -> set[str]:
+        if room in way:
+            sys.exit(f'rooms import each other in a circle: {" -> ".join((*way, room))}')
+        return edges[room].union(*(reach(other, (*way, room)) for other in edges[room]))
 
-    return {room: targets - set().union(*(reach(other) for other in targets))
+    return {room: targets - set().union(*(reach(other, (room,)) for other in targets))
             for room, targets in edges.items()}
 
 

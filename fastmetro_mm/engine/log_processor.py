@@ -21,8 +21,9 @@ class MeshLogProcessor(LogProcessor):
     """mmengine's log processor with a shorter line.
 
     The line holds epoch, iteration, total loss (its mean over the last ``window_size`` iterations,
-    those of the epoch before too; the summary of an epoch has the epoch's own), learning rate, gradient norm, throughput (of all
-    ranks), the share of time spent waiting for data, GPU memory and the time left. All loss terms
+    those of the epoch before too; the summary of an epoch has the epoch's own), learning rate,
+    gradient norm, throughput (of all ranks), the share of time spent waiting for data, GPU memory
+    and the time left. All loss terms
     go to the JSON log and the visualizer backends at every interval, and to the summary of the
     epoch (:class:`TrainingSummaryHook`).
 

@@ -13,10 +13,10 @@ _HOMES = {
     'find_model': f'{__name__}.lookup',
     'find_released': f'{__name__}.released',
     'from_pretrained': f'{__name__}.model_loading',
-    'load_weights': f'{__name__}.weight_files',
+    'load_weights': 'fastmetro_mm.models.weight_files',
     'save_pretrained': f'{__name__}.pretrained',
     'shipped_models': f'{__name__}.lookup',
-    'weight_file': f'{__name__}.weight_files',
+    'weight_file': 'fastmetro_mm.models.weight_files',
 }
 __all__ = list(_HOMES)
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastmetro_mm.model_zoo import load_weights
 from fastmetro_mm.models.backbones.mobilenet_fpn import MobileNetFPN
 from fastmetro_mm.models.backbones.movenet import STRIDE, WIDTHS, cells_of
+from fastmetro_mm.models.weight_files import load_weights
 
 HEADS = {
     'centers': 1,

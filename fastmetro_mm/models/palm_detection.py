@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastmetro_mm.model_zoo import load_weights
 from fastmetro_mm.models.backbones.inverted_residual import convolution, pad_same
+from fastmetro_mm.models.weight_files import load_weights
 
 SIZE = 256
 """Side of the square image that it takes, pixels."""

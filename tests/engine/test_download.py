@@ -51,7 +51,7 @@ def test_without_internet_one_line_says_where_to_put_the_file(cache, address, fi
 
 
 def test_unknown_torchvision_name(cache):
-    with pytest.raises(CheckpointError, match='resnet5O.* did you mean .*resnet50'):
+    with pytest.raises(CheckpointError, match=r'resnet5O.* did you mean .*resnet50'):
         load('torchvision://resnet5O')
 
 

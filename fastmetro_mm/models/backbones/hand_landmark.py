@@ -10,13 +10,13 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastmetro_mm.model_zoo import load_weights
 from fastmetro_mm.models.backbones.inverted_residual import (
     InvertedResidual,
     convolution,
     lower_precision,
     pad_same,
 )
+from fastmetro_mm.models.weight_files import load_weights
 
 NUM_LANDMARKS = 21
 # Each block: channels of the depthwise convolution and of the output, its stride and kernel.

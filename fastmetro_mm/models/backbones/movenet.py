@@ -10,13 +10,13 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastmetro_mm.model_zoo import load_weights
 from fastmetro_mm.models.backbones.inverted_residual import lower_precision
 from fastmetro_mm.models.backbones.mobilenet_fpn import (
     DEEP_CHANNELS,
     PYRAMID_CHANNELS,
     MobileNetFPN,
 )
+from fastmetro_mm.models.weight_files import load_weights
 
 WIDTHS = {'lightning': 1.0, 'multipose': 1.5, 'thunder': 1.75}
 NUM_KEYPOINTS = 17

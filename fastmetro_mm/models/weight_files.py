@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fastmetro_mm.errors import ConfigError, MissingFileError
 
-SHIPPED = Path(__file__).resolve().parent / 'weights'
+SHIPPED = Path(__file__).resolve().parents[1] / 'model_zoo' / 'weights'
 INSIDE = {'movenet_thunder': ('open_body', 'backbone.net.')}
 """Shipped backbones that lie inside another network's file, so that they are there once: the file,
 and what stands before the names of their entries."""
