@@ -43,8 +43,8 @@ class ExportedNetwork(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
-        coarse_only = model.head.coarse2intermediate_upsample is None
-        self.output_names = HAND_OUTPUTS if coarse_only else BODY_OUTPUTS
+        has_middle = len(model.body.num_vertices) == 3
+        self.output_names = BODY_OUTPUTS if has_middle else HAND_OUTPUTS
         if model.smpl_head is not None:
             self.output_names = self.output_names + SMPL_OUTPUTS
 

@@ -108,19 +108,11 @@ class _Plain:
 
     def __init__(self, network: nn.Module, keep: bool) -> None:
         self.parts = {name: getattr(network, name) for name in ('backbone', 'neck')} if keep else {}
-        self.image_layout = network.image_layout
+        self.image_layout = getattr(network, 'image_layout', {})
         self._hooks = (
             network._register_state_dict_hook(_complete_state),
             network._register_load_state_dict_pre_hook(_refuse_loading, with_module=True),
         )
-
-    def __deepcopy__(self, memo: dict) -> _Plain:
-        # the copy's guards are copied with the network; handles cannot be
-        new = object.__new__(_Plain)
-        memo[id(self)] = new
-        new.parts = copy.deepcopy(self.parts, memo)
-        new.image_layout, new._hooks = dict(self.image_layout), ()
-        return new
 
     def require_parts(self) -> dict[str, nn.Module]:
         if not self.parts:

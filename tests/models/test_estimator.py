@@ -119,9 +119,10 @@ def test_kept_first_attention_is_exact_and_forgotten_when_weights_change():
 
     # changed in place while it evaluates: by version
     with torch.no_grad():
-        model.neck.joint_token_embed.weight.add_(1.0)
+        moves = torch.randn(14, 32, generator=torch.Generator().manual_seed(3))
+        model.neck.joint_token_embed.weight.add_(moves)
         moved = model(crops(), None, mode='tensor').vertices
-        model.neck.joint_token_embed.weight.sub_(1.0)
+        model.neck.joint_token_embed.weight.sub_(moves)
         restored = model(crops(), None, mode='tensor').vertices
     assert not torch.allclose(moved, loaded, atol=1e-4)
     torch.testing.assert_close(restored, loaded, atol=1e-5, rtol=0)
