@@ -3,6 +3,7 @@
 
 import pickle
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ DOWNLOAD_AGAIN = 'download the file again'
 DAMAGED = (
     pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError,
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError,
-    RuntimeError, NotImplementedError, SyntaxError, AssertionError, RecursionError, ImportError,
+    RuntimeError, NotImplementedError, SyntaxError, tokenize.TokenError, AssertionError,
+    RecursionError, ImportError,
 )  # fmt: skip
 """What the zip, pickle, NumPy and torch readers raise on damaged bytes."""
 

@@ -61,8 +61,11 @@ class _Marker(Record):
     """Named in a pickle, and of no further interest."""
 
 
-def _history_method(owner: Any, name: str) -> type:
-    if owner is not History or name not in _HISTORY_METHODS:
+def _attribute(owner: Any, name: str) -> type:
+    """Stand-in of ``getattr``: of the history's methods, and of an inert object's (its hooks)."""
+    of_record = isinstance(owner, Record) or (
+        isinstance(owner, type) and issubclass(owner, Record) and owner is not History)
+    if not of_record and (owner is not History or name not in _HISTORY_METHODS):
         raise ValueError(f'unexpected use of getattr: {name!r}')
     return _Marker
 
@@ -147,7 +150,7 @@ for _name, _value in vars(torch).items():
     if isinstance(_value, torch.dtype):
         TORCH_NAMES['torch', _name] = _value
 for _builtins in ('__builtin__', 'builtins'):
-    TORCH_NAMES[_builtins, 'getattr'] = _history_method
+    TORCH_NAMES[_builtins, 'getattr'] = _attribute
     for _name, _type in (('dict', dict), ('list', list), ('int', int), ('complex', complex)):
         TORCH_NAMES[_builtins, _name] = _type
 for _name in _HISTORY_METHODS:

@@ -3,15 +3,18 @@
 
 import itertools
 import re
+from types import SimpleNamespace
 
 import mmengine.runner
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import EpochBasedTrainLoop
 from mmpose.registry import MODELS
 
 from fastmetro_mm.config_files import config_names, config_path
+from fastmetro_mm.engine import PlainCheckpointHook, read_checkpoint
 from fastmetro_mm.errors import CheckpointError
 from fastmetro_mm.models import weight_loading
 from fastmetro_mm.models.network_kind import NetworkKind, kind_of
@@ -251,3 +254,34 @@ def test_smpl_head_may_be_absent_only_where_it_will_be_trained(trained):
                        trained['head.cam_predictor.weight'])
     with pytest.raises(CheckpointError, match=r'missing, e\.g\. smpl_head\.'):
         build(smpl=True).load_state_dict(trained, strict=False)
+
+
+@pytest.mark.parametrize('as_zip', [True, False])
+@pytest.mark.filterwarnings('ignore:Couldn.t retrieve source')
+def test_an_estimator_saved_whole_is_read_without_its_code(tmp_path, as_zip):
+    """What the official code's ``model.bin`` is: the network object, its hooks and all."""
+    model = build()
+    torch.save(model, tmp_path / 'model.bin', _use_new_zipfile_serialization=as_zip)
+    content = read_checkpoint(tmp_path / 'model.bin')
+    other = build()
+    for value in other.parameters():
+        torch.nn.init.constant_(value, 0.5)
+    other.load_state_dict(content['state_dict'], strict=False)
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, other.state_dict()[key])
+
+
+def test_a_test_without_weights_for_the_smpl_head_is_refused(trained, monkeypatch):
+    """Its random parameters would be scored; a training of the head may start so."""
+    model = build(smpl=True, freeze_mesh=True)
+    hook = PlainCheckpointHook()
+    runner = SimpleNamespace(model=model, work_dir='wd', _load_from='mesh.pth', _resume=False,
+                             _train_loop=None)
+    with pytest.raises(CheckpointError, match=r'^mesh\.pth: holds no SMPL head.*mesh alone'):
+        hook.after_load_checkpoint(runner, {'state_dict': dict(trained)})
+    runner._train_loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    checkpoint = {'params': {f'module.{key}': value for key, value in trained.items()}}
+    hook.after_load_checkpoint(runner, checkpoint)
+    assert set(checkpoint['state_dict']) == set(trained)  # where mmengine looks for it
+    runner._train_loop = None
+    hook.after_load_checkpoint(runner, {'state_dict': model.state_dict()})
