@@ -64,8 +64,6 @@ def draw_crops(studio: Studio, rngs: Sequence[np.random.Generator], size: int = 
     Raises:
         ValueError: The studio draws another scene.
     """
-    if studio.photo is None:
-        raise ValueError("the studio does not draw scene 'photo'; make it with scene='photo'")
     plans = [studio.plan(rng) for rng in rngs]
     images, vertices, joints, keypoints, cameras, roots = [], [], [], [], [], []
     for rng, plan, posed in zip(rngs, plans, studio.pose(plans), strict=True):

@@ -119,13 +119,12 @@ def sample_photo_pose(rng: np.random.Generator, rest_joints: np.ndarray) -> tupl
         upright frame (y up, facing z).
     """
     maker = _choose_maker(rng)
-    best: tuple[float, str, np.ndarray] | None = None
+    shallowest, best = np.inf, ('', np.zeros((24, 3)))
     for _ in range(_TRIES):
         name, pose = maker(rng, rest_joints)
         depth = float(self_penetration(*place_joints(vectors_to_matrices(pose), rest_joints)))
-        if best is None or depth < best[0]:
-            best = depth, name, pose
+        if depth < shallowest:
+            shallowest, best = depth, (name, pose)
         if depth <= _DEEPEST:
             break
-    assert best is not None
-    return best[1], best[2]
+    return best

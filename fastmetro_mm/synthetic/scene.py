@@ -142,8 +142,12 @@ class Studio:
         Returns:
             The picture and the label of the main person, whose field ``people`` holds boxes and
             joints of everybody.
+
+        Raises:
+            ValueError: The studio draws another scene.
         """
-        assert self.photo is not None
+        if self.photo is None:
+            raise ValueError("the studio does not draw scene 'photo'; make it with scene='photo'")
         photo = self.photo.draw(rng, plan, posed)
         main = photo.people[0]
         box = visible_box(rng, main.box, self.size)
