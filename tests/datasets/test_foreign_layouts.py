@@ -111,6 +111,23 @@ def test_humandata_boxes_of_other_shapes(tmp_path, boxes):
         humandata(tmp_path, bbox_xywh=boxes)
 
 
+def test_humandata_without_a_mesh_says_so(tmp_path):
+    humandata(tmp_path)
+    np.savez(tmp_path / 'x.npz', image_path=['0.jpg'], bbox_xywh=np.full((1, 5), 9.0), smpl={})
+    source = HumanDataSource(tmp_path / 'x.npz', tmp_path, NO_MESH)
+    assert source.note.endswith('has no smpl parameters: has_smpl is 0')
+    assert source.row(0).label['has_smpl'] == 0
+    for changes, message in ((dict(smpl=np.ones(3)), 'smpl is no dict'),
+                             (dict(smpl=dict(betas=BETAS)), 'smpl has no global_orient'),
+                             (dict(meta=np.ones(3)), 'meta is no dict'),
+                             (dict(keypoints2d=np.ones((3, 190, 3)),
+                                   __keypoints_compressed__=np.ones(2)), 'compressed')):
+        content = dict(image_path=['0.jpg'] * 3, bbox_xywh=np.ones((3, 5)))
+        np.savez(tmp_path / 'x.npz', **{**content, **changes})
+        with pytest.raises(DataSetError, match=rf'x\.npz.*{message}'):
+            HumanDataSource(tmp_path / 'x.npz', tmp_path, NO_MESH)
+
+
 def spin(root, **changes):
     images(root, '0.jpg', 'sub/1.jpg', '2.jpg')
     content = dict(imgname=['0.jpg', 'sub/1.jpg', '2.jpg'], center=np.ones((3, 2)),

@@ -89,7 +89,10 @@ class CocoSMPLSource:
         found = self._json.annotations if self._fits is None else list(self._fits.values())
         fits = [e.get('smpl_param', e) for e in found if isinstance(e, dict)]
         shapes = [fit.get('shape') for fit in fits if isinstance(fit, dict)]
-        return self.mesh.note + betas_note([len(b) for b in shapes if isinstance(b, list)])
+        shapes = [shape for shape in shapes if isinstance(shape, list)]
+        lost = len(found) - len(shapes)
+        without = f'; {lost} of {len(found)} have no SMPL fit: has_smpl is 0' if lost else ''
+        return self.mesh.note + without + betas_note(list(map(len, shapes)))
 
     def __len__(self) -> int:
         return len(self._json)
@@ -158,6 +161,8 @@ class CocoSMPLSource:
         if camera is None and 'f' in info:
             camera = {'focal': info['f'], 'princpt': info['c']}
         matrix = None if camera is None else intrinsics_of(camera['focal'], camera['princpt'])
+        if fit is None and self._fits is not None:
+            raise SkipRow('no SMPL fit for the annotation')
         if fit is None:
             return None, None, None, None, matrix
         return (pose_of(fit['pose']), betas_of(fit['shape'], 'shape'),

@@ -69,8 +69,8 @@ def read_keypoints(file: RestrictedNpz, name: str, channels: int) -> np.ndarray 
         return None
     points = _numbers(file, name, (None, None, channels))
     mask = _numbers(file, f'{name}_mask').ravel() if f'{name}_mask' in file else None
-    compressed = bool(file['__keypoints_compressed__']) if '__keypoints_compressed__' in file \
-        else False
+    compressed = '__keypoints_compressed__' in file and bool(
+        _numbers(file, '__keypoints_compressed__', ()))
     where = f'{file.path} member {name}'
     if points.ndim != 3 or points.shape[2] != channels:
         raise DataSetError(f'{where} has shape {points.shape}, expected (N, J, {channels})')
@@ -146,7 +146,11 @@ class HumanDataSource:
     def _read_smpl(self, file: RestrictedNpz,
                    count: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         smpl = file['smpl'] if 'smpl' in file else None
-        if not isinstance(smpl, dict) or 'body_pose' not in smpl:
+        if smpl is None:
+            return None, None
+        if not isinstance(smpl, dict):
+            raise DataSetError(f'{self.path}: smpl is no dict of pose and betas: correct the file')
+        if not smpl:
             return None, None
         try:
             root = shaped(smpl['global_orient'], 'global_orient', (count, 3), (count, 1, 3))
@@ -162,7 +166,9 @@ class HumanDataSource:
 
     def _read_genders(self, file: RestrictedNpz, count: int) -> list[Any] | None:
         meta: Any = file['meta'] if 'meta' in file else None
-        genders = meta.get('gender') if isinstance(meta, dict) else None
+        if not (meta is None or isinstance(meta, dict)):
+            raise DataSetError(f'{self.path}: meta is no dict: correct the file')
+        genders = (meta or {}).get('gender')
         if genders is None:
             return None
         try:
@@ -181,6 +187,8 @@ class HumanDataSource:
             note = '3D joints are those of keypoints3d, with its mask'
         else:
             note = self.mesh.note
+        if self._pose is None:
+            note += '; the file has no smpl parameters: has_smpl is 0'
         return note + betas_note([self._num_betas])
 
     def __len__(self) -> int:

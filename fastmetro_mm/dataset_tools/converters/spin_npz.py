@@ -85,8 +85,10 @@ class SpinNpzSource:
     @property
     def note(self) -> str:
         """What the labels hold."""
-        names = ', '.join(name for name in ('part', 'S', 'pose', 'gender') if name in self._arrays)
-        return f'of the file: {names or "boxes only"}{betas_note([self._num_betas])}'
+        names = ', '.join(name for name in ('part', 'S', 'pose', 'shape', 'gender')
+                          if name in self._arrays)
+        mesh = '' if {'pose', 'shape'} <= set(self._arrays) else '; has_smpl is 0'
+        return f'of the file: {names or "boxes only"}{mesh}{betas_note([self._num_betas])}'
 
     def __len__(self) -> int:
         return len(self._arrays['imgname'])
