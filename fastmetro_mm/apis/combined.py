@@ -91,7 +91,7 @@ class CombinedInferencer:
         on_error = error_handler(on_error)
         source = open_source(inputs, on_error)
         finder = PeopleFinder(
-            source, hand_bboxes, None, self.hands.detector, True, None, on_error, 'hand')
+            source, hand_bboxes, None, self.hands.detector, self.hands.body, None, on_error, 'hand')
         frames = self.body(
             source, bboxes, keypoints, camera=camera, batch_size=batch_size, track=track,
             smooth=smooth, progress=progress, on_error=on_error)

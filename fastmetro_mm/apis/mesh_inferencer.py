@@ -175,7 +175,7 @@ class MeshInferencer:
         if smooth and not (source.is_video and track):
             raise InputError('smoothing needs a video and track=True')
         finder = PeopleFinder(
-            source, bboxes, keypoints, self.detector, self.is_hand, is_right, on_error)
+            source, bboxes, keypoints, self.detector, self.body, is_right, on_error)
         hint = camera or CameraHint()
         smoother = MeshSmoother(source.fps) if smooth else None
         tracker = BoxTracker(reserved=finder.track_ids) if source.is_video and track else None
@@ -234,7 +234,7 @@ class MeshInferencer:
         for number, box in enumerate(boxes):
             crop = None
             with guarded(f'{image.where}, box {number}', on_error):
-                is_left = self.is_hand and box.is_right is False
+                is_left = box.is_right is False  # None for bodies
                 if is_left and mirror is None:
                     mirror = mirror_image(image.pixels)
                 try:

@@ -21,6 +21,7 @@ from fastmetro_mm.apis.given import BOX, KEYPOINTS, Given
 from fastmetro_mm.apis.guarding import ErrorHandler, guarded, notice
 from fastmetro_mm.apis.image_reading import SourceImage
 from fastmetro_mm.apis.source import Source
+from fastmetro_mm.body.mesh_body import MeshBody
 from fastmetro_mm.errors import InputError
 
 
@@ -33,7 +34,7 @@ class PeopleFinder:
             after keys left over.
         keypoints: 2D keypoints instead, in the same forms.
         detector: Function from RGB pixels to boxes, used if nothing was given.
-        is_hand: Whether hands are looked for.
+        body: What is looked for.
         is_right: Hands: handedness of boxes that do not say; None refuses those.
         on_error: Called with the error of an image or box.
         what: Name of one of them in messages.
@@ -44,12 +45,12 @@ class PeopleFinder:
 
     def __init__(
         self, source: Source, bboxes: Any, keypoints: Any,
-        detector: Callable[[np.ndarray], Sequence[PersonBox]] | None, is_hand: bool,
+        detector: Callable[[np.ndarray], Sequence[PersonBox]] | None, body: MeshBody,
         is_right: Any, on_error: ErrorHandler, what: str = 'box',
     ) -> None:
         self._parse = parse_box if keypoints is None else box_of_keypoints
         self._detector, self._on_error, self._what = detector, on_error, what
-        self._is_hand, self._is_right = is_hand, parse_side(is_right)
+        self._body, self._is_right = body, parse_side(is_right)
         value = bboxes if keypoints is None else keypoints
         self._is_ours = not isinstance(value, Given)
         self._given, self._all = None, None
@@ -122,7 +123,7 @@ class PeopleFinder:
                 yield usable
 
     def _sided(self, box: PersonBox, where: str) -> PersonBox:
-        if not self._is_hand:
+        if not self._body.is_hand:
             if box.is_right is not None:
                 raise InputError(f'{where}: is_right is for hands, this network is for bodies: '
                                  'leave it out, or choose a network for hands')

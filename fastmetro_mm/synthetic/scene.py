@@ -172,19 +172,20 @@ class Studio:
     ) -> np.ndarray:
         """Draws the lit figure into ``image`` and returns its (H, W) mask."""
         figure = self.figure
-        vertices, faces, is_hand = posed.vertices, figure.faces, figure.kind == 'hand'
+        vertices, faces = posed.vertices, figure.faces
         values = np.concatenate(
             [figure.normals(vertices), paint.colors, paint.cloth, paint.texture], axis=1
         )
         # Unit normals first, or big faces would outweigh small ones within a triangle.
         values[:, :3] /= np.maximum(np.linalg.norm(values[:, :3], axis=1, keepdims=True), 1e-12)
-        if is_hand:
+        if figure.kind == 'hand':
             vertices, values, faces = add_forearm(rng, self.painter, vertices, values, paint.colors)
         moved = vertices + camera.transl
-        seen = rasterize(camera.project(vertices), moved[:, 2], faces, self.size, is_hand)
+        seen = rasterize(camera.project(vertices), moved[:, 2], faces, self.size,
+                         both_sides=figure.kind == 'hand')
         at_pixels = seen.interpolate(values.astype(np.float32), faces)
         colors = at_pixels[:, 3:6]
-        if not is_hand:
+        if figure.kind == 'body':
             weave(paint, colors, at_pixels[:, 6:8], at_pixels[:, 8:])
         lit = sample_light(rng).shade(colors, at_pixels[:, :3])
         image.reshape(-1, 3)[seen.pixels] = np.clip(lit, 0, 1)
