@@ -33,6 +33,8 @@ from fastmetro_mm.engine.distributed import (
 from fastmetro_mm.engine.train_loop import MeshTrainLoop
 from fastmetro_mm.errors import CheckpointError, TrainingError
 from fastmetro_mm.fileio import NO_SPACE
+from fastmetro_mm.foreign_files.damage import naming
+from fastmetro_mm.foreign_files.state_dicts import find_weights
 from fastmetro_mm.speed.allocator import keep_freed_memory
 from fastmetro_mm.speed.cpu_training import train_on_cpu
 from fastmetro_mm.speed.optimizer_layout import follow_weights
@@ -170,9 +172,12 @@ class MeshRunner(Runner):
         checkpoint = read_from(filename)
         if self._resume:
             check_resumable(checkpoint, filename, self.optim_wrapper)
+        if 'state_dict' not in checkpoint:  # hooks of mmengine look for it there
+            with naming(filename):
+                checkpoint = {**checkpoint, 'state_dict': find_weights(checkpoint)}
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_state_dict(model, OrderedDict(checkpoint.get('state_dict', checkpoint)), strict)
+        load_state_dict(model, OrderedDict(checkpoint['state_dict']), strict)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint

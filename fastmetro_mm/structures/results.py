@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -19,6 +18,8 @@ import numpy as np
 
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.foreign_files.archives import NpzFile
+from fastmetro_mm.foreign_files.damage import raise_as
 from fastmetro_mm.geometry.camera import (
     OrthographicCamera,
     PerspectiveCamera,
@@ -274,15 +275,9 @@ def load_npz(path: str | Path) -> FrameResult:
     Raises:
         InputError: If the file is damaged or not of this layout.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, EOFError, OSError, KeyError, AttributeError, NotImplementedError,
-            zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, (FileNotFoundError, PermissionError)):
-            raise
-        raise InputError(f'{path}: not an npz of plain arrays, or a damaged one ({error}); write '
-                         'it with FrameResult.save_npz') from None
+    with raise_as(InputError):
+        file = NpzFile(path, 'write it with FrameResult.save_npz')
+        arrays = {name: file.read(name) for name in file.names}
     if str(arrays.get('format', '')) != FORMAT:
         raise InputError(f'{path}: format is {arrays.get("format")}, expected {FORMAT}; write it '
                          'with FrameResult.save_npz')

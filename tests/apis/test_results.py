@@ -57,7 +57,7 @@ def test_damaged_npz_files_are_named(frame, tmp_path):
             load_npz(path)
         except InputError as error:
             refused += 1
-            assert str(error).startswith(f'{path}: ')
+            assert str(error).startswith(str(path))
     assert refused > 50
     np.savez(path, format=np.array('fastmetro_mm.frame.1'), bbox_score=np.ones(2))
     with pytest.raises(InputError, match='an array is missing'):

@@ -24,6 +24,19 @@ def test_checkpoints_in_texts_are_the_last_ones_of_their_config(repo_dir):
         assert epoch == last, f'{where} names epoch {epoch} of {name}, which ends at {last}'
 
 
+def test_configs_in_texts_and_messages_exist(repo_dir):
+    named = set()
+    for pattern in ('*.md', 'docs/**/*.md', 'tools/**/*.py', 'tools/*.sh', 'configs/**/*.py',
+                    'fastmetro_mm/**/*.py', 'projects/**/*.py', 'projects/**/*.md'):
+        for path in repo_dir.glob(pattern):
+            text = path.read_text(encoding='utf-8')
+            named |= {(name, path.name) for name in re.findall(r'configs/[\w/]+\.py', text)}
+    assert len(named) > 10
+    for name, where in named:
+        if not name.startswith('configs/my_'):  # a file that the reader is told to write
+            assert (repo_dir / name).is_file(), f'{where} names {name}'
+
+
 def test_widths_of_the_backbone_are_those_in_its_text():
     from fastmetro_mm.models.backbones.fused_hrnet import FusedHRNet
     told = re.search(r'width: Channels of the finest branch: ([^.]*)\.', FusedHRNet.__doc__)
