@@ -3,6 +3,7 @@
 # Sets up the environment (tools/setup.sh) and runs the tests: bash tools/run_tests.sh [pytest args]
 # FASTMETRO_SETUP_ARGS: options for tools/setup.sh. FASTMETRO_TEST_JOBS: processes (default: cores,
 # at most 4). FASTMETRO_SHARED: folder with golden numbers and sample data (default: ../shared).
+# FASTMETRO_FUZZ: seconds of fuzzing per door afterwards (pip install atheris; 50: five minutes).
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -39,6 +40,9 @@ if [ $# = 0 ]; then
     "$python" tools/architecture.py || code=$?
 fi
 "$python" -m pytest -ra --durations=15 ${parallel[@]+"${parallel[@]}"} "$@" || code=$?
+if [ -n "${FASTMETRO_FUZZ:-}" ]; then
+    "$python" tools/fuzz/run.py all --seconds "$FASTMETRO_FUZZ" || code=$?
+fi
 result=$([ $code = 0 ] && echo passed || echo FAILED)
 echo "tests: $result (exit code $code); set-up $setup_time s, tests $((SECONDS - start)) s, $jobs processes"
 exit $code

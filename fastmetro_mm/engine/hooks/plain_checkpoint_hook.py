@@ -72,6 +72,6 @@ def _refuse_missing_head(model: nn.Module, weights: dict) -> None:
         return
     kind = dataclasses.replace(model_kind(model), has_smpl_head=False)
     other = f'{kind.config} evaluates the mesh alone' if kind.config else (
-        'set model.smpl_head=None to evaluate the mesh alone')
+        'the config they were trained with evaluates the mesh alone')
     raise CheckpointError('holds no SMPL head, which this config evaluates: give '
                           f'weights with one ({other})')
