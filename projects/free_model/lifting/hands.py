@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fastmetro_mm.body.mesh_body import build_body
 from fastmetro_mm.body.joint_sets import HAND21_WRIST
+from fastmetro_mm.body.mesh_body import build_body
 from fastmetro_mm.datasets.transforms.crop import crop_fast
 from fastmetro_mm.datasets.transforms.crop_geometry import (
     apply_affine,

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put backbone, neck and head together as the file that ships, in half precision.
 
-Usage: python -m projects.free_model.lifting.pack movenet_thunder WORK/image.pth open_body.safetensors
-       python -m projects.free_model.lifting.pack hand_landmark WORK/hand.pth open_hand.safetensors
+Usage: python -m projects.free_model.lifting.pack BACKBONE CHECKPOINT TARGET
+       movenet_thunder WORK/image.pth open_body.safetensors, or
+       hand_landmark WORK/hand.pth open_hand.safetensors
 """
 
 import argparse
