@@ -221,7 +221,8 @@ class TopdownMeshEstimator(BasePoseEstimator):
     def _add_smpl(self, prediction: MeshPrediction, instances: list) -> None:
         rotmat, betas = prediction.rotmat.float(), prediction.betas.float()
         fields = {'global_orient': rotmat[:, 0], 'body_pose': rotmat[:, 1:], 'betas': betas}
-        if self.body.model is not None:
+        # of a parametric head the mesh is the posed one already
+        if self.smpl_head is not None and self.body.model is not None:
             vertices, joints = self.body.centre(self.body.pose(rotmat, betas).vertices)
             fields['smpl_vertices'], fields['smpl_joints_3d'] = vertices, joints
         fields = {name: value.cpu().numpy() for name, value in fields.items()}
