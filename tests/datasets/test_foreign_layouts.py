@@ -19,6 +19,7 @@ from fastmetro_mm.dataset_tools.converters.h36m_json import Human36MSource
 from fastmetro_mm.dataset_tools.converters.humandata import HumanDataSource
 from fastmetro_mm.dataset_tools.converters.image_folder import ImageFolderSource
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
+from fastmetro_mm.dataset_tools.converters.rows import row_files
 from fastmetro_mm.dataset_tools.converters.run import run_conversion
 from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
 from fastmetro_mm.dataset_tools.converters.threedpw import ThreeDPWSource
@@ -485,7 +486,7 @@ def test_odd_content_costs_a_line_or_a_row(tmp_path, name):
             assert '\n' not in source.note
             for index in range(len(source)):
                 assert isinstance(source.key(index), str)
-                source.files(index)
+                row_files(source, index)
                 try:
                     row = source.row(index)
                 except ValueError as error:

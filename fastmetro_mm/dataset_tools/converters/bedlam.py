@@ -93,10 +93,7 @@ class BedlamSource:
 
     def files(self, index: int) -> Sequence[Path]:
         """The image."""
-        try:
-            return [self._path(index)]
-        except SkipRow:
-            return []
+        return [self._path(index)]
 
     def _find(self, index: int) -> tuple[dict, int]:
         number = int(np.searchsorted(self._starts, index, 'right')) - 1

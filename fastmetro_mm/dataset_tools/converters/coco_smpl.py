@@ -110,10 +110,7 @@ class CocoSMPLSource:
 
     def files(self, index: int) -> Sequence[Path]:
         """The image."""
-        try:
-            return [find_image(self._images, self._json.file_name(index))]
-        except SkipRow:
-            return []
+        return [find_image(self._images, self._json.file_name(index))]
 
     def key(self, index: int) -> str:
         """Name of the image."""

@@ -68,10 +68,7 @@ class EFTSource:
 
     def files(self, index: int) -> Sequence[Path]:
         """The image."""
-        try:
-            return [self._path(index)]
-        except SkipRow:
-            return []
+        return [self._path(index)]
 
     def key(self, index: int) -> str:
         """Name of the image."""

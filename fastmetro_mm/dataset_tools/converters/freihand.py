@@ -60,7 +60,7 @@ def _check_cameras(path: Path, matrices: np.ndarray) -> None:
 
 def _check_metres(path: Path, joints: np.ndarray) -> None:
     """Refuse hands that are larger than hands, as in millimetres."""
-    reach = np.linalg.norm(joints - joints[:, :1], axis=-1).max(initial=0)
+    reach = np.abs(joints - joints[:, :1]).max(initial=0)  # along an axis; sums may overflow
     if not reach <= _MAX_REACH:
         raise DataSetError(f'{path}: a joint lies {reach:.3g} m from the wrist: joints must be in '
                            'metres (divide millimetres by 1000)')

@@ -145,10 +145,7 @@ class Human36MSource:
 
     def files(self, index: int) -> Sequence[Path]:
         """The image."""
-        try:
-            return [self._path(index)]
-        except SkipRow:
-            return []
+        return [self._path(index)]
 
     def key(self, index: int) -> str:
         """Name of the image."""

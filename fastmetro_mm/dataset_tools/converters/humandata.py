@@ -35,7 +35,6 @@ from fastmetro_mm.dataset_tools.converters.humandata_names import (
 )
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import square_box, with_confidence
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
@@ -206,10 +205,7 @@ class HumanDataSource:
 
     def files(self, index: int) -> Sequence[Path]:
         """The image."""
-        try:
-            return [find_image(self._images, self._paths[index])]
-        except SkipRow:
-            return []
+        return [find_image(self._images, self._paths[index])]
 
     def key(self, index: int) -> str:
         """Name of the image."""

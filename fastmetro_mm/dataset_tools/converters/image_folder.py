@@ -98,10 +98,7 @@ class ImageFolderSource:
         """The image."""
         if self._json is None:
             return [self._images[index]]
-        try:
-            return [find_image(self.images, self._json.file_name(index))]
-        except SkipRow:
-            return []
+        return [find_image(self.images, self._json.file_name(index))]
 
     def key(self, index: int) -> str:
         """Name of the image."""

@@ -23,7 +23,7 @@ class RowSource(Protocol):
 
     * ``inputs() -> Sequence[Path]``: files that all rows depend on (annotations, body model);
       finished parts are made again where one of them has changed;
-    * ``files(index) -> Sequence[Path]``: files of one row, such as its image.
+    * ``files(index) -> Sequence[Path]``: files of one row, such as its image; may raise `SkipRow`.
     """
 
     def __len__(self) -> int: ...
@@ -44,5 +44,8 @@ def row_inputs(source: RowSource) -> Sequence[Path]:
 
 
 def row_files(source: RowSource, index: int) -> Sequence[Path]:
-    """Files of one row."""
-    return source.files(index) if hasattr(source, 'files') else ()
+    """Files of one row; none where the source cannot name them."""
+    try:
+        return source.files(index) if hasattr(source, 'files') else ()
+    except SkipRow:
+        return ()

@@ -104,10 +104,7 @@ class SpinNpzSource:
 
     def files(self, index: int) -> Sequence[Path]:
         """The image."""
-        try:
-            return [self._path(index)]
-        except SkipRow:
-            return []
+        return [self._path(index)]
 
     def key(self, index: int) -> str:
         """Name of the image."""
