@@ -17,6 +17,8 @@ Usage: bash tools/setup.sh [options]
                      cuda: the same, and fail if that build has no CUDA
                      keep: never touch torch
   --torch-index URL  take torch and torchvision from this index (for a CPU or CUDA build)
+  --stack upstream|onedl
+                     onedl: the maintained forks of mmengine, mmcv and mmdet (default: upstream)
   --no-system        do not install system packages
   --no-dev           leave out pytest
   -h, --help
@@ -30,7 +32,7 @@ OPENCV_PIN='opencv-python-headless>=4.8,<6'
 NEED_GB=9  # a CUDA build of torch with its libraries (6 GB), and room to unpack it
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-venv=$repo/.venv active=0 python=python3 torch=auto torch_index='' system=1 dev=1
+venv=$repo/.venv active=0 python=python3 torch=auto torch_index='' stack=upstream system=1 dev=1
 while [ $# -gt 0 ]; do
     case $1 in
         --venv) venv=${2:?--venv needs a folder}; shift ;;
@@ -38,6 +40,7 @@ while [ $# -gt 0 ]; do
         --python) python=${2:?--python needs a program}; shift ;;
         --torch) torch=${2:?--torch needs auto, cpu, cuda or keep}; shift ;;
         --torch-index) torch_index=${2:?--torch-index needs a URL}; shift ;;
+        --stack) stack=${2:?--stack needs upstream or onedl}; shift ;;
         --no-system) system=0 ;;
         --no-dev) dev=0 ;;
         -h | --help) usage; exit 0 ;;
@@ -47,6 +50,12 @@ while [ $# -gt 0 ]; do
 done
 case $torch in auto | cpu | cuda | keep) ;; *)
     echo "setup: --torch must be auto, cpu, cuda or keep, not '$torch'" >&2; exit 2 ;;
+esac
+
+case $stack in
+    upstream) openmmlab=$repo/requirements/openmmlab.txt others='onedl-mmengine onedl-mmcv onedl-mmdetection' ;;
+    onedl) openmmlab=$repo/requirements/onedl.txt others='mmengine mmengine-lite mmcv mmcv-lite mmdet' ;;
+    *) echo "setup: --stack must be upstream or onedl, not '$stack'" >&2; exit 2 ;;
 esac
 
 say() { printf '%s\n' "setup: $*"; }
@@ -170,7 +179,7 @@ step() {
         rm -f "$state/running"
         echo "---- the last lines of $log:" >&2
         grep -v '^WARNING: Location' "$log" | tail -n 25 >&2
-        die "step '$name' failed after $((SECONDS - start)) s. Mend the cause above (network? disk? compiler?) and run the same command again; finished steps are kept."
+        die "step '$name' failed after $((SECONDS - start)) s. Fix the cause above (network? disk? compiler?) and run the same command again; finished steps are kept."
     fi
     rm -f "$state/running"
     printf '%s' "$key" >"$state/$name.done"
@@ -196,13 +205,13 @@ system_packages() {
     [ ${#missing[@]} != 0 ] || { say 'system packages: all there'; return 0; }
     local mend="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
     if [ $system = 0 ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        note "system packages not installed (needs root and apt, without --no-system): ${missing[*]}. Without the GL ones pictures are drawn by the slower software renderer. Mend: $mend"
+        note "system packages not installed (needs root and apt, without --no-system): ${missing[*]}. Without the GL ones pictures are drawn by the slower software renderer. Fix: $mend"
         return 0
     fi
     say "system packages: installing ${missing[*]}"
     { DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >>"$log" 2>&1 ||
-        note "apt-get could not install ${missing[*]} (see $log); pictures may be drawn by the slower software renderer. Mend: $mend"
+        note "apt-get could not install ${missing[*]} (see $log); pictures may be drawn by the slower software renderer. Fix: $mend"
 }
 
 # --- torch
@@ -240,23 +249,37 @@ opencv_step() {
 opencv_check() { "$py" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("cv2") is None)'; }
 openmmlab_step() {
     # a full mmcv of a fitting version stays; mmcv and mmcv-lite are the same folder
-    if "$py" -c 'import mmcv._ext' 2>/dev/null; then
-        grep -v '^mmcv-lite' "$repo/requirements/openmmlab.txt" >"$state/openmmlab.txt"
+    if [ "$stack" = upstream ] && "$py" -c 'import mmcv._ext' 2>/dev/null; then
+        grep -v '^mmcv-lite' "$openmmlab" >"$state/openmmlab.txt"
     else
-        cp "$repo/requirements/openmmlab.txt" "$state/openmmlab.txt"
+        cp "$openmmlab" "$state/openmmlab.txt"
     fi
-    pip install --no-deps -r "$state/openmmlab.txt"
+    # the forks lie in the same folders: one would be written over the other
+    local there=() name
+    for name in $others; do
+        ! "$py" -m pip show --quiet "$name" 2>/dev/null || there+=("$name")
+    done
+    if [ ${#there[@]} != 0 ]; then
+        pip uninstall --yes "${there[@]}"
+        # their folders are not whole any more where both had been installed
+        pip install --no-deps --force-reinstall -r "$state/openmmlab.txt"
+    else
+        pip install --no-deps -r "$state/openmmlab.txt"
+    fi
 }
 openmmlab_check() { satisfied "$state/openmmlab.txt"; }
 xtcocotools_step() {
     # no cache: a wheel built there against another NumPy would be taken
-    pip install --no-cache-dir --no-deps --no-build-isolation --no-binary xtcocotools -r "$repo/requirements/source.txt" || {
-        echo 'no build from source; trying the published wheel'
-        pip install --no-deps --only-binary :all: -r "$repo/requirements/source.txt"
-    }
-    "$py" -c 'import xtcocotools.coco, xtcocotools.cocoeval'
+    if pip install --no-cache-dir --no-deps --no-build-isolation --no-binary xtcocotools -r "$repo/requirements/source.txt"; then
+        "$py" -c 'import xtcocotools.coco, xtcocotools.cocoeval'
+    else
+        # Python 3.13, or no compiler
+        echo 'no build from source: pycocotools stands in (fastmetro_mm.compat)'
+        touch "$state/xtcocotools.none"
+        "$py" -c 'import pycocotools.coco'
+    fi
 }
-xtcocotools_check() { satisfied "$repo/requirements/source.txt"; }
+xtcocotools_check() { [ -e "$state/xtcocotools.none" ] || satisfied "$repo/requirements/source.txt"; }
 dev_step() { pip install -r "$repo/requirements/dev.txt"; }
 dev_check() { satisfied "$repo/requirements/dev.txt"; }
 package_step() { pip install --no-deps --no-build-isolation -e "$repo"; }
@@ -289,8 +312,9 @@ else
 fi
 step packages "$(key_of "$repo/requirements/stack.txt")" stack_check stack_step
 step opencv "$OPENCV_PIN" opencv_check opencv_step
-step openmmlab "$(key_of "$repo/requirements/openmmlab.txt")" openmmlab_check openmmlab_step
+step openmmlab "$(key_of "$openmmlab")" openmmlab_check openmmlab_step
 step xtcocotools "$(key_of "$repo/requirements/source.txt")" xtcocotools_check xtcocotools_step
+[ ! -e "$state/xtcocotools.none" ] || note "xtcocotools does not build here: pycocotools stands in; mmpose's scores for key points of crowds and whole bodies are not to be had"
 [ $dev = 0 ] || step tests "$(key_of "$repo/requirements/dev.txt")" dev_check dev_step
 step fastmetro_mm "$repo $(key_of "$repo/setup.py" "$repo/pyproject.toml")" package_check package_step
 
@@ -298,4 +322,4 @@ if [ ${#notes[@]} != 0 ]; then
     say 'what could not be done:'
     printf '  - %s\n' "${notes[@]}"
 fi
-say "ready after $((SECONDS - start_all)) s; a report of this installation: $py -m fastmetro_mm.doctor"
+say "ready after $((SECONDS - start_all)) s; a report of this installation: $py -m fastmetro_mm doctor"

@@ -104,7 +104,8 @@ class MeshSampling(nn.Module):
     def _use_sparse(self, x: Tensor) -> bool:
         if self.method != 'auto':
             return self.method == 'sparse'
-        return x.device.type == 'cpu' and not torch.compiler.is_compiling()
+        recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        return x.device.type == 'cpu' and not recorded
 
     def _gather_up(self, x: Tensor, level: int) -> Tensor:
         index = getattr(self, f'up_index_{level}')

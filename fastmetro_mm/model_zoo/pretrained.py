@@ -107,8 +107,7 @@ def save_pretrained(network: Any, folder: str | Path, card: str = '',
         raise ConfigError(f'{folder}: is not empty: choose another folder')
     config = dict(
         model=_plain(network.cfg.model.to_dict(), 'model'),
-        pipeline=_plain(list(network.cfg.test_dataloader.dataset.pipeline), 'pipeline'),
-        dataset_meta={})
+        pipeline=_plain(network.cfg.test_dataloader.dataset.pipeline, 'pipeline'))
     state = {name: value.contiguous().clone() for name, value in network.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / WEIGHTS_FILE

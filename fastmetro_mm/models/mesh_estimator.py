@@ -151,7 +151,13 @@ class TopdownMeshEstimator(BasePoseEstimator):
 
     def _forward(
         self, inputs: Tensor, data_samples: Sequence[MeshDataSample] | None = None
-    ) -> MeshPrediction:
+    ) -> MeshPrediction | tuple[Tensor, ...]:
+        prediction = self._mesh(inputs)
+        if torch.jit.is_tracing():  # mmpose's FLOP counter: jit knows no dataclass
+            return tuple(value for value in vars(prediction).values() if value is not None)
+        return prediction
+
+    def _mesh(self, inputs: Tensor) -> MeshPrediction:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_mesh):
             prediction = self.head(self.extract_feat(inputs))
         if self.smpl_head is not None:
@@ -182,7 +188,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         Returns:
             ``loss_mesh`` (and ``loss_smpl``), weighted, and the unweighted terms for the log.
         """
-        prediction = self._forward(inputs)
+        prediction = self._mesh(inputs)
         targets = self.build_targets(data_samples, inputs.device)
         losses = {}
         if not self.freeze_mesh:
@@ -204,7 +210,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         Returns:
             The same samples with ``pred_instances``.
         """
-        prediction = self._forward(inputs)
+        prediction = self._mesh(inputs)
         instances = self.head.predict(prediction, data_samples)
         if prediction.rotmat is not None and prediction.rotmat.shape[1] == len(SMPL24):
             self._add_smpl(prediction, instances)

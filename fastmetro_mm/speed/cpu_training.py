@@ -28,7 +28,9 @@ _LEVELS = 2**16  # dropout probabilities are multiples of 1 / 65536
 
 def trains_on_cpu(x: Tensor) -> bool:
     """Whether these operators serve a tensor."""
-    return x.device.type == 'cpu' and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    # neither torch.compile nor torch.jit.trace (FLOP counters, exporters) knows oneDNN's operators
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return x.device.type == 'cpu' and torch.is_grad_enabled() and not recorded
 
 
 def _can_multiply(x: Tensor, weight: Tensor) -> bool:

@@ -26,6 +26,7 @@ def run_setup(repo_dir, *arguments: str, **environment: str) -> subprocess.Compl
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['--colour'], 'unknown option --colour'),
     (['--torch', 'tpu'], "--torch must be auto, cpu, cuda or keep, not 'tpu'"),
+    (['--stack', 'other'], "--stack must be upstream or onedl, not 'other'"),
     (['--python', 'no-such-python'], 'no-such-python not found'),
 ])
 def test_wrong_arguments_are_one_line(repo_dir, tmp_path, arguments, message):

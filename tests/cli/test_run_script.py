@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``fastmetro run``: mmpose's scripts in a process of their own, beside mmcv-lite."""
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from fastmetro_mm.cli import run_script
+from fastmetro_mm.config_files import config_path
+
+
+def run(*words, cwd=None) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, '-m', 'fastmetro_mm', 'run', *map(str, words)], cwd=cwd,
+                          capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope='module')
+def weights_file(tmp_path_factory):
+    """Untrained weights of the quickstart network."""
+    import torch
+
+    from fastmetro_mm.apis.model_loading import load_network
+    path = tmp_path_factory.mktemp('weights') / 'quickstart.pth'
+    torch.save(dict(state_dict=load_network('quickstart', None, 'cpu').state_dict()), path)
+    return path
+
+
+def test_image_demo_draws(weights_file, tmp_path):
+    cv2.imwrite(str(tmp_path / 'photo.jpg'), np.full((120, 160, 3), 90, np.uint8))
+    done = run('image_demo.py', 'photo.jpg', config_path('quickstart'), weights_file, '--device',
+               'cpu', '--out-file', 'out.jpg', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    # the picture with the mesh, and views beside it
+    assert cv2.imread(str(tmp_path / 'out.jpg')).shape[1] > 160
+
+
+def test_flops_are_counted(tmp_path):
+    done = run('get_flops.py', config_path('quickstart'), '--input-shape', 96, 96, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert 'Flops' in done.stdout and '(96, 96)' in done.stdout
+
+
+def test_detector_demo_starts(tmp_path):
+    done = run('topdown_demo_with_mmdet.py', '--help', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert 'det_checkpoint' in done.stdout
+
+
+def test_own_script_sees_its_arguments_and_neighbours(tmp_path):
+    (tmp_path / 'neighbour.py').write_text('VALUE = 3\n')
+    (tmp_path / 'own.py').write_text(
+        'import sys\nfrom neighbour import VALUE\n'
+        "if __name__ == '__main__':\n    print(VALUE, sys.argv[1:])\n    raise SystemExit(5)\n")
+    done = run(tmp_path / 'own.py', '--a', 'b')
+    assert (done.returncode, done.stdout) == (5, "3 ['--a', 'b']\n")
+
+
+def test_unknown_script_names_those_of_mmpose():
+    with pytest.raises(FileNotFoundError, match=r'nothing\.py: no such script.*image_demo\.py'):
+        run_script.find_script('nothing.py')
