@@ -7,6 +7,7 @@ mmpose, and needs no OpenGL, mmdet, smplx or body file.
 """
 
 import importlib
+import os
 import sys
 
 from fastmetro_mm import compat, registration
@@ -30,5 +31,7 @@ def __getattr__(name: str):
 compat.apply()
 registration.install()
 # Our command line says itself what a command lacks: help and the doctor must run without the stack.
-if not {'fastmetro_mm', 'fastmetro_mm.doctor'} & set(sys.orig_argv):
+# (orig_argv: `python -m fastmetro_mm ...` or `python .../bin/fastmetro ...`)
+if not {'fastmetro', 'fastmetro_mm', 'fastmetro_mm.doctor'} & {
+        os.path.basename(word) for word in sys.orig_argv}:
     require_stack()

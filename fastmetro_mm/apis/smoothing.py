@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from fastmetro_mm.apis.picture_camera import camera_on_crop, translation_in_picture
 from fastmetro_mm.geometry.camera import crop_to_image, orthographic_from_weak
@@ -133,6 +132,8 @@ class MeshSmoother:
             if value is not None:
                 matrices = run(name, value).reshape(-1, 3, 3)
                 # nearest rotations to the filtered matrices
+                from scipy.spatial.transform import Rotation  # takes long to import
+
                 turned = Rotation.from_matrix(matrices).as_matrix()
                 setattr(person, name, turned.reshape(value.shape).astype(value.dtype))
 

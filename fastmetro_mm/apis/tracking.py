@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from fastmetro_mm.apis.boxes import PersonBox
 
@@ -125,6 +124,8 @@ class BoxTracker:
             for column, track in enumerate(self._tracks):
                 if box.is_right != track.is_right:
                     iou[row, column] = 0.0
+        from scipy.optimize import linear_sum_assignment  # half a second: only for videos
+
         rows, columns = linear_sum_assignment(-iou)
         return {int(row): self._tracks[column] for row, column in zip(rows, columns, strict=True)
                 if iou[row, column] >= self.min_iou}

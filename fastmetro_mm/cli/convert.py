@@ -18,4 +18,4 @@ def main() -> int:
         return run_module('tools/convert_checkpoint.py')
     if sys.argv[1:2] in ([], ['-h'], ['--help']):
         print(__doc__)
-    return run_module('tools/dataset/convert.py')
+    return run_module('fastmetro_mm.cli.convert_set')

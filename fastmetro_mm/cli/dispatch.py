@@ -9,6 +9,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 
+from fastmetro_mm.compat import lean
 from fastmetro_mm.compat.stack import require_stack
 from fastmetro_mm.config_files import config_root
 
@@ -21,27 +22,30 @@ class Command:
         module: Where its ``main(argv)`` lies; imported when the command runs.
         summary: One line for the list of commands.
         needs_stack: Whether it can do nothing without torch, mmengine, mmcv and mmpose.
+        is_lean: Whether it uses little of mmpose, whose other packages then wait until asked for.
     """
 
     module: str
     summary: str
     needs_stack: bool = True
+    is_lean: bool = False
 
 
 COMMANDS = {
-    'demo': Command('tools/demo.py', 'people in photos, folders and videos, as meshes'),
+    'demo': Command('fastmetro_mm.cli.demo', 'people in photos, folders and videos, as meshes',
+                    is_lean=True),
     'models': Command('fastmetro_mm.cli.models', 'networks by name, and what each needs', False),
-    'export': Command('tools/export.py',
+    'export': Command('fastmetro_mm.cli.export',
                       'a network as ONNX; results as OBJ, PLY, GLB, HTML, SMPL files'),
     'train': Command('tools/train.py', 'train a network from a config'),
-    'test': Command('tools/test.py', 'evaluate a checkpoint'),
-    'worst': Command('tools/worst_cases.py', 'draw the samples with the largest errors'),
-    'synthesize': Command('tools/dataset/make_synthetic.py',
+    'test': Command('fastmetro_mm.cli.test', 'evaluate a checkpoint'),
+    'worst': Command('fastmetro_mm.cli.worst', 'draw the samples with the largest errors'),
+    'synthesize': Command('fastmetro_mm.cli.synthesize',
                           'draw labelled people or hands to train on'),
     'convert': Command('fastmetro_mm.cli.convert',
                        'data sets to the TSV layout; released weights to ours and back'),
-    'browse': Command('tools/dataset/browse.py', 'draw samples of a data set as they are learned'),
-    'prepare': Command('tools/prepare_body_data.py',
+    'browse': Command('fastmetro_mm.cli.browse', 'draw samples of a data set as they are learned'),
+    'prepare': Command('fastmetro_mm.cli.prepare',
                        'check official body files and put them in place'),
     'doctor': Command('fastmetro_mm.cli.doctor',
                       'what this installation lacks; faults of a data set', False),
@@ -128,5 +132,7 @@ def main(argv: list[str] | None = None) -> int:
             require_stack()
         except ModuleNotFoundError as error:
             return _fail(str(error))
+    if command.is_lean:
+        lean.use()
     sys.argv = [f'fastmetro {name}', *rest]  # what argparse calls the program
     return run_module(command.module)

@@ -15,5 +15,5 @@ from fastmetro_mm.cli.dispatch import run_module
 def main() -> int:
     """Check the installation, or a data set where one is named."""
     if any(word.endswith(('.yaml', '.yml')) for word in sys.argv[1:]):
-        return run_module('tools/dataset/doctor.py')
+        return run_module('fastmetro_mm.cli.check_set')
     return run_module('fastmetro_mm.doctor.__main__')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For the command line: packages of mmpose whose ``__init__`` runs only if it is needed.
+"""For the command line: packages whose ``__init__`` runs only if it is needed.
 
 ``import mmpose.models.backbones.resnet`` first runs ``mmpose/models/__init__.py``, which imports
 every network of mmpose, the data sets, SciPy's statistics and torchvision: two of the three seconds
@@ -20,6 +20,32 @@ from fastmetro_mm.compat.after_import import after_import
 
 # Packages that become shells, with the names whose module is known.
 SHELLS: dict[str, dict[str, str]] = {
+    # mmengine.model, .optim and .runner import torch's sharded training, half a second
+    'mmengine.model': {
+        'BaseDataPreprocessor': 'base_model', 'BaseModel': 'base_model',
+        'ImgDataPreprocessor': 'base_model', 'BaseModule': 'base_module',
+        'BaseTTAModel': 'test_time_aug', 'ModuleDict': 'base_module',
+        'ModuleList': 'base_module', 'Sequential': 'base_module', 'bias_init_with_prob':
+        'weight_init', 'caffe2_xavier_init': 'weight_init', 'constant_init': 'weight_init',
+        'initialize': 'weight_init', 'is_model_wrapper': 'wrappers', 'kaiming_init': 'weight_init',
+        'normal_init': 'weight_init', 'revert_sync_batchnorm': 'utils',
+        'trunc_normal_init': 'weight_init', 'uniform_init': 'weight_init',
+        'update_init_info': 'weight_init', 'xavier_init': 'weight_init',
+    },
+    'mmengine.model.wrappers': {'is_model_wrapper': 'utils'},
+    'mmengine.optim': {
+        'BaseOptimWrapper': 'optimizer', 'OptimWrapper': 'optimizer',
+        'OptimWrapperDict': 'optimizer',
+        '_ParamScheduler': 'scheduler', 'build_optim_wrapper': 'optimizer',
+    },
+    'mmengine.optim.optimizer': {
+        'BaseOptimWrapper': 'base', 'OptimWrapper': 'optimizer_wrapper', 'OptimWrapperDict': 'optimizer_wrapper_dict',
+        'build_optim_wrapper': 'builder',
+    },
+    'mmengine.runner': {
+        'CheckpointLoader': 'checkpoint', 'load_checkpoint': 'checkpoint',
+        'load_state_dict': 'checkpoint',
+    },
     'mmpose.models': {},
     'mmpose.models.backbones': {'HRNet': 'hrnet', 'ResNet': 'resnet'},
     'mmpose.models.pose_estimators': {},

@@ -12,6 +12,7 @@ import mmengine.device.utils
 import torch
 from mmengine.config import Config
 
+from fastmetro_mm.config_files import config_names, config_path
 from fastmetro_mm.engine.checkpoints.resume import find_resume_checkpoint
 from fastmetro_mm.engine.work_dir import free_work_dir
 from fastmetro_mm.errors import CliError
@@ -29,11 +30,16 @@ _RUNNER_SETTINGS = {
 
 
 def load_config(path: str) -> Config:
-    """Read a config file.
+    """Read a config.
+
+    Args:
+        path: File, or name of a shipped config.
 
     Raises:
         CliError: if there is no such file; names those that look alike.
     """
+    if path.removesuffix('.py') in config_names() and not os.path.isfile(path):
+        path = config_path(path)
     if not os.path.isfile(path):
         folder = Path(path).parent
         there = [str(file) for file in folder.glob('*.py')] if folder.is_dir() else []

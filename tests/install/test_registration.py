@@ -202,7 +202,11 @@ def test_missing_stack_is_one_line(tmp_path):
         done = subprocess.run([sys.executable, '-m', 'fastmetro_mm', *words], env=environment,
                               capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
-    done = subprocess.run([sys.executable, '-m', 'fastmetro_mm', 'train', 'quickstart'],
-                          env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
-    assert done.stderr.startswith('error: fastmetro_mm needs mmpose')
+    script = tmp_path / 'bin' / 'fastmetro'  # as pip writes it
+    script.parent.mkdir()
+    script.write_text('import sys\nfrom fastmetro_mm.cli import main\nsys.exit(main())\n')
+    for start in (['-m', 'fastmetro_mm'], [str(script)]):
+        done = subprocess.run([sys.executable, *start, 'train', 'quickstart'], env=environment,
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+        assert done.stderr.startswith('error: fastmetro_mm needs mmpose')

@@ -1,76 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check a data set before training on it: open every row, compare its labels, report.
+"""``fastmetro doctor`` from a checkout: ``python tools/dataset/doctor.py --help``."""
 
-    python tools/dataset/doctor.py data/mine/train.yaml [--out DIR] [--limit N]
-
-Writes report.txt, report.json and sheet.png (rows with problems first). Ends with status 1 where
-rows are unusable; other findings are for you to judge.
-"""
-
-import argparse
 import sys
-import warnings
 from pathlib import Path
 
-# `python tools/dataset/doctor.py` puts tools/dataset on the path, not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-# mmengine 0.10 imports pkg_resources; its users can do nothing about that.
-warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
-from fastmetro_mm.dataset_tools.commands import (  # noqa: E402
-    cores,
-    count,
-    require_writable,
-    run_command,
-)
-from fastmetro_mm.dataset_tools.inspection.browse import find_kind  # noqa: E402
-from fastmetro_mm.dataset_tools.inspection.label_mesh import BODIES, LabelMesh  # noqa: E402
-from fastmetro_mm.dataset_tools.inspection.set_report import (  # noqa: E402
-    check_set,
-    write_report_sheet,
-)
-from fastmetro_mm.engine.cli import OneLineParser  # noqa: E402
-from fastmetro_mm.fileio import write_atomically  # noqa: E402
-
-
-def _build_parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(description=__doc__,
-                           formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('set', help='yaml of the set')
-    parser.add_argument('--out', help='folder of the report (default: <set>.doctor beside it)')
-    parser.add_argument('--limit', type=count, help='check only so many rows, spread over the set')
-    parser.add_argument('--workers', type=count, default=cores(),
-                        help='processes (default: one a core)')
-    parser.add_argument('--body-model', default='auto', choices=BODIES,
-                        help='mesh to compare joints with; auto: SMPL or MANO where found; '
-                        'synthetic sets: open_body or open_hand')
-    parser.add_argument('--body-data', help='folder of the licensed body files')
-    return parser
-
-
-def _show(done: int, total: int) -> None:
-    print(f'\r{done}/{total} rows', end='\n' if done == total else '', file=sys.stderr,
-          flush=True)
-
-
-def main() -> int:
-    """Check one set; 0 where every row can be used, 1 where not, 2 where the set cannot."""
-    args = _build_parser().parse_args()
-    return run_command(lambda: _check(args), 2, 'there is no report')
-
-
-def _check(args: argparse.Namespace) -> int:
-    kind = find_kind(args.set)
-    mesh = LabelMesh(kind, args.body_model, args.body_data)
-    out = require_writable(args.out or f'{Path(args.set).with_suffix("")}.doctor', '--out')
-    report = check_set(args.set, kind, mesh, args.workers, args.limit, _show)
-    print(report.text())  # first: the disk may be full by now
-    report.write_json(out / 'report.json')
-    write_atomically(out / 'report.txt', f'{report.text()}\n'.encode())
-    sheet = write_report_sheet(report, mesh, out / 'sheet.png')
-    print(f'report in {out}' + ('' if sheet else ' (no row can be shown)'))
-    return 1 if report.num_unusable else 0
-
+from fastmetro_mm.cli.check_set import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check a data set before training on it: open every row, compare its labels, report.
+
+    fastmetro doctor data/mine/train.yaml [--out DIR] [--limit N]
+
+Writes report.txt, report.json and sheet.png (rows with problems first). Ends with status 1 where
+rows are unusable; other findings are for you to judge.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from fastmetro_mm.dataset_tools.commands import (
+    cores,
+    count,
+    require_writable,
+    run_command,
+)
+from fastmetro_mm.dataset_tools.inspection.browse import find_kind
+from fastmetro_mm.dataset_tools.inspection.label_mesh import BODIES, LabelMesh
+from fastmetro_mm.dataset_tools.inspection.set_report import (
+    check_set,
+    write_report_sheet,
+)
+from fastmetro_mm.engine.cli import OneLineParser
+from fastmetro_mm.fileio import write_atomically
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(description=__doc__,
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('set', help='yaml of the set')
+    parser.add_argument('--out', help='folder of the report (default: <set>.doctor beside it)')
+    parser.add_argument('--limit', type=count, help='check only so many rows, spread over the set')
+    parser.add_argument('--workers', type=count, default=cores(),
+                        help='processes (default: one a core)')
+    parser.add_argument('--body-model', default='auto', choices=BODIES,
+                        help='mesh to compare joints with; auto: SMPL or MANO where found; '
+                        'synthetic sets: open_body or open_hand')
+    parser.add_argument('--body-data', help='folder of the licensed body files')
+    return parser
+
+
+def _show(done: int, total: int) -> None:
+    print(f'\r{done}/{total} rows', end='\n' if done == total else '', file=sys.stderr,
+          flush=True)
+
+
+def main() -> int:
+    """Check one set; 0 where every row can be used, 1 where not, 2 where the set cannot."""
+    args = _build_parser().parse_args()
+    return run_command(lambda: _check(args), 2, 'there is no report')
+
+
+def _check(args: argparse.Namespace) -> int:
+    kind = find_kind(args.set)
+    mesh = LabelMesh(kind, args.body_model, args.body_data)
+    out = require_writable(args.out or f'{Path(args.set).with_suffix("")}.doctor', '--out')
+    report = check_set(args.set, kind, mesh, args.workers, args.limit, _show)
+    print(report.text())  # first: the disk may be full by now
+    report.write_json(out / 'report.json')
+    write_atomically(out / 'report.txt', f'{report.text()}\n'.encode())
+    sheet = write_report_sheet(report, mesh, out / 'sheet.png')
+    print(f'report in {out}' + ('' if sheet else ' (no row can be shown)'))
+    return 1 if report.num_unusable else 0

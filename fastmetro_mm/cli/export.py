@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Export the network as ONNX, or results of inference in the formats of other programs.
+
+The network:
+    fastmetro export CONFIG CHECKPOINT --onnx model.onnx
+writes model.onnx (crop in, camera, joints and meshes out) and model.npz (what pre- and
+post-processing need). fastmetro_mm/exporters/numpy_runtime.py runs the two without torch.
+
+Results (npz of fastmetro demo or FrameResult.save_npz; several files or a folder for a video):
+    fastmetro export --from photo.npz --glb photo.glb --obj photo.obj --html photo.html
+    fastmetro export --from clip_npz/ --rig clip.glb --smpl clip.npz --fps 25
+--obj, --ply and --glb of several frames write one file a frame (photo_000012.obj). --rig and
+--smpl need results of a network with the SMPL head.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastmetro_mm.engine.cli import TRACEBACK_VARIABLE, OneLineParser, friendly_errors
+from fastmetro_mm.errors import CliError, UserError
+from fastmetro_mm.fileio import check_target
+from fastmetro_mm.result_marks import is_result
+
+MESH_FORMATS = ('obj', 'ply', 'glb')
+ENDINGS = {'rig': '.glb', 'smpl': '.npz'}
+RESULT_FORMATS = (*MESH_FORMATS, 'rig', 'smpl', 'html')
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Command line."""
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    network = parser.add_argument_group('network')
+    network.add_argument('config', nargs='?', help='config file, or the name of a shipped config')
+    network.add_argument('checkpoint', nargs='?', help='checkpoint file')
+    network.add_argument('--onnx', type=Path, metavar='FILE', help='write this .onnx file')
+    network.add_argument('--opset', type=int, default=18, help='ONNX operators (default: 18)')
+    network.add_argument(
+        '--static-batch', action='store_true', help='a graph for one crop instead of any number')
+    network.add_argument(
+        '--trust-checkpoint', action='store_true',
+        help='allow a checkpoint that may run code while it is read')
+    results = parser.add_argument_group('results')
+    results.add_argument(
+        '--from', dest='results', nargs='+', type=Path, metavar='NPZ',
+        help='results to export: files, or folders of them')
+    for name, text in (
+        ('obj', 'Wavefront OBJ, one object a person'),
+        ('ply', 'binary PLY'),
+        ('glb', 'glTF scene with all people and the camera'),
+        ('rig', 'one animated .glb with rigged bodies'),
+        ('smpl', 'SMPL parameters as AMASS and smplx have them, .npz; one file a person'),
+        ('html', 'report to open in a browser: overlays, 3D view, table'),
+    ):
+        results.add_argument(f'--{name}', type=Path, metavar='FILE', help=text)
+    results.add_argument(
+        '--axes', choices=('camera', 'y_up', 'z_up'),
+        help='axes of .obj and .ply (default: y_up) and of --smpl (default: camera); camera is x '
+        'right, y down, z forward')
+    results.add_argument(
+        '--mesh', choices=('network', 'smpl'), default='network',
+        help='which mesh: the network\'s own (default), or that of the SMPL head')
+    results.add_argument('--fps', type=float, default=30.0, help='frames a second (default: 30)')
+    results.add_argument(
+        '--gender', choices=('neutral', 'male', 'female'), default='neutral',
+        help='gender written to --smpl (default: neutral)')
+    results.add_argument(
+        '--body-data-root', metavar='DIR',
+        help='folder with the SMPL model file, which --rig and --smpl need')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
+    return parser.parse_args(argv)
+
+
+def check_args(args: argparse.Namespace) -> None:
+    """Refuse commands that ask for nothing, mix the two uses or name an output that cannot be."""
+    asked = [name for name in RESULT_FORMATS if getattr(args, name) is not None]
+    options = ' '.join(f'--{name}' for name in RESULT_FORMATS)
+    if args.results and not asked:
+        raise CliError(f'--from needs one of {options}')
+    if args.onnx is None and not asked:
+        raise CliError('nothing to do: give CONFIG CHECKPOINT --onnx FILE, or --from NPZ and one '
+                       f'of {options}')
+    if args.onnx is not None and (args.config is None or args.checkpoint is None):
+        raise CliError('--onnx needs a config and a checkpoint: fastmetro export CONFIG '
+                       'CHECKPOINT --onnx FILE')
+    if asked and not args.results:
+        raise CliError(f'--{asked[0]} needs results: add --from NPZ (fastmetro demo writes them)')
+    sources = [*(args.results or []), *map(Path, filter(None, [args.config, args.checkpoint]))]
+    for name in (*asked, *(['onnx'] if args.onnx else [])):
+        check_output(name, getattr(args, name), sources)
+    if args.onnx:
+        check_replaced('onnx', args.onnx.with_suffix('.npz'), sources)
+
+
+def check_replaced(name: str, path: Path, sources: Sequence[Path]) -> None:
+    """Refuse to put an output in the place of a source or of a file that is none of ours."""
+    if not os.path.lexists(path):
+        return
+    check_target(path)
+    if any(source.exists() and (path.samefile(source) or path.parent.samefile(source))
+           for source in sources):
+        raise CliError(f'--{name} {path}: this is where the results come from: choose another name')
+    if path.suffix != '.onnx' and not is_result(path):
+        raise CliError(f'--{name} {path}: is there already and is no result of this package: it is '
+                       'left as it is; choose another name')
+
+
+def check_output(name: str, path: Path, sources: Sequence[Path]) -> None:
+    """Refuse an output file before the work instead of after it."""
+    ending = ENDINGS.get(name, f'.{name}')
+    if path.suffix != ending:
+        raise CliError(f'--{name} {path}: the name must end with {ending}')
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise CliError(f'--{name} {path}: {folder} is no folder that can be written: choose '
+                       'another place')
+    check_replaced(name, path, sources)
+
+
+def export_network(args: argparse.Namespace) -> list[Path]:
+    """Write the graph and the npz beside it."""
+    from fastmetro_mm.exporters import onnx_export
+    from fastmetro_mm.model_zoo.model_loading import load_network, resolve_config
+
+    onnx_export.require('onnx', 'onnxscript')
+    config = resolve_config(args.config)
+    size = onnx_export.crop_size_of(config)
+    model = load_network(config, args.checkpoint, 'cpu')
+    path = onnx_export.export_onnx(
+        model, args.onnx, size, args.opset, dynamic_batch=not args.static_batch)
+    return [path, onnx_export.export_contract(model, config, path.with_suffix('.npz'))]
+
+
+def read_frames(sources: Sequence[Path]) -> list:
+    """Results of files and folders, in order of frames, with their pictures where they exist."""
+    from fastmetro_mm.structures.results import load_npz
+    paths: list[Path] = []
+    for source in sources:
+        found = sorted(source.glob('*.npz')) if source.is_dir() else [source]
+        if not found:
+            raise CliError(f'{source}: no .npz in this folder: give the results of fastmetro demo')
+        paths += found
+    return sorted((load_npz(path) for path in paths), key=lambda frame: frame.frame_index)
+
+
+def numbered(path: Path, frame_index: int, count: int) -> Path:
+    """The file of one of several frames."""
+    if count == 1:
+        return path
+    return path.with_name(f'{path.stem}_{frame_index:06d}{path.suffix}')
+
+
+def export_meshes(args: argparse.Namespace, frames: list) -> list[Path]:
+    """Write OBJ, PLY and GLB files."""
+    from fastmetro_mm.exporters.gltf import write_glb
+    from fastmetro_mm.exporters.mesh_files import write_obj, write_ply
+    from fastmetro_mm.exporters.scene import frame_meshes, person_names
+    written = []
+    axes = args.axes or 'y_up'
+    for frame in frames:
+        meshes, names = frame_meshes(frame, args.mesh), person_names(frame)
+        if not meshes and len(frames) > 1:
+            continue  # a frame of a video may be empty
+        if args.obj:
+            path = numbered(args.obj, frame.frame_index, len(frames))
+            written.append(write_obj(path, meshes, names, axes))
+        if args.ply:
+            path = numbered(args.ply, frame.frame_index, len(frames))
+            written.append(write_ply(path, meshes, names, axes))
+        if args.glb:
+            path = numbered(args.glb, frame.frame_index, len(frames))
+            written.append(write_glb(path, meshes, frame.camera, names))
+    return written
+
+
+def export_motion(args: argparse.Namespace, frames: list) -> list[Path]:
+    """Write the rig and the parameter files."""
+    from fastmetro_mm.body.build import load_model_arrays
+    from fastmetro_mm.exporters.gltf_rig import write_animated_glb
+    from fastmetro_mm.exporters.smpl_params import write_smpl_params
+    from fastmetro_mm.exporters.smpl_tracks import smpl_tracks
+    written = []
+    tracks = smpl_tracks(frames, args.body_data_root)
+    if args.rig:
+        arrays = load_model_arrays(frames[0].body, args.body_data_root)
+        written.append(write_animated_glb(args.rig, tracks, arrays, frames[0].camera, args.fps))
+    if args.smpl:
+        for track in tracks:
+            path = args.smpl
+            if len(tracks) > 1:
+                path = path.with_name(f'{path.stem}_{track.name}{path.suffix}')
+            written.append(
+                write_smpl_params(path, track, args.fps, args.gender, args.axes or 'camera'))
+    return written
+
+
+def export_report(args: argparse.Namespace, frames: list) -> list[Path]:
+    """Write the report; pictures are read again where they still are."""
+    from fastmetro_mm.apis.image_reading import read_image
+    from fastmetro_mm.exporters.html_report import write_html_report
+    for frame in frames:
+        try:
+            image = read_image(frame.image_path) if frame.image_path else None
+        except (UserError, OSError):
+            continue  # moved, or a video
+        if image is not None and image.size == tuple(frame.image_size):
+            frame.image = image.pixels
+    title = args.html.stem
+    return [write_html_report(args.html, frames, title)]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Export; a user's mistake ends with one line and exit code 2."""
+    with friendly_errors():
+        args = parse_args(argv)
+        if args.traceback:
+            os.environ[TRACEBACK_VARIABLE] = '1'
+        if args.trust_checkpoint:
+            os.environ['FASTMETRO_TRUST_CHECKPOINTS'] = '1'
+        check_args(args)
+        written: list[Path] = []
+        if args.onnx:
+            written += export_network(args)
+        if args.results:
+            frames = read_frames(args.results)
+            if args.obj or args.ply or args.glb:
+                written += export_meshes(args, frames)
+            if args.rig or args.smpl:
+                written += export_motion(args, frames)
+            if args.html:
+                written += export_report(args, frames)
+        for path in written:
+            print(f'{path} ({path.stat().st_size / 1e6:.2f} MB)')

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluate a checkpoint: ``fastmetro test CONFIG CHECKPOINT [options]``."""
+
+import argparse
+import os
+from pathlib import Path
+
+from fastmetro_mm.engine.cli import (
+    TRACEBACK_VARIABLE,
+    ConfigOptionAction,
+    OneLineParser,
+    friendly_errors,
+)
+from fastmetro_mm.errors import CliError
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Command line; names and meanings as in mmpose's tools/test.py."""
+    parser = OneLineParser(description='Evaluate a mesh recovery model')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder for the log')
+    parser.add_argument('--out', help='write the metrics to this file (.json, .yaml or .pkl)')
+    parser.add_argument('--dump', help='write the predictions to this file (.pkl)')
+    parser.add_argument('--show-dir', help='draw results into this folder')
+    parser.add_argument('--show', action='store_true', help='draw them in a window')
+    parser.add_argument('--interval', type=int, help='draw every N-th batch (default: the config)')
+    parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=ConfigOptionAction, metavar='KEY=VALUE',
+        help='override settings of the config, e.g. test_dataloader.batch_size=8')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument(
+        '--trust-checkpoint', action='store_true',
+        help='allow a checkpoint that may run code while it is read')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
+    return parser.parse_args(argv)
+
+
+def check_output(option: str, path: str | None, endings: tuple[str, ...]) -> None:
+    """Refuse an output file of an unknown kind before the evaluation instead of after it."""
+    if path is None:
+        return
+    if not path.endswith(endings):
+        raise CliError(f'{option} {path}: the name must end with {" or ".join(endings)}')
+    folder = Path(path).resolve().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise CliError(f'{option} {path}: {folder} is no folder that can be written: create it')
+
+
+def build_config(args: argparse.Namespace):
+    """The config with everything the command line says."""
+    from fastmetro_mm.engine import config_options as options
+    check_output('--out', args.out, ('.json', '.yaml', '.yml', '.pkl'))
+    check_output('--dump', args.dump, ('.pkl', '.pickle'))
+    cfg = options.load_config(args.config)
+    options.merge_options(cfg, args.cfg_options)
+    if not cfg.get('test_dataloader') or not cfg.get('test_evaluator'):
+        raise CliError(f'{args.config}: has no test_dataloader or test_evaluator: nothing to test')
+    options.choose_work_dir(cfg, args.config, args.work_dir)
+    cfg.launcher = args.launcher
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    if args.dump is not None:
+        dump = dict(type='fastmetro_mm.evaluation.dump_results.MeshDumpResults',
+                    out_file_path=args.dump)
+        metrics = cfg.test_evaluator
+        metrics = list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
+        cfg.test_evaluator = [*metrics, dump]
+    options.enable_drawing(cfg, args.show_dir, args.show, args.interval, args.wait_time)
+    options.ensure_hooks(cfg)
+    return cfg
+
+
+def print_metrics(metrics: dict) -> None:
+    """The metrics as a table on the terminal."""
+    width = max((len(name) for name in metrics), default=0)
+    for name, value in metrics.items():
+        shown = f'{value:10.4f}' if isinstance(value, float) else value
+        print(f'{name.ljust(width)}  {shown}', flush=True)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Evaluate; a user's mistake ends with one line and exit code 2."""
+    with friendly_errors():
+        args = parse_args(argv)
+        if args.traceback:
+            os.environ[TRACEBACK_VARIABLE] = '1'
+        if args.trust_checkpoint:
+            os.environ['FASTMETRO_TRUST_CHECKPOINTS'] = '1'
+        from mmengine.dist import is_main_process
+        from mmengine.fileio import dump
+
+        from fastmetro_mm.engine.config_options import choose_device
+        from fastmetro_mm.engine.runner import build_runner, leave_process_group
+        from fastmetro_mm.fileio import write_atomically
+        choose_device(args.device)
+        try:
+            metrics = build_runner(build_config(args)).test()
+            if is_main_process():
+                print_metrics(metrics)
+                if args.out:
+                    text = dump(metrics, file_format=Path(args.out).suffix[1:])
+                    write_atomically(
+                        args.out, text if isinstance(text, bytes) else text.encode())
+        finally:
+            leave_process_group()
