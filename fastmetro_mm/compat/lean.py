@@ -39,8 +39,8 @@ SHELLS: dict[str, dict[str, str]] = {
         '_ParamScheduler': 'scheduler', 'build_optim_wrapper': 'optimizer',
     },
     'mmengine.optim.optimizer': {
-        'BaseOptimWrapper': 'base', 'OptimWrapper': 'optimizer_wrapper', 'OptimWrapperDict': 'optimizer_wrapper_dict',
-        'build_optim_wrapper': 'builder',
+        'BaseOptimWrapper': 'base', 'OptimWrapper': 'optimizer_wrapper',
+        'OptimWrapperDict': 'optimizer_wrapper_dict', 'build_optim_wrapper': 'builder',
     },
     'mmengine.runner': {
         'CheckpointLoader': 'checkpoint', 'load_checkpoint': 'checkpoint',
