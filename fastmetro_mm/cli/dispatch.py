@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fastmetro_mm.compat import lean
@@ -112,7 +113,10 @@ def main(argv: list[str] | None = None) -> int:
     if words[:1] == ['help']:
         words = [*words[1:2], '--help']
     if not words or words[0] in ('-h', '--help'):
-        print(help_text())
+        with suppress(BrokenPipeError):  # `fastmetro --help | head`
+            print(help_text(), flush=True)
+            return 0
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     if words[0] in ('-V', '--version'):
         from fastmetro_mm import __version__

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents: links lead somewhere, commands exist with their options, Python blocks run.
+
+A block that cannot run here has a line ``<!-- not run: REASON -->`` before it.
+"""
+
+import importlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fastmetro_mm.cli.dispatch import COMMANDS
+from fastmetro_mm.config_files import config_path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+# Pages whose Python blocks run from top to bottom in one process.
+RUN = ('cameras', 'evaluation', 'extending', 'serving')
+_BLOCK = re.compile(r'(?:<!-- not run: (?P<why>[^\n]*?) -->\n+)?^```(?P<kind>\w+)\n(?P<text>.*?)^```',
+                    re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Block:
+    """A fenced block of a page."""
+
+    page: str
+    kind: str
+    text: str
+    why_not: str | None
+
+
+def blocks(kind: str) -> list[Block]:
+    return [Block(page.stem, found['kind'], found['text'], found['why'])
+            for page in PAGES for found in _BLOCK.finditer(page.read_text(encoding='utf-8'))
+            if found['kind'] == kind]
+
+
+def anchor(heading: str) -> str:
+    """Name of a heading in a link, as Markdown sites make it."""
+    plain = re.sub(r'[^\w\s-]', '', heading.replace('`', '')).strip().lower()
+    return re.sub(r'[\s]+', '-', plain)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)
+    broken = []
+    for target in re.findall(r'\]\(([^)\s]+)\)', text):
+        if re.match(r'[a-z]+:', target):
+            continue
+        path, _, place = target.partition('#')
+        file = (page.parent / path).resolve() if path else page
+        headings = re.findall(r'^#+ (.*)$', file.read_text(encoding='utf-8'), re.MULTILINE) \
+            if place and file.is_file() else []
+        if not file.exists() or (place and place not in map(anchor, headings)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_every_page_is_in_the_navigation():
+    site = yaml.safe_load(re.sub(r'!!python\S*', '', (ROOT / 'mkdocs.yml').read_text()))
+
+    def pages(entry):
+        if isinstance(entry, str):
+            return [entry]
+        entries = entry if isinstance(entry, list) else entry.values()
+        return [page for part in entries for page in pages(part)]
+
+    assert sorted(pages(site['nav'])) == sorted(page.name for page in (ROOT / 'docs').glob('*.md'))
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """Our commands in a shell block, word by word, lines joined."""
+    lines = text.replace('\\\n', ' ').splitlines()
+    words = [shlex.split(line, comments=True) for line in lines
+             if re.match(r'\s*(?:\w+=\S+ +)*(?:fastmetro|python (?:tools|-m fastmetro_mm))', line)]
+    return [[word for word in line if not re.match(r'[A-Z_]+=', word)] for line in words]
+
+
+def options_of(command: list[str]) -> str:
+    """Help of the command that a line runs."""
+    if command[0] == 'fastmetro':
+        start, rest = ['-m', 'fastmetro_mm', *command[1:2]], command[2:]
+    elif command[1] == '-m':
+        start, rest = command[1:3], command[3:]
+    else:
+        start, rest = [str(ROOT / command[1])], command[2:]
+    # subcommands (`fastmetro convert images`) have options of their own
+    sub = [word for word in rest[:1] if 'convert' in ' '.join(start) and re.fullmatch('[a-z0-9-]+', word)]
+    return help_text(tuple(start + sub))
+
+
+_HELP: dict[tuple[str, ...], str] = {}
+
+
+def help_text(start: tuple[str, ...]) -> str:
+    if start not in _HELP:
+        done = subprocess.run([sys.executable, *start, '--help'], capture_output=True, text=True,
+                              timeout=300, check=False, cwd=ROOT)
+        assert done.returncode == 0, f'{start}: {done.stderr[-500:]}'
+        _HELP[start] = done.stdout
+    return _HELP[start]
+
+
+def test_commands_of_the_documents_exist_with_their_options():
+    wrong, seen = [], set()
+    for block in blocks('bash') + blocks('shell'):
+        for command in commands_of(block.text):
+            if command[0] == 'fastmetro' and command[1] not in (*COMMANDS, '--help', 'help'):
+                wrong.append((block.page, command))
+            options = {word.split('=')[0] for word in command if re.match(r'--[a-z]', word)}
+            if command[:2] == ['fastmetro', 'run'] or not options - {'--help'}:
+                continue
+            known = options_of(command)
+            seen.add(tuple(command[:2]))
+            wrong += [(block.page, command[:3], option) for option in options
+                      if option not in known]
+    assert wrong == [] and len(seen) >= 8
+
+
+def test_python_blocks_are_python():
+    for block in blocks('python'):
+        compile(block.text.replace('...)', 'None)'), block.page, 'exec')
+
+
+@pytest.mark.parametrize('page', RUN)
+def test_examples_run(page, tmp_path, monkeypatch):
+    import cv2
+    import numpy as np
+    cv2.imwrite(str(tmp_path / 'photo.jpg'), np.full((240, 200, 3), 120, np.uint8))
+    code = '\n\n'.join(block.text for block in blocks('python')
+                       if block.page == page and block.why_not is None)
+    assert code
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=tmp_path, text=True,
+                          capture_output=True, timeout=600, check=False,
+                          env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_config_keys_of_the_official_options_exist():
+    from mmengine.config import Config
+    config = Config.fromfile(config_path('fastmetro_l_h64_h36m'))
+    text = (ROOT / 'docs' / 'official_flags.md').read_text()
+    keys = set(re.findall(r'`((?:train|val|optim|param|default_hooks|model|visualizer|env|randomness)'
+                          r'[\w.]*\.[\w.]+)=', text))
+    assert len(keys) > 25
+    smpl = {key for key in keys if key.startswith('model.smpl_head')}
+    missing = []
+    for key in sorted(keys - smpl):
+        *path, last = key.split('.')
+        node = config
+        for part in path:
+            node = node[int(part)] if part.isdigit() else node[part]
+        kind = node.get('type')
+        if last not in node and not (kind and last in _arguments(kind)):
+            missing.append(key)
+    assert missing == [] and smpl
+
+
+def _arguments(kind) -> set[str]:
+    """Arguments of a class in a config, with those of its bases."""
+    import inspect
+    if isinstance(kind, str):
+        module, _, name = kind.rpartition('.')
+        kind = getattr(importlib.import_module(module), name)
+    return {name for base in kind.__mro__ if '__init__' in vars(base)
+            for name in inspect.signature(base.__init__).parameters}
+
+
+def test_flags_script_finds_what_is_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    check = importlib.import_module('check_official_flags')
+    scripts = tmp_path / 'src' / 'tools'
+    scripts.mkdir(parents=True)
+    options = sorted(check.options_of_page(check.PAGE.read_text()))
+    lines = ''.join(f'parser.add_argument("{option}")\n' for option in options)
+    for name in check.SCRIPTS:
+        (scripts / name).write_text(lines)
+    assert check.main([str(tmp_path)]) == 0
+    (scripts / check.SCRIPTS[0]).write_text(lines + 'parser.add_argument("--new_option", "-n")\n')
+    assert check.main([str(tmp_path)]) == 1
+    assert '--new_option: missing from official_flags.md' in capsys.readouterr().out
+    assert check.main([str(tmp_path / 'nowhere')]) == 2
