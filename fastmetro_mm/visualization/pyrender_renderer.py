@@ -212,6 +212,10 @@ def _shared_offscreen(process: int) -> Any:
 
     Shared because deleting one EGL context in pyrender closes the display of all others.
     """
+    # Mesa's driver and triton (torch.compile, torch.export) bring an LLVM each; loaded after the
+    # driver, triton ends the process with a segmentation fault.
+    with contextlib.suppress(ImportError):
+        importlib.import_module('triton')
     return _import_pyrender().OffscreenRenderer(64, 64)
 
 
