@@ -11,7 +11,7 @@ ENVIRONMENT_VARIABLE = 'FASTMETRO_BODY_DATA'
 DEFAULT_ROOT = Path('data/body_models')
 SUBFOLDERS = ('', 'smpl', 'mano', 'models', 'models/smpl', 'models/mano')
 OPEN_BODY_FOLDER = Path(__file__).resolve().parent / 'open_body'
-PREPARE_HINT = 'python tools/prepare_body_data.py --from CHECKOUT'
+PREPARE_HINT = 'fastmetro prepare --from CHECKOUT'
 
 
 def resolve_body_data_root(body_data_root: str | os.PathLike | None = None) -> Path:

@@ -108,7 +108,7 @@ def find_model_file(
         names,
         f'licensed {family.title} model file',
         f'register at {site}, put {shown} there, or set {ENVIRONMENT_VARIABLE} to the folder '
-        'that holds it, or run `python tools/prepare_body_data.py --from CHECKOUT '
+        'that holds it, or run `fastmetro prepare --from CHECKOUT '
         f'--{name} FILE`',
     )
 

@@ -15,7 +15,7 @@ def main() -> int:
     """Run the converter of weights or of data sets."""
     if sys.argv[1:2] == ['weights']:
         sys.argv = ['fastmetro convert weights', *sys.argv[2:]]
-        return run_module('tools/convert_checkpoint.py')
+        return run_module('fastmetro_mm.cli.convert_weights')
     if sys.argv[1:2] in ([], ['-h'], ['--help']):
         print(__doc__)
     return run_module('fastmetro_mm.cli.convert_set')

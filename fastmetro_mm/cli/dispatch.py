@@ -3,7 +3,6 @@
 
 import difflib
 import importlib
-import importlib.util
 import os
 import sys
 import warnings
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 
 from fastmetro_mm.compat import lean
 from fastmetro_mm.compat.stack import require_stack
-from fastmetro_mm.config_files import config_root
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ COMMANDS = {
     'models': Command('fastmetro_mm.cli.models', 'networks by name, and what each needs', False),
     'export': Command('fastmetro_mm.cli.export',
                       'a network as ONNX; results as OBJ, PLY, GLB, HTML, SMPL files'),
-    'train': Command('tools/train.py', 'train a network from a config'),
+    'train': Command('fastmetro_mm.cli.train', 'train a network from a config'),
     'test': Command('fastmetro_mm.cli.test', 'evaluate a checkpoint'),
     'worst': Command('fastmetro_mm.cli.worst', 'draw the samples with the largest errors'),
     'synthesize': Command('fastmetro_mm.cli.synthesize',
@@ -90,14 +88,8 @@ def _fail(message: str) -> int:
 
 
 def run_module(module: str) -> int:
-    """Run ``main()`` of a module of this package, or of a script in ``tools/``, on ``sys.argv``."""
-    if not module.endswith('.py'):
-        return importlib.import_module(module).main() or 0
-    path = config_root().parent / module
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script.main() or 0
+    """Run ``main()`` of a module of this package on ``sys.argv``."""
+    return importlib.import_module(module).main() or 0
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -48,6 +48,8 @@ NEEDS = (
     Need('json_tricks', ('json-tricks', ), OPENMMLAB_NEEDS),
     Need('munkres', ('munkres', ), OPENMMLAB_NEEDS),
     Need('pycocotools', ('pycocotools', ), 'pip install pycocotools'),
+    Need('av', ('av', ), 'pip install av'),
+    Need('simplejpeg', ('simplejpeg', ), 'pip install simplejpeg'),
     Need('safetensors', ('safetensors', ), 'pip install safetensors'),
     # a stand-in on pycocotools serves where it is missing, fastmetro_mm.compat.xtcocotools
     Need('xtcocotools._mask', ('xtcocotools', ), XTCOCOTOOLS, False,

@@ -35,7 +35,7 @@ class SetYaml:
         if not path.is_file():
             raise MissingFileError(
                 f'data set {path} not found: set ann_file and data_root in the config '
-                'to a yaml of the TSV layout, or make one with tools/dataset/')
+                'to a yaml of the TSV layout, or make one with `fastmetro convert`')
         try:
             config = yaml.safe_load(path.read_bytes())  # bytes: finds BOM and UTF-16
         except (yaml.YAMLError, ValueError, RecursionError):

@@ -40,12 +40,12 @@ def read_worst(path: str | Path, count: int, by: str | None = None) -> list[dict
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file: let tools/test.py write it with '
+        raise MissingFileError(f'{path}: no such file: let `fastmetro test` write it with '
                                 f'--cfg-options test_evaluator.0.per_sample_file={path}')
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise InputError(f'{path}: is not JSON ({error}): write it anew with tools/test.py'
+        raise InputError(f'{path}: is not JSON ({error}): write it anew with `fastmetro test`'
                          ) from None
     # the file of FreiHANDMetric holds errors by joint, too
     rows = content.get('images') if isinstance(content, dict) else content

@@ -2,7 +2,7 @@
 """Run an exported network with NumPy, OpenCV and onnxruntime alone; no torch, no mmpose.
 
 This file stands alone: copy it beside ``model.onnx`` and ``model.npz`` (both written by
-``tools/export.py``). Importing it as part of the package works too, but then the package brings
+``fastmetro export``). Importing it as part of the package works too, but then the package brings
 torch along.
 
     import cv2, onnxruntime
@@ -46,7 +46,7 @@ def read_contract(path: str | Path) -> dict[str, np.ndarray]:
     if str(contract.get('format', '')) != CONTRACT_FORMAT:
         raise ValueError(
             f'{path}: format is {contract.get("format")}, expected {CONTRACT_FORMAT}; give the '
-            'npz that tools/export.py wrote beside the graph'
+            'npz that `fastmetro export` wrote beside the graph'
         )
     return contract
 

@@ -102,7 +102,7 @@ def test_missing_file_is_one_line_with_the_mend(tmp_path, monkeypatch):
     with pytest.raises(MissingBodyFileError) as caught:
         load_body_assets('smpl', tmp_path)
     for part in ('mesh_downsampling.npz', str(tmp_path), 'FASTMETRO_BODY_DATA',
-                 'python tools/prepare_body_data.py --from CHECKOUT'):  # fmt: skip
+                 'fastmetro prepare --from CHECKOUT'):  # fmt: skip
         assert part in str(caught.value)
     assert '\n' not in str(caught.value)
     monkeypatch.setenv('FASTMETRO_BODY_DATA', str(tmp_path / 'other'))

@@ -107,7 +107,7 @@ def test_results_without_a_skeleton_are_named(tool, make_frame, tmp_path, capsys
 def test_help_explains_both_uses(repo_dir):
     done = subprocess.run([sys.executable, str(repo_dir / 'tools' / 'export.py'), '--help'],
                           capture_output=True, text=True, check=True)  # fmt: skip
-    assert 'tools/export.py CONFIG CHECKPOINT --onnx' in done.stdout
+    assert 'fastmetro export CONFIG CHECKPOINT --onnx' in done.stdout
     assert '--from photo.npz --glb' in done.stdout
 
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 # Reads every config through the installed wheel and builds its transforms, metrics and model. The
 # licensed bodies are exchanged for the open ones, which have the same sizes.
@@ -62,7 +64,8 @@ def wheel(repo_dir, tmp_path_factory) -> Path:
     for folder in ('fastmetro_mm', 'configs', 'tools', 'requirements'):
         if (repo_dir / folder).is_dir():
             shutil.copytree(repo_dir / folder, source / folder, ignore=skip)
-    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md'):
+    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md',
+                 'model-index.yml'):
         if (repo_dir / name).is_file():
             shutil.copy(repo_dir / name, source)
     out = tmp_path_factory.mktemp('wheel')
@@ -110,8 +113,19 @@ def test_wheel_holds_data_configs_and_notices(wheel, repo_dir):
     assert any(name.endswith('LICENSE') and 'dist-info' in name for name in names)
     assert not any(name.startswith('tests/') or name.endswith('.pyc') for name in names)
     assert 'Requires-Python: >=3.10' in metadata
-    # mmpose would pull chumpy, which cannot be built
-    assert 'Requires-Dist: mmpose' not in metadata
+    # mmpose would pull chumpy, which cannot be built; a fork of mmengine or mmcv must stay
+    assert not re.search(r'Requires-Dist: (?:mmpose|mmcv|mmengine|mmdet)(?!.*extra ==)', metadata)
+    # what setup.sh installs for running is what pip installs with the wheel
+    stack = [Requirement(line) for line in (repo_dir / 'requirements/stack.txt').read_text()
+             .splitlines() if line and not line.startswith('#')]
+    # building xtcocotools, and the extras
+    apart = {'wheel', 'cython', 'smplx', 'pyrender', 'trimesh'}
+    asked = {Requirement(line).name.lower() for line in
+             re.findall(r'Requires-Dist: (.*)', metadata) if 'extra ==' not in line}
+    assert {requirement.name.lower() for requirement in stack} - apart <= asked
+    assert {'fastmetro_mm/py.typed', 'fastmetro_mm/.mim/model-index.yml',
+            'fastmetro_mm/model_zoo/weights/NOTICE.md'} <= names
+    assert wheel.stat().st_size < 60 << 20
 
 
 @pytest.mark.filterwarnings('ignore')

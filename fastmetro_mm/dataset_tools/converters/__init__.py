@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From other layouts to the TSV layout; driven by ``tools/dataset/convert.py``."""
+"""From other layouts to the TSV layout; driven by ``fastmetro convert``."""
