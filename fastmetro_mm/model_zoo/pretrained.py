@@ -16,9 +16,11 @@ from fastmetro_mm.model_zoo.files import CONFIG_FILE, WEIGHTS_FILE
 
 LIBRARY = 'fastmetro_mm'
 CARD_FILE = 'README.md'
-# Where the classes of a saved config may come from; names without a dot are layers by their short
-# names ('BN', 'ReLU'), which mmengine keeps in a table.
-_ALLOWED = re.compile(r'fastmetro_mm\.(models|datasets)\.|mmpose\.models\.|torch\.nn\.|\w+$')
+# Where the classes of a saved config may come from (classes: a function would be called); names
+# without a dot are layers by their short names ('BN', 'ReLU'), which mmengine keeps in a table.
+_ALLOWED = re.compile(
+    r'(?:(?:fastmetro_mm\.(?:models|datasets\.transforms)|mmpose\.models|torch\.nn)'
+    r'(?:\.[a-z_]\w*)*\.[A-Z]\w*|\w+)')
 _CARD = """---
 library_name: fastmetro_mm
 pipeline_tag: image-to-3d
@@ -70,7 +72,7 @@ def check_types(value: Any, file: Path, where: str = '') -> None:
     """
     if isinstance(value, dict):
         kind = value.get('type')
-        if kind is not None and not (isinstance(kind, str) and _ALLOWED.match(kind)):
+        if kind is not None and not (isinstance(kind, str) and _ALLOWED.fullmatch(kind)):
             raise ConfigError(f'{file}: {where or "config"} asks for {kind!r}: only classes of '
                               'fastmetro_mm, mmpose.models and torch.nn are built from a file')
         for key, entry in value.items():

@@ -40,7 +40,7 @@ def test_image_demo_draws(weights_file, tmp_path):
 def test_flops_are_counted(tmp_path):
     done = run('get_flops.py', config_path('quickstart'), '--input-shape', 96, 96, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert 'Flops' in done.stdout and '(96, 96)' in done.stdout
+    assert 'Flops' in done.stdout and '(1, 3, 96, 96)' in done.stdout
 
 
 def test_detector_demo_starts(tmp_path):

@@ -191,3 +191,13 @@ def test_flags_script_finds_what_is_missing(tmp_path, capsys, monkeypatch):
     assert check.main([str(tmp_path)]) == 1
     assert '--new_option: missing from official_flags.md' in capsys.readouterr().out
     assert check.main([str(tmp_path / 'nowhere')]) == 2
+
+
+def test_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip('material')
+    done = subprocess.run(
+        [sys.executable, '-m', 'mkdocs', 'build', '--strict', '--quiet', '--site-dir',
+         str(tmp_path / 'site')], cwd=ROOT, capture_output=True, text=True, timeout=300,
+        check=False, env={**os.environ, 'NO_MKDOCS_2_WARNING': '1'})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / 'site' / 'extending' / 'index.html').is_file()
