@@ -22,7 +22,7 @@ def weights_file(tmp_path_factory):
     """Untrained weights of the quickstart network."""
     import torch
 
-    from fastmetro_mm.apis.model_loading import load_network
+    from fastmetro_mm.model_zoo.model_loading import load_network
     path = tmp_path_factory.mktemp('weights') / 'quickstart.pth'
     torch.save(dict(state_dict=load_network('quickstart', None, 'cpu').state_dict()), path)
     return path

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from fastmetro_mm.apis import MeshInferencer
-from fastmetro_mm.apis.model_loading import load_network
 from fastmetro_mm.errors import CheckpointError, ConfigError
 from fastmetro_mm.model_zoo import from_pretrained, save_pretrained
+from fastmetro_mm.model_zoo.model_loading import load_network
 
 BOX = [[10, 10, 110, 110]]
 
