@@ -11,7 +11,10 @@ from torch import Tensor
 from fastmetro_mm.errors import ConfigError, MissingFileError
 
 SHIPPED = Path(__file__).resolve().parents[1] / 'model_zoo' / 'weights'
-INSIDE = {'movenet_thunder': ('open_body', 'backbone.net.')}
+INSIDE = {
+    'hand_landmark': ('open_hand', 'backbone.net.'),
+    'movenet_thunder': ('open_body', 'backbone.net.'),
+}
 """Shipped backbones that lie inside another network's file, so that they are there once: the file,
 and what stands before the names of their entries."""
 
