@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from torchvision.ops import box_iou
 
 from fastmetro_mm.apis.boxes import PersonBox
 
@@ -21,12 +23,8 @@ def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     Returns:
         Between 0 and 1. (N, M)
     """
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    overlap = np.clip(high - low, 0, None).prod(axis=-1)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=-1) for boxes in (first, second)]
-    union = areas[0][:, None] + areas[1][None] - overlap
-    return overlap / np.maximum(union, 1e-9)
+    overlap = box_iou(*(torch.from_numpy(np.asarray(boxes)) for boxes in (first, second)))
+    return overlap.nan_to_num(0.0).numpy()  # two boxes without an area
 
 
 @dataclass

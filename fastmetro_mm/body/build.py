@@ -79,7 +79,7 @@ def build_body_model(
         side: ``'right'`` or ``'left'`` hand.
         flat_hand_mean: Whether axis-angle hand poses are absolute instead of relative to the
             mean pose.
-        fix_left_shapedirs: Mend the known sign error of ``MANO_LEFT``.
+        fix_left_shapedirs: Fix the known sign error of ``MANO_LEFT``.
         dtype: Precision.
 
     Returns:

@@ -4,7 +4,7 @@
 ``MANO_LEFT.pkl`` was published with the x part of its shape directions
 (``shapedirs[:, 0, :]``) copied from the right hand instead of mirrored
 (https://github.com/vchoutas/smplx/issues/48). A left hand is a right hand mirrored in x, so the
-two must differ in sign; in the published file they are equal. The mend is to negate them.
+two must differ in sign; in the published file they are equal. The fix is to negate them.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def left_hand_needs_fix(
         right: Arrays of the right-hand file if it is at hand. Then the published test decides:
             the left x directions must be nearer to the negated right ones than to the right
             ones. Without it every file counts as the original release, which has the error,
-            unless it carries the mark of a file that was mended by this package.
+            unless it carries the mark of a file that was fixed by this package.
 
     Returns:
         True if the directions must be negated.
@@ -40,7 +40,7 @@ def left_hand_needs_fix(
 
 
 def read_left_hand(path: str | Path, fix_left_shapedirs: bool = True) -> dict[str, np.ndarray]:
-    """Read a left-hand model file and mend its shape directions where needed.
+    """Read a left-hand model file and fix its shape directions where needed.
 
     A ``MANO_RIGHT`` file in the same folder is used for the test.
 
@@ -50,7 +50,7 @@ def read_left_hand(path: str | Path, fix_left_shapedirs: bool = True) -> dict[st
             were computed with the error.
 
     Returns:
-        Arrays as ``read_model_file`` gives them, with the mark of a mended file when the
+        Arrays as ``read_model_file`` gives them, with the mark of a fixed file when the
         directions are right.
 
     Raises:

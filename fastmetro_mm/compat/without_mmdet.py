@@ -23,7 +23,7 @@ def _reduce_mean(tensor: Any) -> Any:
         from mmdet.utils import reduce_mean
     except ImportError as error:
         from fastmetro_mm.compat.stack import mend_for
-        raise RuntimeError(f'training RTMO needs mmdet, which does not load ({error}); mend: '
+        raise RuntimeError(f'training RTMO needs mmdet, which does not load ({error}); fix: '
                            f'{mend_for("mmdet")}') from error
     return reduce_mean(tensor)
 

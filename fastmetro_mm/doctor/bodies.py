@@ -33,7 +33,7 @@ def check_licensed_body(name: str, body_data_root: str | None = None) -> list[Fi
         from fastmetro_mm.body.model_files import find_model_file
         from fastmetro_mm.errors import MissingBodyFileError
     except Exception as error:
-        return [Finding(name, 'note', one_line(error), 'mend the problems above')]
+        return [Finding(name, 'note', one_line(error), 'fix the problems above')]
     for what, find in (
         ('model', lambda: find_model_file(name, body_data_root)),
         ('mesh levels', lambda: load_body_assets(name, body_data_root).num_vertices),
@@ -41,7 +41,7 @@ def check_licensed_body(name: str, body_data_root: str | None = None) -> list[Fi
         try:
             findings.append(Finding(f'{name} {what}', 'ok', str(find())))
         except MissingBodyFileError as error:
-            # its message ends with the mend
+            # its message ends with the fix
             findings.append(Finding(
                 f'{name} {what}', 'note', f'not in {resolve_body_data_root(body_data_root)}',
                 str(error).partition('; ')[2]))

@@ -14,7 +14,7 @@ class Finding:
         state: ``ok``; ``note`` for something optional that is missing; ``problem`` for something
             that stops training or inference on the open body.
         detail: Version, place or reason, in one line.
-        mend: Command (or sentence) that mends it; empty for ``ok``.
+        mend: Command (or sentence) that fixes it; empty for ``ok``.
     """
 
     name: str

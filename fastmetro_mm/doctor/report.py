@@ -17,7 +17,7 @@ def examine(body_data_root: str | None = None) -> list[Finding]:
         body_data_root: Folder with official body files, see :func:`bodies.check_bodies`.
 
     Returns:
-        The findings in the order in which they should be mended.
+        The findings in the order in which they should be fixed.
     """
     return [
         software.check_python(),
@@ -44,7 +44,7 @@ def as_text(findings: list[Finding]) -> str:
     for finding in findings:
         lines.append(f'{_SIGNS[finding.state]} {finding.name:<{width}}  {finding.detail}')
         if finding.mend:
-            lines.append(f'{"":{width + 8}}  mend: {finding.mend}')
+            lines.append(f'{"":{width + 8}}  fix: {finding.mend}')
     problems = sum(finding.state == 'problem' for finding in findings)
     notes = sum(finding.state == 'note' for finding in findings)
     verdict = (f'{problems} problem(s) stop training and inference' if problems else

@@ -119,7 +119,7 @@ def check_package() -> Finding:
             fastmetro_mm.registration.import_all()
     except Exception as error:
         return Finding('fastmetro_mm', 'problem', f'{detail} does not load ({one_line(error)})',
-                       'mend the problems above, or run bash tools/setup.sh')
+                       'fix the problems above, or run bash tools/setup.sh')
     return Finding('fastmetro_mm', 'ok', detail)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Command-line errors in one line, with the mend.
+"""Command-line errors in one line, with the fix.
 
 A user's mistake prints ``error: ...`` and ends with exit code 2. Anything else keeps its
 traceback, because it is a bug. ``FASTMETRO_TRACEBACK=1`` (or ``--traceback``) shows all of them.

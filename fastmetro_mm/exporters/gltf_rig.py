@@ -16,9 +16,9 @@ from fastmetro_mm.body.joint_sets import SMPL24
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.glb_file import VERTEX_DATA, GlbFile
 from fastmetro_mm.exporters.gltf import add_camera, add_mesh
-from fastmetro_mm.exporters.scene import person_color
 from fastmetro_mm.exporters.smpl_tracks import SmplTrack
 from fastmetro_mm.geometry.camera import PerspectiveCamera
+from fastmetro_mm.visualization.sample_people import person_color
 
 INFLUENCES = 4
 """Joints a vertex may follow; what every glTF viewer supports."""

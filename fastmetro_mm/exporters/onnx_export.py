@@ -189,7 +189,7 @@ def _find_transform(config: Config, name: str) -> dict:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks about its own insides, which the user cannot mend."""
+    """Without the exporter's remarks about its own insides, which the user cannot fix."""
     loggers = [logging.getLogger(name) for name in ('onnxscript', 'onnx_ir', 'torch.onnx')]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

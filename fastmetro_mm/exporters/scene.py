@@ -8,7 +8,7 @@ import numpy as np
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization.render_types import RenderMesh
-from fastmetro_mm.visualization.sample_people import PREDICTION_COLORS
+from fastmetro_mm.visualization.sample_people import person_color
 
 AXES = {
     'camera': np.eye(3),
@@ -43,11 +43,6 @@ def axes_rotation(axes: str) -> np.ndarray:
     return AXES[axes]
 
 
-def person_color(number: int) -> tuple[float, float, float]:
-    """RGB in 0..1 of a person; the same number always gets the same colour."""
-    return PREDICTION_COLORS[number % len(PREDICTION_COLORS)]
-
-
 def person_names(frame: FrameResult) -> list[str]:
     """Names of the people that :func:`frame_meshes` gives: by track where there is one."""
     return [_name(frame, number) for number, person in enumerate(frame.people) if person.is_placed]
@@ -78,7 +73,7 @@ def frame_meshes(frame: FrameResult, mesh: str = 'network') -> list[RenderMesh]:
                 'these results have no mesh of the SMPL head: use a config with smpl_head and the '
                 "SMPL model file, or mesh='network'"
             )
-        color = person_color(number if person.track_id is None else person.track_id)
+        color = person_color(number, person.track_id)
         meshes.append(RenderMesh(vertices + person.translation, frame.faces_of(person), color))
     return meshes
 

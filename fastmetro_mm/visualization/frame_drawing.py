@@ -14,21 +14,7 @@ from fastmetro_mm.structures.results import FrameResult, PersonMesh
 from fastmetro_mm.visualization.contact_sheet import label_picture
 from fastmetro_mm.visualization.mesh_views import PlacedPerson, draw_view, scene_of
 from fastmetro_mm.visualization.render_types import Renderer, RenderMesh, RenderResult
-from fastmetro_mm.visualization.sample_people import PREDICTION_COLORS
-
-
-def person_color(person: PersonMesh, number: int) -> tuple[float, float, float]:
-    """Colour of a person: by track, so that it stays the same through a video, else by place.
-
-    Args:
-        person: The person.
-        number: Its place in the frame.
-
-    Returns:
-        RGB in 0..1.
-    """
-    index = number if person.track_id is None else person.track_id
-    return PREDICTION_COLORS[index % len(PREDICTION_COLORS)]
+from fastmetro_mm.visualization.sample_people import person_color
 
 
 def has_smpl_mesh(person: PersonMesh) -> bool:
@@ -76,7 +62,7 @@ def render_frame(
     meshes = []
     for number in placed:
         person = frame.people[number]
-        color, faces = person_color(person, number), frame.faces_of(person)
+        color, faces = person_color(number, person.track_id), frame.faces_of(person)
         vertices = person.vertices if mesh == 'network' else person.smpl_vertices
         if camera == 'scene':
             meshes.append(RenderMesh(vertices + person.translation, faces, color))
@@ -130,7 +116,7 @@ def draw_frame(
         if draw_boxes:
             overlay = overlay.copy()
             for number, person in enumerate(frame.people):
-                _draw_box(overlay, person, person_color(person, number))
+                _draw_box(overlay, person, person_color(number, person.track_id))
         panels.append((label, overlay))
     if len(panels) == 1 and not views:
         return panels[0][1]
@@ -155,7 +141,7 @@ def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> 
     frame = frame.at_image_scale()
     people = [
         PlacedPerson(person.vertices, person.image_camera(frame.image_size),
-                     person_color(person, number), frame.faces_of(person))
+                     person_color(number, person.track_id), frame.faces_of(person))
         for number, person in enumerate(frame.people) if person.is_placed
     ]
     size = frame.image_size[1]

@@ -26,6 +26,19 @@ FARTHEST_PIXEL = 1e5
 SMPL_COLOR = (0.90, 0.70, 0.68)
 
 
+def person_color(number: int, track_id: int | None = None) -> tuple[float, float, float]:
+    """Colour of a person: by track, so that it stays the same through a video, else by place.
+
+    Args:
+        number: Place in the frame.
+        track_id: Number of the person through a video, if known.
+
+    Returns:
+        RGB in 0..1.
+    """
+    return PREDICTION_COLORS[(number if track_id is None else track_id) % len(PREDICTION_COLORS)]
+
+
 def to_numpy(value: np.ndarray | torch.Tensor | Sequence) -> np.ndarray:
     """Array from a tensor on any device, an array or a list."""
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)

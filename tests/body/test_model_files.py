@@ -301,7 +301,7 @@ def test_left_hand_sign_error(tmp_path, model_arrays):
             np.savez(tmp_path / folder / 'MANO_RIGHT.npz', **right)
         read = load_model_arrays('mano', tmp_path / folder, side='left')
         np.testing.assert_array_equal(read['shapedirs'], correct['shapedirs'])
-        # A file written from mended arrays is not mended twice.
+        # A file written from fixed arrays is not fixed twice.
         np.savez(tmp_path / folder / 'again.npz', **read)
         again = read_left_hand(tmp_path / folder / 'again.npz')
         np.testing.assert_array_equal(again['shapedirs'], correct['shapedirs'])

@@ -121,7 +121,7 @@ def test_exit_code_and_text():
     assert report.exit_code([ok, note]) == 0
     assert report.exit_code([ok, problem]) == 1
     text = report.as_text([ok, note, problem])
-    assert 'mend: pip install c' in text and '1 problem(s)' in text
+    assert 'fix: pip install c' in text and '1 problem(s)' in text
     assert json.loads(report.as_json([ok, note])) == dict(ok=True, findings=[
         dict(name='a', state='ok', detail='1.0', mend=''),
         dict(name='b', state='note', detail='missing', mend='pip install b')])

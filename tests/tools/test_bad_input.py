@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user's mistake prints one line that names the thing and the mend, and ends with code 2."""
+"""A user's mistake prints one line that names the thing and the fix, and ends with code 2."""
 
 import importlib.util
 import pickle

@@ -128,7 +128,7 @@ class MeshCheckpointHook(CheckpointHook):
                     self._warned.add(metric)
                     runner.logger.warning(
                         f'save_best names {metric!r}, but the evaluation reports '
-                        f'{", ".join(map(str, metrics))}: no best checkpoint by it; mend with '
+                        f'{", ".join(map(str, metrics))}: no best checkpoint by it; fix with '
                         'default_hooks.checkpoint.save_best')
                 continue
             score_name, path_name = self._best_names(metric)
