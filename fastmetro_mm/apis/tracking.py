@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torchvision.ops import box_iou
 
 from fastmetro_mm.apis.boxes import PersonBox
 
@@ -23,6 +22,8 @@ def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     Returns:
         Between 0 and 1. (N, M)
     """
+    from torchvision.ops import box_iou  # half a second: only where there are boxes to compare
+
     overlap = box_iou(*(torch.from_numpy(np.asarray(boxes)) for boxes in (first, second)))
     return overlap.nan_to_num(0.0).numpy()  # two boxes without an area
 
