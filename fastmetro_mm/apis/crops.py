@@ -140,7 +140,7 @@ def chain(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
 
 
 def person_of(
-    sample: MeshDataSample, crop: Crop, image_width: int, with_smpl: bool
+    sample: MeshDataSample, crop: Crop, image_width: int, with_parameters: bool
 ) -> PersonMesh:
     """One person out of the network's answer; left hands mirrored back.
 
@@ -148,7 +148,7 @@ def person_of(
         sample: Sample with ``pred_instances`` of one crop; of a left hand's mirror image.
         crop: What went in.
         image_width: Width of the image in full, pixels.
-        with_smpl: Whether the SMPL head's part of the answer means anything.
+        with_parameters: Whether SMPL parameters in the answer mean anything.
 
     Returns:
         The person, not yet placed in the scene.
@@ -167,6 +167,6 @@ def person_of(
         crop_size=float(np.ravel(sample.input_size)[0]),
         track_id=box.track_id,
         is_right=box.is_right,
-        **{name: found[name][0] for name in _SMPL_FIELDS if name in found and with_smpl},
+        **{name: found[name][0] for name in _SMPL_FIELDS if name in found and with_parameters},
     )
     return mirror_prediction(person, image_width) if box.is_right is False else person

@@ -91,9 +91,9 @@ class Demo:
         self.inferencer = mesh_inferencer.MeshInferencer(
             args.model, args.weights, args.device, detector, args.detector_weights, args.speed,
             args.box_padding)
-        if 'smpl' in self.kinds and not self.inferencer.has_smpl_head:
+        if 'smpl' in self.kinds and not self.inferencer.has_parameters:
             raise CliError('--save smpl: there are no SMPL parameters without a config with an '
-                           'SMPL head (fastmetro_smpl_*) and weights that hold it')
+                           'SMPL head (fastmetro_smpl_*) and weights that hold it, or open_body')
         self.names: set[str] = set()
         self.inputs: set[Path] = set()
 

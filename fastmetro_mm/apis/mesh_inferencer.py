@@ -28,7 +28,11 @@ from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.apis.tracking import BoxTracker
 from fastmetro_mm.errors import DataRowError, InputError
-from fastmetro_mm.model_zoo.model_loading import load_network, smpl_head_is_trained
+from fastmetro_mm.model_zoo.model_loading import (
+    gives_parameters,
+    load_network,
+    smpl_head_is_trained,
+)
 from fastmetro_mm.speed.acceleration import accelerate
 from fastmetro_mm.speed.allocator import keep_freed_memory
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
@@ -74,6 +78,12 @@ class MeshInferencer:
         box_padding: Factor from the longer side of a box to the side of its crop; that of the
             config (1.2) if not given. See docs/inference.md for what fits which boxes.
 
+    Attributes:
+        has_smpl_head: Whether results have the mesh of an SMPL head beside the network's own: the
+            network has one, and the weights held it. One that was never trained means nothing.
+        has_parameters: Whether results have SMPL parameters, of such a head or of a network that
+            poses its mesh by them.
+
     Raises:
         FileNotFoundError: If config or weights are missing.
         InputError: If an argument is of no use.
@@ -103,7 +113,8 @@ class MeshInferencer:
             keep_freed_memory()
         model, weights = choose_model(model, weights)
         network = load_network(model, weights, device)
-        self._smpl_is_trained = smpl_head_is_trained(network)
+        self.has_smpl_head = smpl_head_is_trained(network)
+        self.has_parameters = gives_parameters(network)
         self.network = accelerate(network, speed, compiled, keep_plain=False)
         self.speed = speed
         self.body = self.network.body
@@ -113,15 +124,6 @@ class MeshInferencer:
     def is_hand(self) -> bool:
         """Whether the network is one for hands."""
         return self.body.is_hand
-
-    @property
-    def has_smpl_head(self) -> bool:
-        """Whether results have SMPL parameters and the mesh posed with them.
-
-        The network has an SMPL head, and the weights held one: parameters of a head that was never
-        trained mean nothing and are left out.
-        """
-        return self._smpl_is_trained
 
     def __call__(
         self,
@@ -251,7 +253,7 @@ class MeshInferencer:
             samples = self.network.test_step(batch)
         for (pending, crop), sample in zip(queue, samples, strict=True):
             pending.people.append(
-                person_of(sample, crop, pending.image.size[0], self.has_smpl_head))
+                person_of(sample, crop, pending.image.size[0], self.has_parameters))
 
     def _result(self, pending: _Pending, hint: CameraHint) -> FrameResult:
         image = pending.image

@@ -19,6 +19,7 @@ from fastmetro_mm.model_zoo.files import CONFIG_FILE
 from fastmetro_mm.model_zoo.lookup import find_model
 from fastmetro_mm.model_zoo.network_building import build_network
 from fastmetro_mm.model_zoo.pretrained import read_saved_config
+from fastmetro_mm.models.heads import ParametricMeshHead
 
 # mmengine swaps the import machinery while it reads a config, and registries are filled while a
 # network is built: two threads must not do so at once.
@@ -119,3 +120,10 @@ def has_smpl_head(network: nn.Module) -> bool:
 def smpl_head_is_trained(network: nn.Module) -> bool:
     """Whether a network has the SMPL parameter head, and weights for it were loaded."""
     return has_smpl_head(network) and getattr(network, 'smpl_head_loaded', True)
+
+
+def gives_parameters(network: nn.Module) -> bool:
+    """Whether rotations and shape in its answers mean something: all but an untrained SMPL head."""
+    if has_smpl_head(network):
+        return smpl_head_is_trained(network)
+    return isinstance(network.head, ParametricMeshHead)

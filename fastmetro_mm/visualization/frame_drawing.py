@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,6 +16,9 @@ from fastmetro_mm.visualization.contact_sheet import label_picture
 from fastmetro_mm.visualization.mesh_views import PlacedPerson, draw_view, scene_of
 from fastmetro_mm.visualization.render_types import Renderer, RenderMesh, RenderResult
 from fastmetro_mm.visualization.sample_people import person_color
+
+LARGEST_DRAWN = 25_000_000
+"""Overlays of images with more pixels are drawn at half their size, or a quarter..."""
 
 
 def has_smpl_mesh(person: PersonMesh) -> bool:
@@ -104,7 +108,7 @@ def draw_frame(
     Returns:
         RGB; panels have a line of text above if there are several. (H', W', 3) uint8
     """
-    frame = frame.at_image_scale()
+    frame = _of_bearable_size(frame) if image is None else frame.at_image_scale()
     image = frame.image if image is None else image
     if smpl_panel is None:
         smpl_panel = any(person.is_placed and has_smpl_mesh(person) for person in frame.people)
@@ -138,7 +142,7 @@ def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> 
     Returns:
         RGB. (H', W', 3) uint8
     """
-    frame = frame.at_image_scale()
+    frame = _of_bearable_size(frame)
     people = [
         PlacedPerson(person.vertices, person.image_camera(frame.image_size),
                      person_color(number, person.track_id), frame.faces_of(person))
@@ -148,6 +152,16 @@ def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> 
     return np.concatenate(
         [label_picture(draw_view(people, frame.faces, renderer, view, size), view)
          for view in views], axis=1)
+
+
+def _of_bearable_size(frame: FrameResult) -> FrameResult:
+    """The frame in the pixels it is drawn at: a renderer needs 60 bytes and more for each."""
+    image = frame.image
+    if image is not None and image.shape[0] * image.shape[1] > LARGEST_DRAWN:
+        size = image.shape[1] // 2, image.shape[0] // 2
+        return _of_bearable_size(
+            replace(frame, image=cv2.resize(image, size, interpolation=cv2.INTER_AREA)))
+    return frame.at_image_scale()
 
 
 def _draw_box(image: np.ndarray, person: PersonMesh, color: tuple[float, float, float]) -> None:

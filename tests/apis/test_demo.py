@@ -180,6 +180,51 @@ def test_ctrl_c_keeps_what_was_made(demo, weights_file, clip, photo, tmp_path, c
     assert '1 person in 3 frames until it was stopped' in text.out
 
 
+def test_ctrl_c_is_how_a_webcam_ends(demo, weights_file, tmp_path, capsys, monkeypatch):
+    from fastmetro_mm.apis import saving, videos
+
+    class Camera:
+        def __init__(self, number):
+            assert number == 0
+
+        def isOpened(self):
+            return True
+
+        def read(self):
+            return True, np.full((64, 96, 3), 90, np.uint8)
+
+        def get(self, what):
+            return 30.0
+
+        def release(self):
+            pass
+
+    real, calls = saving.ResultSaver.add, []
+
+    def add(self, frame, name):
+        real(self, frame, name)
+        calls.append(frame.time)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(videos.cv2, 'VideoCapture', Camera)
+    monkeypatch.setattr(saving.ResultSaver, 'add', add)
+    given = ['webcam:0', '--save', 'json,overlay', '--out', tmp_path, '--quiet', '--smooth',
+             '--renderer', 'software', '--weights', weights_file, '--bbox', 5, 5, 90, 60]
+    assert demo.main([str(argument) for argument in given]) == 0
+    lines = [json.loads(line) for line in (tmp_path / 'webcam_0.jsonl').read_text().splitlines()]
+    assert [line['time'] for line in lines] == calls and calls == sorted(calls)
+    assert count_frames(tmp_path / 'webcam_0_overlay.mp4') == 4
+    assert 'webcam:0: 1 person in 4 frames until it was stopped' in capsys.readouterr().out
+
+
+def count_frames(path):
+    video, count = cv2.VideoCapture(str(path)), 0
+    while video.read()[0]:
+        count += 1
+    return count
+
+
 def test_what_is_counted(run, demo, clip, photo, weights_file, tmp_path, capsys):
     for arguments, text in (([clip], '1 person in 5 frames'), ([photo], '1 person in 1 image'),
                             ([clip, '--no-track'], '5 sightings of people in 5 frames')):

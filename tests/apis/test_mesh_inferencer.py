@@ -379,6 +379,8 @@ def test_huge_images_give_results_in_their_own_pixels(inferencer, photo, monkeyp
     assert np.array_equal(full.intrinsics, small.intrinsics)
     assert whole.people[0].crop_to_image[:, 2] == pytest.approx([107.5, 0], abs=4)
     assert draw_frame(small, build_renderer('software')).shape == (213, 320, 3)
+    monkeypatch.setattr('fastmetro_mm.visualization.frame_drawing.LARGEST_DRAWN', 20_000)
+    assert draw_frame(small, build_renderer('software')).shape == (106, 160, 3)
     assert small.at_image_scale().people[0].bbox == pytest.approx(np.array(BOX) / 2, abs=0.5)
 
 
