@@ -20,6 +20,9 @@ from fastmetro_mm.visualization.sample_people import person_color
 LARGEST_DRAWN = 25_000_000
 """Overlays of images with more pixels are drawn at half their size, or a quarter..."""
 
+LARGEST_VIEW = 1600
+"""Views of higher images are drawn at this height and enlarged, pixels."""
+
 
 def has_smpl_mesh(person: PersonMesh) -> bool:
     """Whether the SMPL head gave this person a finite mesh."""
@@ -148,10 +151,13 @@ def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> 
                      person_color(number, person.track_id), frame.faces_of(person))
         for number, person in enumerate(frame.people) if person.is_placed
     ]
-    size = frame.image_size[1]
+    height = frame.image_size[1]
+    size = min(height, LARGEST_VIEW)
+    drawn = [draw_view(people, frame.faces, renderer, view, size) for view in views]
+    if size < height:  # as high as the panels beside them
+        drawn = [cv2.resize(view, (height, height)) for view in drawn]
     return np.concatenate(
-        [label_picture(draw_view(people, frame.faces, renderer, view, size), view)
-         for view in views], axis=1)
+        [label_picture(image, view) for image, view in zip(drawn, views, strict=True)], axis=1)
 
 
 def _of_bearable_size(frame: FrameResult) -> FrameResult:

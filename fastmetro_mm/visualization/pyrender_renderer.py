@@ -8,6 +8,7 @@ change its platform once loaded, and a broken driver may end the process that tr
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -186,6 +187,7 @@ def probe_platform(platform: str) -> str | None:
 
 def _import_pyrender() -> Any:
     """The pyrender module."""
+    _import_triton_first()
     try:
         with _numpy_infty():
             return importlib.import_module('pyrender')
@@ -193,6 +195,17 @@ def _import_pyrender() -> Any:
         raise RendererUnavailableError(
             f'pyrender cannot be imported ({_one_line(error)}); {MEND}'
         ) from error
+
+
+@cache
+def _import_triton_first() -> None:
+    """Load triton, which torch's CUDA builds import sooner or later, before any OpenGL.
+
+    It and Mesa's software OpenGL each bring an LLVM; the process crashes if triton comes second.
+    """
+    if importlib.util.find_spec('triton') is not None:
+        with contextlib.suppress(Exception):  # then torch cannot import it later either
+            importlib.import_module('triton._C.libtriton')
 
 
 @lru_cache(maxsize=1)

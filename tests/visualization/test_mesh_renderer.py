@@ -99,6 +99,22 @@ def test_pyrender_draws_from_any_thread(pyrender, sphere):
         assert all(np.array_equal(image, expected) for image in pool.map(draw, range(12)))
 
 
+def test_triton_can_be_imported_after_opengl_was_used(pyrender, repo_dir):
+    """Each brings an LLVM; without care the process crashes."""
+    pytest.importorskip('triton')
+    code = (
+        'import numpy as np\n'
+        'from fastmetro_mm.geometry.camera import PerspectiveCamera\n'
+        'from fastmetro_mm.visualization.render_types import RenderMesh\n'
+        'from fastmetro_mm.visualization.renderer_factory import build_renderer\n'
+        'mesh = RenderMesh(np.array([[-1, -1, 3], [1, -1, 3], [0, 1, 3.0]]), [[0, 1, 2]])\n'
+        'camera = PerspectiveCamera.from_focal_length(60, (64, 48))\n'
+        "build_renderer('pyrender').render([mesh], camera)\n"
+        'import triton._C.libtriton\n')
+    done = subprocess.run([sys.executable, '-c', code], cwd=repo_dir, check=False)
+    assert done.returncode == 0
+
+
 def test_auto_falls_back_to_software_and_says_why_once(monkeypatch):
     messages = []
     monkeypatch.setattr(renderer_factory, 'print_log', lambda text, **_: messages.append(text))
