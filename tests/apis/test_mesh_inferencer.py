@@ -191,7 +191,7 @@ def test_mistakes_in_the_set_up(tmp_path, weights_file):
     with pytest.raises((ValueError, CheckpointError)):
         MeshInferencer('quickstart', tmp_path / 'other.pth')
     (tmp_path / 'text.pth').write_text('no weights')
-    with pytest.raises(CheckpointError, match='not a torch checkpoint'):
+    with pytest.raises(CheckpointError, match='expected a checkpoint, but the file is a text'):
         MeshInferencer('quickstart', tmp_path / 'text.pth')
 
 
