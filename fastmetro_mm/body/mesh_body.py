@@ -168,11 +168,7 @@ class MeshBody(nn.Module):
     def root_and_joints(
         self, vertices: Tensor, posed_joints: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Root and joints of a mesh where it is; see :meth:`centre`.
-
-        Returns:
-            Root (B, 1, 3) and joints (B, 14, 3), hands (B, 21, 3), metres.
-        """
+        """Root (B, 1, 3) and joints of a mesh where it is, metres; see :meth:`centre`."""
         points = self._regress(vertices)
         return points[:, :1], points[:, 1:]
 

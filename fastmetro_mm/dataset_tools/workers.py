@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import torch
 
-from fastmetro_mm.errors import DataSetError
+from fastmetro_mm.errors import ConfigError, DataSetError
 
 _state: tuple = ()
 
@@ -74,7 +74,7 @@ def run_jobs(function: Callable, state: Sequence[Any], jobs: Sequence[Any], work
         DataSetError: A worker was killed.
     """
     if workers < 1:
-        raise ValueError(f'workers is {workers}, expected 1 or more')
+        raise ConfigError(f'workers is {workers}, expected 1 or more')
     if workers == 1 or len(jobs) < 2:
         with _one_thread():
             yield from (function(*state, job) for job in jobs)

@@ -57,7 +57,7 @@ class SyntheticSetOptions:
             if getattr(self, name) < 0:
                 raise ConfigError(f'{name} is {getattr(self, name)}, expected 0 or more')
         if self.backgrounds is not None and self.scene != 'photo':
-            raise ValueError(f"scene '{self.scene}' has no photo backgrounds; choose 'photo'")
+            raise ConfigError(f"scene '{self.scene}' has no photo backgrounds; choose 'photo'")
         if self.scene == 'photo':
             find_backgrounds(self.backgrounds)
         if self.train + self.test == 0:

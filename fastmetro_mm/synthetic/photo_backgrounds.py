@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fastmetro_mm.errors import InputError
 from fastmetro_mm.synthetic.backgrounds import draw_background, random_color, smooth_noise
 
 BACKGROUNDS_VARIABLE = 'FASTMETRO_BACKGROUNDS'
@@ -38,10 +39,10 @@ def find_backgrounds(folder: str | os.PathLike | None) -> list[Path]:
         return []
     path = Path(folder)
     if not path.is_dir():
-        raise ValueError(f'{path}: no such folder of backgrounds; give a folder of photos')
+        raise InputError(f'{path}: no such folder of backgrounds; give a folder of photos')
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in _ENDINGS)
     if not files:
-        raise ValueError(
+        raise InputError(
             f'{path}: no pictures ({", ".join(_ENDINGS)}) there; give a folder of photos'
         )
     return files
@@ -62,7 +63,7 @@ class PhotoBackgrounds:
         file = self.files[rng.integers(len(self.files))]
         image = cv2.imread(str(file), cv2.IMREAD_REDUCED_COLOR_2 if small else cv2.IMREAD_COLOR)
         if image is None:
-            raise ValueError(f'{file}: not readable as a picture; remove it from the backgrounds')
+            raise InputError(f'{file}: not readable as a picture; remove it from the backgrounds')
         return image[..., ::-1]
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:

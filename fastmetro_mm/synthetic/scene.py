@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmetro_mm.datasets.labels import make_label
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.synthetic.appearance import BodyPainter, Paint, weave
 from fastmetro_mm.synthetic.backgrounds import draw_backdrop, draw_background
 from fastmetro_mm.synthetic.body_sampling import Plan, plan_body, plan_photo
@@ -147,7 +148,7 @@ class Studio:
             ValueError: The studio draws another scene.
         """
         if self.photo is None:
-            raise ValueError("the studio does not draw scene 'photo'; make it with scene='photo'")
+            raise ConfigError("the studio does not draw scene 'photo'; make it with scene='photo'")
         photo = self.photo.draw(rng, plan, posed)
         main = photo.people[0]
         box = visible_box(rng, main.box, self.size)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from fastmetro_mm.errors import InputError
 from fastmetro_mm.geometry.camera import OrthographicCamera, PerspectiveCamera
 
 NEAR = 0.05
@@ -47,7 +48,7 @@ class RenderMesh:
             )
         finite = np.isfinite(self.vertices).all(axis=1)
         if not finite.all():
-            raise ValueError(
+            raise InputError(
                 f'{(~finite).sum()} of {len(finite)} vertices are not finite (first: vertex '
                 f'{np.argmin(finite)}); the network has probably diverged'
             )

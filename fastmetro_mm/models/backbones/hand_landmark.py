@@ -10,6 +10,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.backbones.inverted_residual import (
     InvertedResidual,
     convolution,
@@ -82,7 +83,7 @@ class HandLandmark(BaseModule):
             init_cfg or dict(type='Kaiming', mode='fan_in', nonlinearity='relu', layer='Conv2d')
         )
         if not (parts or with_keypoints) or set(parts) - set(PARTS):
-            raise ValueError(
+            raise ConfigError(
                 f'HandLandmark: parts are {tuple(parts)}, expected some of {tuple(PARTS)}'
             )
         self.parts = tuple(parts)
@@ -203,7 +204,7 @@ class HandNet(nn.Module):
     def maps(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Maps of stride 16 (B, 112, H/16, W/16) and 32 (B, 1152, H/32, W/32)."""
         if x.shape[-2] % 32 or x.shape[-1] % 32:
-            raise ValueError(
+            raise ConfigError(
                 f'images of {x.shape[-1]}x{x.shape[-2]} px: HandLandmark takes multiples of 32'
             )
         x = F.relu6(self.stem(pad_same(x, 3)))

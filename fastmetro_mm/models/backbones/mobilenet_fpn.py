@@ -12,6 +12,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.backbones.inverted_residual import InvertedResidual, convolution, pad_same
 
 # channels of the deepest map, the same at every width
@@ -104,7 +105,7 @@ class MobileNetFPN(nn.Module):
             ValueError: The size is not a multiple of 32.
         """
         if x.shape[-2] % 32 or x.shape[-1] % 32:
-            raise ValueError(
+            raise ConfigError(
                 f'images of {x.shape[-1]}x{x.shape[-2]} px: MoveNet takes multiples of 32'
             )
         x = F.relu6(self.stem(pad_same(x, 3)))

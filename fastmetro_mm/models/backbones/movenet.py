@@ -10,6 +10,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.backbones.inverted_residual import lower_precision
 from fastmetro_mm.models.backbones.mobilenet_fpn import (
     DEEP_CHANNELS,
@@ -71,9 +72,9 @@ class MoveNet(BaseModule):
             init_cfg or dict(type='Kaiming', mode='fan_in', nonlinearity='relu', layer='Conv2d')
         )
         if arch not in WIDTHS:
-            raise ValueError(f'MoveNet: arch is {arch!r}, expected one of {sorted(WIDTHS)}')
+            raise ConfigError(f'MoveNet: arch is {arch!r}, expected one of {sorted(WIDTHS)}')
         if not parts or set(parts) - set(PARTS):
-            raise ValueError(f'MoveNet: parts are {tuple(parts)}, expected some of {tuple(PARTS)}')
+            raise ConfigError(f'MoveNet: parts are {tuple(parts)}, expected some of {tuple(PARTS)}')
         self.parts = tuple(parts)
         self.out_channels = sum(PARTS[part] for part in self.parts)
         self.with_keypoints = with_keypoints
