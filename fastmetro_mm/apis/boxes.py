@@ -31,6 +31,8 @@ class PersonBox:
         track_id: Number of the person through a video, 0 or more; None if nothing is said.
         whole_image: The image is a crop already: its shorter side is resized to the crop and the
             middle cut out, nothing is added.
+        keypoints: What a detector saw: x, y in image pixels and a score; COCO's 17 keypoints of a
+            person, MediaPipe's 21 landmarks of a hand. (K, 3)
 
     Raises:
         InputError: If a value is none of these.
@@ -41,12 +43,25 @@ class PersonBox:
     is_right: bool | None = None
     track_id: int | None = None
     whole_image: bool = False
+    keypoints: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'bbox', _corners(self.bbox))
         object.__setattr__(self, 'score', _score(self.score))
         object.__setattr__(self, 'is_right', parse_side(self.is_right))
         object.__setattr__(self, 'track_id', _track_id(self.track_id))
+
+    def scaled(self, factor: np.ndarray) -> PersonBox:
+        """The box in the image at another size.
+
+        Args:
+            factor: New pixels to an old one, along x and y. (2,)
+
+        Returns:
+            The box.
+        """
+        keypoints = None if self.keypoints is None else self.keypoints * np.append(factor, 1)
+        return replace(self, bbox=self.bbox * np.tile(factor, 2), keypoints=keypoints)
 
     def mirrored(self, width: int) -> PersonBox:
         """The box in the image seen in a mirror.

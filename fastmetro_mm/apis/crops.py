@@ -167,6 +167,7 @@ def person_of(
         crop_size=float(np.ravel(sample.input_size)[0]),
         track_id=box.track_id,
         is_right=box.is_right,
+        detected_keypoints=None if box.keypoints is None else np.asarray(box.keypoints, np.float32),
         **{name: found[name][0] for name in _SMPL_FIELDS if name in found and with_parameters},
     )
     return mirror_prediction(person, image_width) if box.is_right is False else person

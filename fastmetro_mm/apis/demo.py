@@ -87,9 +87,8 @@ class Demo:
             self.renderer = renderer_factory.build_renderer(args.renderer)
         except RendererUnavailableError as error:
             raise CliError(f'{error}: use --renderer software') from None
-        detector = args.detector or ('rtmdet' if args.detector_weights else 'none')
         self.inferencer = mesh_inferencer.MeshInferencer(
-            args.model, args.weights, args.device, detector, args.detector_weights, args.speed,
+            args.model, args.weights, args.device, args.detector, args.detector_weights, args.speed,
             args.box_padding)
         if 'smpl' in self.kinds and not self.inferencer.has_parameters:
             raise CliError('--save smpl: there are no SMPL parameters without a config with an '

@@ -17,6 +17,8 @@ from mmengine.dataset import pseudo_collate
 from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.crops import Crop, Cropper, person_of
 from fastmetro_mm.apis.detector import PersonDetector
+from fastmetro_mm.apis.detector_free import FreeDetector
+from fastmetro_mm.apis.detector_hands import FreeHandDetector
 from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded
 from fastmetro_mm.apis.hands import mirror_image
 from fastmetro_mm.apis.image_reading import SourceImage
@@ -64,11 +66,12 @@ class MeshInferencer:
         weights: Checkpoint (``.pth``), released file (``.bin``) or safetensors. None: those of
             the name; a config without any gives an untrained network and a warning.
         device: ``cpu``, ``cuda``, ``cuda:1``...
-        detector: Where boxes come from when none are given: ``None`` or ``'whole'`` takes the
-            whole picture as one box; ``'rtmdet'`` or the path of an mmdet config runs a detector
-            with ``detector_weights``; or any function from an RGB picture to
+        detector: Where boxes come from when none are given: ``'free'`` is the detector inside the
+            package; ``None``, ``'none'`` or ``'whole'`` takes the whole picture as one box;
+            ``'rtmdet'`` or the path of an mmdet config runs a detector with ``detector_weights``;
+            or any function from an RGB picture to
             :class:`~fastmetro_mm.apis.boxes.PersonBox` es.
-        detector_weights: Checkpoint of the detector.
+        detector_weights: Checkpoint of the detector; where ``detector`` is not given, of RTMDet.
         speed: ``'exact'`` gives the network's numbers up to float32 rounding and cuts crops as
             the config says, for released configs pixel for pixel as the official code does;
             ``'fast'`` cuts them in one warp and runs backbone and first transformer in half
@@ -95,7 +98,7 @@ class MeshInferencer:
         model: str | Path | Config | None = None,
         weights: str | Path | None = None,
         device: str = 'cpu',
-        detector: str | Path | BoxFinder | None = None,
+        detector: str | Path | BoxFinder | None = 'free',
         detector_weights: str | Path | None = None,
         speed: str = 'exact',
         box_padding: float | None = None,
@@ -105,7 +108,8 @@ class MeshInferencer:
             raise InputError(f"speed must be 'exact' or 'fast', got {speed!r}")
         if box_padding is not None and not 0.5 <= box_padding <= 5:
             raise InputError(f'box_padding must lie between 0.5 and 5, got {box_padding}')
-        self.detector = _build_detector(detector, detector_weights, device)
+        is_free = detector == 'free' and detector_weights is None
+        self.detector = None if is_free else _build_detector(detector, detector_weights, device)
         self.device = torch.device(device)
         if compiled and self.device.type != 'cuda':
             raise InputError('compiled=True is for GPUs: on the CPU it brings nothing')
@@ -118,6 +122,8 @@ class MeshInferencer:
         self.network = accelerate(network, speed, compiled, keep_plain=False)
         self.speed = speed
         self.body = self.network.body
+        if is_free:
+            self.detector = FreeHandDetector(device) if self.is_hand else FreeDetector(device)
         self._cropper = Cropper(self.network.cfg, speed, box_padding, self.network.dataset_meta)
 
     @property
@@ -292,4 +298,4 @@ def _build_detector(
         return None
     if callable(detector):
         return detector
-    return PersonDetector(weights, None if detector == 'rtmdet' else detector, device)
+    return PersonDetector(weights, None if detector in ('free', 'rtmdet') else detector, device)

@@ -60,7 +60,7 @@ class PeopleFinder:
             self._given = self._all.for_source(source)
             if not source.is_video:
                 self._tell_left_over()
-        self._said_whole = False
+        self._said_whole, self._is_video = False, source.is_video
 
     @property
     def track_ids(self) -> list[int]:
@@ -97,9 +97,10 @@ class PeopleFinder:
         if self._detector is not None:
             found = list(self._detector(image.pixels))
             if (image.reduction != 1).any():
-                factor = np.tile(image.reduction, 2)
-                found = [replace(box, bbox=box.bbox * factor)
-                         for box in (parse_box(item, image.where) for item in found)]
+                found = [parse_box(item, image.where).scaled(image.reduction) for item in found]
+            if not found and not self._is_video:
+                notice(f'{image.where}: the detector found nobody: give a box, or take the whole '
+                       "image as one crop (detector='none', --detector none)")
             return found
         if not self._said_whole:
             side, self._said_whole = min(image.size), True

@@ -19,6 +19,8 @@ HEADS = {
 }
 # Spread of the weight around a keypoint's predicted place, as a share of the map's shorter side.
 SPREAD = 0.300048828125
+# people decoded together: of a large image each takes 17 maps of its size
+PEOPLE_AT_ONCE = 8
 # a keypoint below this does not count for the score of its person
 LEAST_KEYPOINT_SCORE = 0.126953125
 
@@ -58,6 +60,14 @@ class MultiPose(nn.Module):
         """
         maps = {name: value[0].float() for name, value in self.net(x).items() if name in HEADS}
         return decode_people(**maps, max_people=max_people, least_score=least_score)
+
+
+def _highest(
+    heat: Tensor, cells: Tensor, about: Tensor, inside: Tensor, spread: float
+) -> tuple[Tensor, Tensor]:
+    """Weighted score and cell of every keypoint of some people, (N, 17) each."""
+    distance = (cells - about.unsqueeze(2)).square().sum(-1)  # (N, 17, h*w)
+    return (heat * (-distance / spread).exp() * inside[:, None]).max(-1)
 
 
 def decode_people(
@@ -107,11 +117,12 @@ def decode_people(
     lower = torch.minimum((middle + half).clamp(min=0), size)
 
     about = regressions.flatten(1)[:, index].view(joints, 2, -1).permute(2, 0, 1) + center[:, None]
-    distance = (cells - about.unsqueeze(2)).square().sum(-1)  # (N, 17, h*w)
-    weight = (-distance / (min(height, width) * SPREAD)).exp()
     inside = ((cells >= upper[:, None]) & (cells < lower[:, None])).all(-1)  # (N, h*w)
-    weighted = heatmaps.sigmoid().flatten(1) * weight * inside[:, None]
-    scores, best = weighted.max(-1)  # (N, 17)
+    heat = heatmaps.sigmoid().flatten(1)
+    spread = min(height, width) * SPREAD
+    groups = zip(about.split(PEOPLE_AT_ONCE), inside.split(PEOPLE_AT_ONCE), strict=True)
+    found = [_highest(heat, cells, places, within, spread) for places, within in groups]
+    scores, best = (torch.cat(parts) for parts in zip(*found, strict=True))
     shifts = offsets.view(joints, 2, -1).permute(0, 2, 1)  # (17, h*w, 2)
     shift = shifts[torch.arange(joints, device=best.device), best]  # (N, 17, 2)
     places = (cells[best] + shift).flip(-1) * STRIDE

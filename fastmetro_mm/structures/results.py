@@ -29,7 +29,8 @@ from fastmetro_mm.geometry.camera import (
 FORMAT = 'fastmetro_mm.frame.1'
 """Name and version of the npz and JSON layout, stored in every file."""
 
-_OPTIONAL_ARRAYS = ('global_orient', 'body_pose', 'betas', 'smpl_vertices')
+_OPTIONAL_ARRAYS = (
+    'global_orient', 'body_pose', 'betas', 'smpl_vertices', 'detected_keypoints')
 _HAND = 'hand_'  # before the arrays of hands that go with bodies
 _UNKNOWN = -1  # stands for None where a file holds whole numbers
 
@@ -57,6 +58,9 @@ class PersonMesh:
         body_pose: Rotations of the SMPL head, joints 1 to 23. (23, 3, 3)
         betas: Shape of the SMPL head. (10,)
         smpl_vertices: Mesh of the SMPL head, root frame, metres. (V, 3)
+        detected_keypoints: What the detector saw: x, y in image pixels and a score of 0 to 1;
+            COCO's 17 keypoints of a person, MediaPipe's 21 landmarks of a hand. None where the
+            box came from elsewhere. (K, 3)
     """
 
     vertices: np.ndarray
@@ -74,6 +78,7 @@ class PersonMesh:
     body_pose: np.ndarray | None = None
     betas: np.ndarray | None = None
     smpl_vertices: np.ndarray | None = None
+    detected_keypoints: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.is_right is not None:
@@ -178,6 +183,8 @@ class FrameResult:
         factor = np.array(self.image.shape[1::-1]) / self.image_size
         people = [
             replace(person, keypoints=person.keypoints * factor,
+                    detected_keypoints=None if person.detected_keypoints is None
+                    else person.detected_keypoints * np.append(factor, 1),
                     bbox=person.bbox * np.tile(factor, 2),
                     crop_to_image=person.crop_to_image * factor[:, None])
             for person in self.people]

@@ -50,7 +50,7 @@ def weights_file(tmp_path_factory):
 @pytest.fixture(scope='session')
 def inferencer(weights_file):
     """Inferencer with that network."""
-    return MeshInferencer('quickstart', weights_file)
+    return MeshInferencer('quickstart', weights_file, detector='none')
 
 
 @pytest.fixture(scope='session')

@@ -39,7 +39,7 @@ def picture(three_people, renderer, tmp_path_factory):
 @pytest.fixture(scope='module')
 def combined(inferencer, hand_config):
     torch.manual_seed(0)
-    hands = MeshInferencer(hand_config)
+    hands = MeshInferencer(hand_config, detector='none')
     with torch.no_grad():
         hands.network.head.cam_predictor.weight.mul_(0.05)
         hands.network.head.cam_predictor.bias.copy_(torch.tensor([6.0, 0.01, -0.02]))

@@ -220,7 +220,7 @@ def test_the_mesh_of_a_crop_is_that_of_the_official_demo(
     from torchvision import transforms
 
     torch.manual_seed(0)
-    taken = MeshInferencer(hand_config) if config == 'hand' else MeshInferencer(
+    taken = MeshInferencer(hand_config, detector='none') if config == 'hand' else MeshInferencer(
         'quickstart', weights_file, detector='none')
     path = shared_dir / 'data/images' / name
     official = transforms.Compose([
@@ -248,7 +248,7 @@ def test_the_mesh_of_a_crop_is_that_of_the_official_demo(
 
 
 def test_padding_a_crop_is_for_those_who_ask_for_it(weights_file, photo):
-    frame, = MeshInferencer('quickstart', weights_file, box_padding=1.2)(photo)
+    frame, = MeshInferencer('quickstart', weights_file, box_padding=1.2, detector=None)(photo)
     assert frame.people[0].crop_to_image[0, 0] * SIDE == pytest.approx(1.2 * 640, abs=1)
 
 
