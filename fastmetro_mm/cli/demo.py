@@ -48,15 +48,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     group.add_argument('--batch-size', type=int, default=16, help='people at once (default: 16)')
     group.add_argument('--trust-checkpoint', action='store_true',
                        help='allow weights that may run code while they are read')
-    group = parser.add_argument_group('where people are (default: the whole image is one crop)')
+    group = parser.add_argument_group('where people are (default: the detector inside the package)')
     group.add_argument('--bbox', nargs=4, type=float, action='append',
                        metavar=('X1', 'Y1', 'X2', 'Y2'),
                        help='a box in pixels; repeat for several people')
     group.add_argument('--boxes', metavar='FILE.json',
                        help='boxes by image name or frame number; an entry is [x1, y1, x2, y2] '
                        'or {"bbox": [...], "is_right": false}')
-    group.add_argument('--detector', help='none, rtmdet, or the path of an mmdet config (default: '
-                       'rtmdet if --detector-weights is given)')
+    group.add_argument('--detector', default='free',
+                       help='free (the one inside the package), none (the whole image is one '
+                       'crop), rtmdet, or the path of an mmdet config (default: free, or rtmdet '
+                       'if --detector-weights is given)')
     group.add_argument('--detector-weights', help='weights of the detector')
     group.add_argument('--box-padding', type=float, metavar='FACTOR',
                        help="side of the crop / longer side of the box (default: the config's, "
