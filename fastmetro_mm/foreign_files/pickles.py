@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from fastmetro_mm.errors import ForeignFileError, UnsafePickleError
 from fastmetro_mm.foreign_files.damage import DOWNLOAD_AGAIN, one_line, reading
 from fastmetro_mm.foreign_files.kinds import recognise, sentence
+from fastmetro_mm.foreign_files.pickle_sizes import check_sizes
 from fastmetro_mm.foreign_files.records import ARRAY_NAMES, deep_plain, plain
 
 
@@ -26,6 +27,17 @@ class AllowListUnpickler(pickle.Unpickler):
         # Python 2's texts: latin1 takes every byte, and its arrays are read as such texts
         super().__init__(stream, encoding='latin1')
         self._source, self._names = source, names
+
+        self._stream = stream
+
+    def load(self) -> Any:
+        """The content, after a look at what the pickle would make Python allocate.
+
+        Raises:
+            ValueError: Its memo or a text in it is larger than the pickle itself.
+        """
+        check_sizes(self._stream)
+        return super().load()
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in of a name, which is never imported."""
