@@ -6,6 +6,7 @@ mmengine's log history; its messages advise to read without restriction. The nam
 that tensors, optimizers, NumPy values, mmengine's history and whole networks need.
 """
 
+import math
 from collections import Counter, OrderedDict, defaultdict
 from typing import Any
 
@@ -21,6 +22,7 @@ _STORAGES = {
     'BoolStorage': torch.bool, 'ComplexDoubleStorage': torch.complex128,
     'ComplexFloatStorage': torch.complex64,
 }  # fmt: skip
+_LARGEST_EXPANSION = 1 << 26  # entries of a tensor that repeats its numbers (stride 0)
 _HISTORY_METHODS = ('min', 'max', 'mean', 'current', 'sum')
 
 
@@ -73,8 +75,11 @@ def _attribute(owner: Any, name: str) -> type:
 def _tensor(storage: Storage, offset: int, size: tuple, stride: tuple, *_: Any) -> Tensor:
     if not isinstance(storage, Storage) or offset < 0:
         raise ValueError('a tensor without numbers')
+    size = tuple(size)
+    if math.prod(size) > max(storage.data.numel(), _LARGEST_EXPANSION):
+        raise ValueError(f'a tensor of {size} over {storage.data.numel()} numbers')
     # torch compares the extent with the storage
-    return storage.data.as_strided(tuple(size), tuple(stride), offset)
+    return storage.data.as_strided(size, tuple(stride), offset)
 
 
 def _tensor_v3(storage: Storage, offset: int, size: tuple, stride: tuple, requires_grad: bool,

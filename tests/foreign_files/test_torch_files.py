@@ -152,6 +152,15 @@ def test_contradictions_are_refused(tmp_path, change, message):
     assert 'a.pth' in str(error.value) and '\n' not in str(error.value)
 
 
+def test_repeated_numbers_are_bounded(tmp_path):
+    """Stride 0 makes a tensor of any size from one number."""
+    torch.save({'a': torch.ones(1).expand(3, 4)}, tmp_path / 'a.pth')
+    assert read_torch_file(tmp_path / 'a.pth')['a'].sum() == 12
+    torch.save({'a': torch.ones(1).expand(1 << 40)}, tmp_path / 'a.pth')
+    with pytest.raises(ForeignFileError, match='over 1 numbers'):
+        read_torch_file(tmp_path / 'a.pth')
+
+
 def test_one_flipped_bit_fails_the_checksum(tmp_path):
     path = tmp_path / 'a.pth'
     weight = torch.randn(100)
