@@ -61,7 +61,7 @@ def read_worst(path: str | Path, count: int, by: str | None = None) -> list[dict
         if by not in names:
             raise InputError(f'{path}: has no error {by!r}: choose one of {", ".join(names)}')
         # an error that is no number is the worst there is
-        rows = sorted(rows, key=lambda row: -np.inf if row[by] is None else -row[by])
+        rows = sorted(rows, key=lambda row: -np.inf if row.get(by) is None else -row[by])
     return rows[:count]
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from fastmetro_mm.body.joint_sets import SMPL24
 from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.models.flip_test import FlipTest, check_test_cfg
 from fastmetro_mm.models.heads.targets import build_targets
 from fastmetro_mm.models.weight_loading import fit_to_model, prepare_weights, prove_weights
 from fastmetro_mm.structures import MeshDataSample, MeshPrediction, MeshTargets, TokenFeatures
@@ -42,7 +43,8 @@ class TopdownMeshEstimator(BasePoseEstimator):
             which half-precision convolutions run faster; the numbers stay the same. Our runner
             does so by itself on the CPU.
         train_cfg: Unused; mmpose's inference functions set it.
-        test_cfg: Unused by the official evaluation.
+        test_cfg: ``dict(flip_test=True)`` averages the prediction with that of the mirror image;
+            the official evaluation does not.
         data_preprocessor: ``PoseDataPreprocessor`` with ImageNet mean and deviation, RGB.
         init_cfg: See mmengine's ``BaseModule``.
         metainfo: See mmpose's ``BasePoseEstimator``.
@@ -65,6 +67,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         init_cfg: dict | None = None,
         metainfo: dict | None = None,
     ) -> None:
+        flips = check_test_cfg(test_cfg)
         body = build_body(body)
         super().__init__(
             backbone=backbone,
@@ -76,6 +79,12 @@ class TopdownMeshEstimator(BasePoseEstimator):
             init_cfg=init_cfg,
             metainfo=metainfo,
         )
+        found, wanted = (getattr(part, 'num_joints', None) for part in (self.neck, self.head))
+        if None not in (found, wanted) and found != wanted:
+            raise ConfigError(
+                f'model.neck.num_joints={found}: {type(self.head).__name__} of body '
+                f"'{body.name}' reads {wanted} joint tokens: set model.neck.num_joints={wanted}")
+        self.flip_test = FlipTest(body) if flips else None
         self.smpl_head = None
         if smpl_head is not None:
             self.smpl_head = MODELS.build({'body': body, **smpl_head})
@@ -211,6 +220,9 @@ class TopdownMeshEstimator(BasePoseEstimator):
             The same samples with ``pred_instances``.
         """
         prediction = self._mesh(inputs)
+        if self.flip_test is not None:
+            posed = prediction.rotmat is not None and self.smpl_head is None
+            prediction = self.flip_test(prediction, self._mesh(inputs.flip(-1)), posed)
         instances = self.head.predict(prediction, data_samples)
         if prediction.rotmat is not None and prediction.rotmat.shape[1] == len(SMPL24):
             self._add_smpl(prediction, instances)

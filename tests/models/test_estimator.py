@@ -4,11 +4,13 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 
 from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.body.build import build_body_model
+from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.structures import MeshDataSample
 
 SIZE = 64
@@ -126,15 +128,54 @@ def test_kept_first_attention_is_exact_and_forgotten_when_weights_change():
         restored = model(crops(), None, mode='tensor').vertices
     assert not torch.allclose(moved, loaded, atol=1e-4)
     torch.testing.assert_close(restored, loaded, atol=1e-5, rtol=0)
-
-    # weights changed in place between two evaluations, as an optimiser or EMA does
-    model.train()
+    # weights changed in place, without a word to the network
     with torch.no_grad():
         model.neck.vertex_token_embed.weight -= change
-    model.eval()
-    with torch.no_grad():
         back = model(crops(), None, mode='tensor').vertices
     torch.testing.assert_close(back, kept_once, atol=1e-5, rtol=0)
+    # and through .data, as EMA does, which goes past the counters; eval() is called then
+    model.neck.vertex_token_embed.weight.data += change
+    model.eval()
+    with torch.no_grad():
+        again = model(crops(), None, mode='tensor').vertices
+    torch.testing.assert_close(again, loaded, atol=1e-5, rtol=0)
+    # moved to another type and back: other numbers at other addresses
+    kept = model.neck._first_attention[1]
+    with torch.no_grad():
+        model.neck.to(torch.bfloat16).float()
+        model(crops(), None, mode='tensor')
+    assert not torch.equal(model.neck._first_attention[1], kept)
+
+
+def test_number_of_joint_tokens_is_checked_when_the_network_is_built():
+    cfg = config()
+    cfg['neck']['num_joints'] = 17
+    with pytest.raises(ConfigError, match=r'model\.neck\.num_joints=17: .*14 joint tokens'):
+        MODELS.build(cfg)
+
+
+def test_map_larger_than_expected_is_said_once(caplog):
+    model = build().eval()
+    MMLogger.get_instance('larger_map').addHandler(caplog.handler)
+    with torch.no_grad():
+        for _ in range(2):
+            model(torch.randn(1, 3, 96, 96), None, mode='tensor')
+    said = [r.getMessage() for r in caplog.records if 'feature_size' in r.getMessage()]
+    assert len(said) == 1 and 'It has 9 cells' in said[0] and 'feature_size=(2, 2) has 4' in said[0]
+    with pytest.raises(ConfigError, match=r'in_channels .* 3136 cells.*FusedHRNet, width=32'):
+        model.neck(torch.zeros(1, 32, 56, 56))
+
+
+def test_term_named_loss_enters_the_logged_loss_once():
+    model = build().train()
+    criterion = model.head.criterion
+    criterion.TERMS = {**criterion.TERMS, 'loss_extra': lambda self, case: torch.tensor(1000.0)}
+    criterion.weights = {**criterion.weights, 'loss_extra': 2.0}
+    losses = model.loss(crops(), [sample(seed=i) for i in range(len(crops()))])
+    total, logged = model.parse_losses(losses)
+    assert float(losses['extra']) == 1000 and 'loss_extra' not in losses
+    torch.testing.assert_close(total, losses['loss_mesh'])
+    torch.testing.assert_close(logged['loss'], losses['loss_mesh'])
 
 
 def test_other_crop_sizes_work_without_touching_weights():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """End a training that is told to, by SIGTERM, with a checkpoint and an exit code of its own."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -146,7 +147,8 @@ class GracefulStopHook(Hook):
             f'iteration {runner.iter + 1}. {last} is written; go on with --resume')
         marker = os.environ.get(STOPPED_FILE_VARIABLE)
         if marker and is_main_process():
-            Path(marker).touch()
+            with contextlib.suppress(OSError):  # the script that wants to know is gone
+                Path(marker).touch()
         raise SystemExit(EXIT_CODE)
 
     def _restore(self) -> None:

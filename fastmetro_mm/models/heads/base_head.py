@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What mesh heads share: the body, judging a prediction, and results in the image."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmengine.model import BaseModule
@@ -13,6 +14,16 @@ from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.geometry.camera import crop_to_image, weak_perspective_project
 from fastmetro_mm.structures import MeshDataSample, MeshPrediction, MeshTargets
+
+
+def for_the_log(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Unweighted terms under names that mmengine does not add to the loss.
+
+    It sums everything with ``loss`` in its name, and these are in the weighted total already.
+    """
+    names = {name: re.sub(r'_?loss_?', '', name) or 'term' for name in terms}
+    return {names[name] if list(names.values()).count(names[name]) == 1 else
+            name.replace('loss', 'term'): term.detach() for name, term in terms.items()}
 
 
 class MeshHead(BaseModule):
@@ -29,6 +40,7 @@ class MeshHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.body = build_body(body)
+        self.num_joints = len(self.body.joint_names)  # joint tokens that are read
         self.criterion = None
         if criterion is not None:
             self.criterion = MODELS.build({'body': self.body, **criterion})
@@ -54,7 +66,7 @@ class MeshHead(BaseModule):
             )
         terms = self.criterion(prediction, targets)
         total = terms.pop('total')
-        return {'loss_mesh': total, **{name: term.detach() for name, term in terms.items()}}
+        return {'loss_mesh': total, **for_the_log(terms)}
 
     def predict(
         self, prediction: MeshPrediction, data_samples: Sequence[MeshDataSample]

@@ -46,7 +46,7 @@ class ParametricMeshHead(MeshHead):
     ) -> None:
         super().__init__(body, criterion, init_cfg)
         self.parents = tuple(self.body.require_model().parents)
-        count = len(self.parents)
+        count = self.num_joints = len(self.parents)
         self.rotation_weight = nn.Parameter(0.02 * torch.randn(count, in_channels, 6))
         self.rotation_bias = nn.Parameter(torch.tensor(_FACING).repeat(count, 1))
         self.shape_predictor = nn.Linear(in_channels, NUM_BETAS)

@@ -9,6 +9,7 @@ from fastmetro_mm.body.joint_sets import SMPL24
 from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.geometry.rotation import project_to_rotation
+from fastmetro_mm.models.heads.base_head import for_the_log
 from fastmetro_mm.structures import MeshPrediction, MeshTargets
 
 NUM_JOINTS = len(SMPL24)
@@ -121,4 +122,4 @@ class SMPLRegressorHead(BaseModule):
         prediction.smpl_vertices = posed.vertices
         terms = self.criterion(prediction, targets)
         total = terms.pop('total')
-        return {'loss_smpl': total, **{name: term.detach() for name, term in terms.items()}}
+        return {'loss_smpl': total, **for_the_log(terms)}

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two encoder-decoder transformers of FastMETRO (Cho et al., ECCV 2022)."""
 
+import logging
+
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
@@ -75,7 +78,10 @@ class FastMETRONeck(BaseModule):
         self._grid = tuple(feature_size)
         for name, dim in zip(('position_1', 'position_2'), self.embed_dims, strict=True):
             self.register_buffer(name, _positions(*feature_size, dim), persistent=False)
-        self._first_attention: tuple[tuple, Tensor] | None = None
+        self.feature_size = tuple(feature_size)
+        self._said_larger_map = False
+        # state of what it was computed from, the result, what it was computed from
+        self._first_attention: tuple[tuple, Tensor, list[Tensor]] | None = None
 
     def forward(self, feats: Tensor | tuple[Tensor, ...]) -> TokenFeatures:
         """Run both transformers.
@@ -90,11 +96,17 @@ class FastMETRONeck(BaseModule):
             ValueError: If the map has other than ``in_channels`` channels.
         """
         x = feats[-1] if isinstance(feats, (tuple, list)) else feats
+        hint = self._hint_at_larger_map(x)
         if x.shape[1] != self.conv_1x1.in_channels:
             raise ConfigError(
                 f'FastMETRONeck expects a feature map of {self.conv_1x1.in_channels} channels but '
                 f'got {tuple(x.shape)}: set neck.in_channels to what the backbone returns last'
+                f'{hint}'
             )
+        if hint and not self._said_larger_map:
+            self._said_larger_map = True
+            print_log(f'FastMETRONeck: feature map {tuple(x.shape)}{hint}', 'current',
+                      logging.WARNING)
         position_1, position_2 = self._positions_of(x)
         batch = x.shape[0]
 
@@ -120,6 +132,18 @@ class FastMETRONeck(BaseModule):
             camera=camera[:, 0],
             joints=tokens[:, : self.num_joints],
             vertices=tokens[:, self.num_joints :],
+        )
+
+    def _hint_at_larger_map(self, x: Tensor) -> str:
+        """What to do about a map with more cells than ``feature_size``; empty if it has not."""
+        cells, expected = x.shape[2] * x.shape[3], self.feature_size[0] * self.feature_size[1]
+        if cells <= expected:
+            return ''
+        return (
+            f'. It has {cells} cells, an image token each, where neck.feature_size='
+            f'{self.feature_size} has {expected}: take the last stage of the backbone (for an '
+            f'HRNet backbone=dict(type=FusedHRNet, width={x.shape[1]}) and neck.in_channels=2048), '
+            'or set feature_size if this is meant'
         )
 
     def _run(
@@ -163,14 +187,20 @@ class FastMETRONeck(BaseModule):
             attended = layer.attend_self(self._learned_tokens(), self.attention_mask)
             if torch.is_inference_mode_enabled():  # could not be used outside of it
                 return attended
-            self._first_attention = (key, attended)
+            # held, so that nothing else can come to lie at the addresses of the key
+            sources = [weight.detach() for weight in self._first_sources(layer)]
+            self._first_attention = (key, attended, sources)
         return self._first_attention[1]
+
+    def _first_sources(self, layer: nn.Module) -> list[Tensor]:
+        """Weights that the kept attention comes from."""
+        return [self.joint_token_embed.weight, self.vertex_token_embed.weight,
+                *layer.norm1.parameters(), *layer.self_attn.parameters()]  # fmt: skip
 
     def _first_key(self, layer: nn.Module) -> tuple | None:
         """What the kept attention depends on; None if changes could not be seen."""
         device_type = self.attention_mask.device.type
-        weights = [self.joint_token_embed.weight, self.vertex_token_embed.weight,
-                   *layer.norm1.parameters(), *layer.self_attn.parameters()]  # fmt: skip
+        weights = self._first_sources(layer)
         if any(weight.is_inference() for weight in weights):
             return None
         versions = tuple((weight.data_ptr(), weight._version, weight.dtype) for weight in weights)
