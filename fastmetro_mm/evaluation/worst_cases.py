@@ -61,8 +61,12 @@ def read_worst(path: str | Path, count: int, by: str | None = None) -> list[dict
         if by not in names:
             raise InputError(f'{path}: has no error {by!r}: choose one of {", ".join(names)}')
         # an error that is no number is the worst there is
-        rows = sorted(rows, key=lambda row: -np.inf if row.get(by) is None else -row[by])
+        rows = sorted(rows, key=lambda row: -row[by] if _is_number(row.get(by)) else -np.inf)
     return rows[:count]
+
+
+def _is_number(error: float | None) -> bool:
+    return error is not None and np.isfinite(error)
 
 
 def error_names(row: dict[str, Any]) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ def runner(tmp_path_factory):
     visualizer = VISUALIZERS.build(dict(type='MeshVisualizer', name='hooks_and_network', views=()))
     return SimpleNamespace(
         model=model, visualizer=visualizer, iter=0, epoch=0, max_iters=10, max_epochs=1,
-        work_dir=str(tmp_path_factory.mktemp('hooks')), _train_loop=SimpleNamespace(iter=0, epoch=0),
+        work_dir=str(tmp_path_factory.mktemp('hooks')),
+        _train_loop=SimpleNamespace(iter=0, epoch=0),
         train_dataloader=SimpleNamespace(dataset=None))
 
 

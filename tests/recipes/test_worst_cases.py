@@ -14,6 +14,11 @@ ROWS = [
     {'img_key': 'b.jpg', 'sample_idx': 1, 'MPJPE': None, 'PA-MPJPE': 80.0},
     {'img_key': 'c.jpg', 'sample_idx': 0, 'MPJPE': 120.0, 'PA-MPJPE': 70.0},
 ]
+NOT_NUMBERS = [
+    {'img_key': 'a.jpg', 'sample_idx': 3, 'MPJPE': 100.0},
+    {'img_key': 'b.jpg', 'sample_idx': 1, 'MPJPE': float('nan')},
+    {'img_key': 'c.jpg', 'sample_idx': 0},
+]
 
 
 def write(path, content):
@@ -28,6 +33,11 @@ def test_worst_first(by, expected, tmp_path):
     for content in (ROWS, {'joints_mm': {}, 'images': ROWS}):
         rows = read_worst(write(tmp_path / 'errors.json', content), 2, by)
         assert [row['img_key'] for row in rows] == expected
+
+
+def test_errors_that_are_no_numbers_come_first(tmp_path):
+    rows = read_worst(write(tmp_path / 'errors.json', NOT_NUMBERS), 3, 'MPJPE')
+    assert [row['img_key'] for row in rows] == ['b.jpg', 'c.jpg', 'a.jpg']
 
 
 @pytest.mark.parametrize(('content', 'message'), [

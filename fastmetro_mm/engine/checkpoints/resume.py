@@ -11,6 +11,9 @@ from mmengine.optim import OptimWrapper
 from fastmetro_mm.engine.checkpoints.loading import read_checkpoint
 from fastmetro_mm.errors import CheckpointError
 
+INTERRUPTED_PATTERN = 'interrupted_iter_*.pth'
+"""Checkpoints of trainings that were told to end; the next regular checkpoint replaces them."""
+
 
 def check_resumable(checkpoint: Mapping[str, Any], source: str, optimizer: Any = None) -> None:
     """Refuse a checkpoint that training cannot go on from as if nothing had happened.
@@ -68,7 +71,8 @@ def find_resume_checkpoint(work_dir: str | os.PathLike) -> str | None:
     (the run was killed between the two writes) or it cannot be read: then the next newest.
     """
     folder = Path(work_dir)
-    files = [path for pattern in ('epoch_*.pth', 'iter_*.pth') for path in folder.glob(pattern)]
+    files = [path for pattern in ('epoch_*.pth', 'iter_*.pth', INTERRUPTED_PATTERN)
+             for path in folder.glob(pattern)]
     pointer = folder / 'last_checkpoint'
     named, named_step = None, None
     if pointer.is_file():

@@ -16,6 +16,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from mmpose.registry import HOOKS
 
 from fastmetro_mm.engine.checkpoints.atomic_backend import ATOMIC_LOCAL
+from fastmetro_mm.engine.checkpoints.resume import INTERRUPTED_PATTERN
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.fileio import write_atomically
 
@@ -24,9 +25,6 @@ EXIT_CODE = 75
 
 ``EX_TEMPFAIL`` of sysexits.h: try again later.
 """
-
-INTERRUPTED_PATTERN = 'interrupted_iter_*.pth'
-"""Checkpoints of this hook; the next regular checkpoint replaces them."""
 
 STOPPED_FILE_VARIABLE = 'FASTMETRO_STOPPED_FILE'
 """Environment variable: a file to create once the checkpoint is there (tools/dist_train.sh)."""
