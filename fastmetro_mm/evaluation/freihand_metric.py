@@ -200,14 +200,11 @@ class FreiHANDMetric(SampleMetric):
     def _write_errors(self, entries: list[dict], joints: np.ndarray,
                       vertices: np.ndarray) -> None:
         """Write aligned errors in millimetres by image, worst first, and by joint."""
-        def rounded(error: float) -> float | None:  # JSON knows no nan
-            return round(float(error * 1000.0), 6) if np.isfinite(error) else None
-
         rows = [{'img_key': entry['key'], 'sample_idx': entry['index'],
-                 'PA-MPJPE': rounded(joint.mean()), 'PA-MPVPE': rounded(vertex.mean())}
+                 'PA-MPJPE': round(float(joint.mean() * 1000.0), 6),
+                 'PA-MPVPE': round(float(vertex.mean() * 1000.0), 6)}
                 for entry, joint, vertex in zip(entries, joints, vertices, strict=True)]
-        # an error that is no number is the worst there is
-        rows.sort(key=lambda row: -np.inf if row['PA-MPJPE'] is None else -row['PA-MPJPE'])
-        by_joint = {name: rounded(value)
+        rows.sort(key=lambda row: -row['PA-MPJPE'])
+        by_joint = {name: round(float(value * 1000.0), 6)
                     for name, value in zip(HAND21, joints.mean(axis=0), strict=True)}
         write_json(self.per_sample_file, {'joints_mm': by_joint, 'images': rows}, indent=1)
