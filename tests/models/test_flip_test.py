@@ -110,6 +110,6 @@ def test_parametric_mesh_is_posed_again_and_not_averaged(images):
 
 
 def test_settings_that_would_change_nothing_are_refused():
-    with pytest.raises(ConfigError, match=r'test_cfg: flip_mode, shift_heatmap would change'):
+    with pytest.raises(ConfigError, match='flip_mode, shift_heatmap would change'):
         build(test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True))
     assert build(test_cfg=dict(output_heatmaps=False)).flip_test is None
