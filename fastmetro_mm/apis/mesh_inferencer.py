@@ -176,8 +176,8 @@ class MeshInferencer:
         """
         if bboxes is not None and keypoints is not None:
             raise InputError('give bboxes or keypoints, not both')
-        if batch_size < 1:
-            raise InputError(f'batch_size must be at least 1, got {batch_size}')
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise InputError(f'batch_size must be a whole number, at least 1, got {batch_size!r}')
         on_error = error_handler(on_error)
         source = open_source(inputs, on_error)
         if smooth and not (source.is_video and track):

@@ -41,15 +41,19 @@ class CameraHint:
 
     def __post_init__(self) -> None:
         if self.intrinsics is not None:
-            matrix = np.asarray(self.intrinsics, dtype=np.float64)
-            if matrix.shape != (3, 3) or not (matrix[0, 0] > 0 and matrix[1, 1] > 0):
+            try:
+                matrix = np.asarray(self.intrinsics, dtype=np.float64)
+            except (TypeError, ValueError):
+                matrix = np.empty(0)
+            if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not (
+                    matrix[0, 0] > 0 and matrix[1, 1] > 0 and (matrix[2] == [0, 0, 1]).all()):
                 raise InputError(
                     f'intrinsics must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels, got '
-                    f'{matrix.tolist()}')
+                    f'{self.intrinsics}')
             object.__setattr__(self, 'intrinsics', matrix)
-        if self.focal_length is not None and not 0 < self.focal_length < math.inf:
+        if self.focal_length is not None and not _between(self.focal_length, 0, math.inf):
             raise InputError(f'focal length must be positive pixels, got {self.focal_length}')
-        if self.fov_deg is not None and not 0 < self.fov_deg < 180:
+        if self.fov_deg is not None and not _between(self.fov_deg, 0, 180):
             raise InputError(f'field of view must lie between 0 and 180 degrees, got '
                              f'{self.fov_deg}')
 
@@ -166,6 +170,12 @@ def camera_on_crop(
     scale = math.sqrt(np.linalg.det(flat[:, :2]) / np.linalg.det(linear)) / half
     root = np.linalg.solve(linear, flat[:, 2] - crop_to_image[:, 2]) / half - 1.0
     return np.array([scale, *(root / scale)])
+
+
+def _between(value: object, low: float, high: float) -> bool:
+    """Whether it is a number between two others, both excluded."""
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and (
+        low < value < high)
 
 
 def _number(data: dict, tag: int) -> float | None:

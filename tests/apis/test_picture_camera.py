@@ -97,3 +97,15 @@ def test_exif_focal_length(tmp_path):
     assert exif_focal_length(sensor, (300, 400)) == pytest.approx(100)
     assert exif_focal_length(photo('zero.jpg', xA405=0), (300, 400)) is None
     assert exif_focal_length(tmp_path / 'missing.jpg', (300, 400)) is None
+
+
+@pytest.mark.parametrize('hint', [
+    dict(intrinsics='K'), dict(intrinsics=[[1, 0], [0, 1]]), dict(intrinsics=np.eye(4)),
+    dict(intrinsics=[[500, 0, np.nan], [0, 500, 9], [0, 0, 1]]),
+    dict(intrinsics=[[500, 0, 9], [0, 500, 9], [0, 0, 0]]),
+    dict(intrinsics=[[-500, 0, 9], [0, 500, 9], [0, 0, 1]]), dict(intrinsics=[[1, 2], [3]]),
+    dict(focal_length='wide'), dict(focal_length=np.nan), dict(focal_length=0),
+    dict(focal_length=True), dict(fov_deg='60'), dict(fov_deg=180), dict(fov_deg=np.inf)])
+def test_cameras_without_meaning(hint):
+    with pytest.raises(InputError, match=r'intrinsics must|focal length must|field of view must'):
+        CameraHint(**hint)
