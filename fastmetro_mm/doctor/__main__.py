@@ -2,6 +2,7 @@
 """Command line of the doctor."""
 
 import argparse
+import contextlib
 import subprocess
 import sys
 
@@ -27,7 +28,8 @@ def main() -> int:
         words = [word for word in sys.argv[1:] if word != '--fix']
         return subprocess.run([sys.executable, '-m', 'fastmetro_mm.doctor', *words],
                               check=False).returncode
-    findings = examine(arguments.body_data_root)
+    with contextlib.redirect_stdout(sys.stderr):  # what foreign packages print at import
+        findings = examine(arguments.body_data_root)
     print(as_json(findings) if arguments.json else as_text(findings))
     return exit_code(findings)
 

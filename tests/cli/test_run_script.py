@@ -49,6 +49,29 @@ def test_detector_demo_starts(tmp_path):
     assert 'det_checkpoint' in done.stdout
 
 
+def test_data_sets_are_browsed_as_they_are_learned(tmp_path):
+    from fastmetro_mm.datasets import TSVRow, write_tsv_set
+    from fastmetro_mm.datasets.labels import make_label
+    image = np.zeros((120, 160, 3), np.uint8)
+    image[..., 2] = 200  # red
+    # one joint far above the others, so that the drawing can be found
+    joints = np.column_stack([np.full(24, 80.0), np.linspace(30, 90, 24), np.ones(24)])
+    yaml = write_tsv_set(tmp_path / 'set', 'train', [TSVRow(
+        'red', cv2.imencode('.png', image)[1].tobytes(),
+        make_label(np.array([80.0, 60.0]), 0.6, joints))])
+    done = run('browse_dataset.py', config_path('quickstart'), '--output-dir', tmp_path / 'out',
+               '--not-show', '--phase', 'val', '--mode', 'transformed', '--cfg-options',
+               f'val_dataloader.dataset.ann_file={yaml}', 'val_dataloader.dataset.data_root=',
+               cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    drawn, = (tmp_path / 'out').iterdir()
+    picture = cv2.imread(str(drawn))
+    # the crop, red as the image, and joints drawn in its middle column
+    assert picture[2, 2].tolist() == pytest.approx([0, 0, 200], abs=12)
+    middle = picture[20:76, 44:52].reshape(-1, 3).astype(int)
+    assert (abs(middle - [0, 0, 200]).sum(axis=1) > 100).any()
+
+
 def test_own_script_sees_its_arguments_and_neighbours(tmp_path):
     (tmp_path / 'neighbour.py').write_text('VALUE = 3\n')
     (tmp_path / 'own.py').write_text(

@@ -130,6 +130,8 @@ def test_exit_code_and_text():
 def test_command_line_works_where_mmpose_is_missing(repo_dir, tmp_path):
     # the doctor itself must not fall over what it is there to find
     (tmp_path / 'sitecustomize.py').write_text('import sys\nsys.modules["mmpose"] = None\n')
+    # a package that talks while it is imported, as onedl-mmdetection does
+    (tmp_path / 'smplx.py').write_text('print("Could not import something optional.")\n')
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-m', 'fastmetro_mm.doctor', '--json'],
         env=dict(PATH='', PYTHONPATH=f'{tmp_path}:{repo_dir}', OMP_NUM_THREADS='1',

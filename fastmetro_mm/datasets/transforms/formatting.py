@@ -11,6 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.structures import InstanceData
 from mmpose.registry import TRANSFORMS
 
+from fastmetro_mm.body.joint_sets import J24, J24_TO_J14
 from fastmetro_mm.structures import MeshDataSample
 
 _LABELS = ('joints_2d', 'joints_3d', 'pose', 'betas', 'has_smpl', 'has_2d', 'has_3d')
@@ -29,10 +30,14 @@ class PackMeshInputs(BaseTransform):
 
     Args:
         meta_keys: Keys copied into the metainfo where present.
+        pack_transformed: Make samples that are drawn on their crop instead of on the image, BGR;
+            mmpose's ``browse_dataset.py --mode transformed`` sets it.
     """
 
-    def __init__(self, meta_keys: Sequence[str] = _META_KEYS) -> None:
+    def __init__(self, meta_keys: Sequence[str] = _META_KEYS,
+                 pack_transformed: bool = False) -> None:
         self.meta_keys = tuple(meta_keys)
+        self.pack_transformed = pack_transformed
 
     def transform(self, results: dict) -> dict:
         """Pack; see the class."""
@@ -60,5 +65,20 @@ class PackMeshInputs(BaseTransform):
             sample.gt_instance_labels = labels
         meta = {key: results[key] for key in self.meta_keys if key in results}
         meta['center'] = center
+        if self.pack_transformed:
+            inputs = inputs.flip(0)
+            height, width = inputs.shape[1:]
+            instances.bboxes = np.array([[0, 0, width, height]], np.float32)
+            if 'joints_2d' in results:
+                joints = np.asarray(results['joints_2d'], np.float32)
+                if len(joints) == len(J24):
+                    joints = joints[list(J24_TO_J14)]
+                instances.keypoints = ((joints[:, :2] + 1) * 0.5 * (width, height))[None]
+                instances.keypoints_visible = joints[None, :, 2]
+            name = str(meta.get('img_path') or meta.get('img_key', 'image'))
+            if not name.lower().endswith(('.jpg', '.jpeg', '.png')):
+                name += '.png'  # it becomes the name of the drawing
+            meta.update(crop_to_image=np.eye(2, 3, dtype=np.float32), ori_shape=(height, width),
+                        img_path=name)
         sample.set_metainfo(meta)
         return dict(inputs=inputs, data_samples=sample)
