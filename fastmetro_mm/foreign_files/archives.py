@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fastmetro_mm.errors import ForeignFileError
-from fastmetro_mm.foreign_files.damage import DOWNLOAD_AGAIN, reading
+from fastmetro_mm.foreign_files.damage import DOWNLOAD_AGAIN, one_line, reading
 from fastmetro_mm.foreign_files.kinds import recognise, sentence
 from fastmetro_mm.foreign_files.pickles import load_allow_listed
 from fastmetro_mm.foreign_files.records import deep_plain
@@ -134,10 +134,10 @@ class NpzFile:
             header, info = self._header(archive, name)
             fits = shape is not None and header.size is not None
             if fits and not _same_shape(header.shape, shape):
-                raise ForeignFileError(f'{self.path}[{name}]: has shape {header.shape}, expected '
+                raise ForeignFileError(f'{self._where(name)}: has shape {header.shape}, expected '
                                        f'{_shown(shape)}')
             if not (fits and None not in shape):
-                refuse_bomb(info, f'{self.path}[{name}]', self.fix)
+                refuse_bomb(info, self._where(name), self.fix)
             with archive.open(info) as stream:
                 if header.size is not None:
                     array = np.lib.format.read_array(stream, allow_pickle=False)
@@ -146,14 +146,17 @@ class NpzFile:
                     return array
                 read_header(stream)
                 return deep_plain(load_allow_listed(io.BytesIO(stream.read()),
-                                                    f'{self.path}[{name}]', self.fix))
+                                                    self._where(name), self.fix))
+
+    def _where(self, name: str) -> str:
+        return f'{self.path}[{one_line(name)}]'
 
     def _header(self, archive: zipfile.ZipFile, name: str) -> tuple[Header, zipfile.ZipInfo]:
         info = self._members.get(name)
         if info is None:
             raise ForeignFileError(f'{self.path}: holds no array {name}; {self.fix}')
         if info.flag_bits & 1:
-            raise ForeignFileError(f'{self.path}[{name}]: is encrypted; save the arrays anew '
+            raise ForeignFileError(f'{self._where(name)}: is encrypted; save the arrays anew '
                                    'without a password')
         with archive.open(info) as stream:
             header = read_header(stream)
@@ -164,7 +167,7 @@ class NpzFile:
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[zipfile.ZipFile]:
-        with reading(f'{self.path}[{name}]', self.fix), zipfile.ZipFile(self.path) as archive:
+        with reading(self._where(name), self.fix), zipfile.ZipFile(self.path) as archive:
             yield archive
 
 

@@ -12,6 +12,8 @@ import struct
 import zipfile
 from pathlib import Path
 
+from fastmetro_mm.foreign_files.damage import one_line
+
 HEAD = 512
 _TORCH_MAGIC = b'\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'  # the number that old torch files begin with
 _LONGEST_HEADER = 100 << 20  # of a safetensors file, as in its specification
@@ -130,7 +132,7 @@ def sentence(kind: str, path: str | os.PathLike | None = None) -> str:
 def _members(path: str | os.PathLike) -> str:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if not name.endswith('/')]
-    shown = ', '.join(Path(name).name[:60] for name in names[:3])
+    shown = ', '.join(one_line(Path(name).name)[:60] for name in names[:3])
     return f' of {", ".join([shown, "..."] if len(names) > 3 else [shown])}' if names else ''
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from fastmetro_mm.errors import CheckpointError
+from fastmetro_mm.foreign_files.damage import one_line
 
 # Parts of a checkpoint that hold tensors but no weights.
 _NO_WEIGHTS = re.compile(r'optim|sched|scaler|meta|message_hub|rng|random|loop|callback|history|'
@@ -56,7 +57,7 @@ def _find(content: Mapping, depth: int, where: str) -> dict[str, Tensor | np.nda
     if not parts:
         raise CheckpointError(f'holds no weights{where}: give a checkpoint written by training')
     if len(parts) > 1:
-        names = ', '.join(sorted(parts))
+        names = one_line(', '.join(sorted(parts)))
         raise CheckpointError(
             f'holds several sets of weights{where} ({names}): save the one you mean alone, with '
             "torch.save({'state_dict': torch.load(FILE)[NAME]}, NEW_FILE)")
@@ -124,25 +125,26 @@ def as_tensor(name: str, value: Tensor | np.ndarray, own: Tensor | None) -> Tens
     Raises:
         CheckpointError: It holds no numbers, numbers of another nature, or NaN or infinity.
     """
+    shown = one_line(name)
     if isinstance(value, np.ndarray):
         try:
             value = torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder('=')))
         except TypeError:
-            raise CheckpointError(f'{name} is an array of {value.dtype}, expected '
+            raise CheckpointError(f'{shown} is an array of {value.dtype}, expected '
                                   'numbers') from None
     if value.is_meta:
-        raise CheckpointError(f'{name} is a meta tensor, without numbers: save the weights of the '
+        raise CheckpointError(f'{shown} is a meta tensor, without numbers: save the weights of the '
                               'trained network, not of its outline')
     if value.layout != torch.strided:
         if own is None and value.numel() > _LARGEST_SPARSE:
-            raise CheckpointError(f'{name} is a sparse tensor of {tuple(value.shape)}: save it '
+            raise CheckpointError(f'{shown} is a sparse tensor of {tuple(value.shape)}: save it '
                                   'dense')
         value = value.to_dense()
     if own is not None and _nature(value) != _nature(own):
-        raise CheckpointError(f'{name} holds {value.dtype}, expected {own.dtype}: save the '
+        raise CheckpointError(f'{shown} holds {value.dtype}, expected {own.dtype}: save the '
                               'weights of the network as it was trained')
     if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-        raise CheckpointError(f'{name} holds NaN or infinity: the training diverged; take an '
+        raise CheckpointError(f'{shown} holds NaN or infinity: the training diverged; take an '
                               'earlier checkpoint')
     return value.detach()
 

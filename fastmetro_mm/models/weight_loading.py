@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from fastmetro_mm.errors import CheckpointError
+from fastmetro_mm.foreign_files.damage import one_line
 from fastmetro_mm.foreign_files.state_dicts import as_tensor, find_weights, strip_prefixes
 from fastmetro_mm.models.network_kind import kind_of, model_kind
 from fastmetro_mm.models.official_checkpoint import (
@@ -152,7 +153,7 @@ def _misfit(model: nn.Module, own: Mapping[str, Tensor], weights: Mapping[str, A
         text += f'{len(missing)} of {len(own)} entries are missing, e.g. {missing[0]}'
     else:
         extra = [name for name in weights if name not in own]
-        text += f'{len(extra)} entries have no place in it, e.g. {extra[0]}'
+        text += f'{len(extra)} entries have no place in it, e.g. {one_line(extra[0])}'
     config = None if found is None or found == wanted else found.config
     text += f'; use {config} or another config of that network' if config else (
         '; use the config it was trained with')
