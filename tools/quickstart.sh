@@ -25,6 +25,9 @@ step() { printf '\n== %s  (%d s since the start)\n' "$1" $((SECONDS - started));
 work=work_dirs/quickstart
 mkdir -p "$work"
 
+step 'A first picture, by the model inside the package'
+"$python" tools/demo.py tests/data/free_model/several_people.jpg --out "$work/first" --save overlay npz
+
 step 'Drawing synthetic people'
 "$python" tools/dataset/make_synthetic.py --out data/quickstart --scene studio \
     --size 160 160 --train 3000 --test 300
