@@ -26,7 +26,7 @@ work=work_dirs/quickstart
 mkdir -p "$work"
 
 step 'A first picture, by the model inside the package'
-"$python" tools/demo.py tests/data/free_model/several_people.jpg --out "$work/first" --save overlay npz
+"$python" tools/demo.py tests/data/free_model/several_people.jpg --out "$work/first" --save overlay,npz
 
 step 'Drawing synthetic people'
 "$python" tools/dataset/make_synthetic.py --out data/quickstart --scene studio \
