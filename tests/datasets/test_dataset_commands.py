@@ -2,7 +2,7 @@
 """The command lines about data sets: wrong options at the start, every fault in one line."""
 
 import errno
-import importlib.util
+import importlib
 import shutil
 import sys
 
@@ -13,15 +13,15 @@ from fastmetro_mm.dataset_tools.commands import require_writable
 from fastmetro_mm.datasets import MeshTSVDataset
 from fastmetro_mm.errors import DataSetError, InputError
 
+MODULES = dict(convert='convert_set', doctor='check_set', browse='browse')
+
 
 @pytest.fixture
-def tool(repo_dir, monkeypatch):
-    """Function (name, *arguments) -> exit status of a tool, and its module."""
+def tool(monkeypatch):
+    """Function (name, *arguments) -> exit status of a command."""
 
     def run(name, *args):
-        spec = importlib.util.spec_from_file_location(name, repo_dir / f'tools/dataset/{name}.py')
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = importlib.import_module(f'fastmetro_mm.cli.{MODULES[name]}')
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, args)])
         for key, value in run.patches.items():
             monkeypatch.setattr(module, key, value)

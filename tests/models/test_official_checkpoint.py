@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renaming released weights, there and back, and refusing what does not fit."""
 
-import importlib.util
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -32,13 +32,9 @@ KINDS = {
 
 
 @pytest.fixture()
-def convert_tool(repo_dir):
-    """The command-line tool as a module."""
-    path = repo_dir / 'tools' / 'convert_checkpoint.py'
-    spec = importlib.util.spec_from_file_location('convert_checkpoint', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def convert_tool():
+    """The command as a module."""
+    return importlib.import_module('fastmetro_mm.cli.convert_weights')
 
 
 @pytest.mark.parametrize('name', KINDS)
