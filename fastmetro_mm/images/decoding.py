@@ -189,7 +189,9 @@ def _decode_other(data: bytes, reduced: bool) -> DecodedImage:
         raise InputError(f'too large for this format ({_short(error)}): save it smaller, or as '
                          '.jpg') from None
     except UnidentifiedImageError:
-        pass  # a format that OpenCV alone may know
+        # a format that OpenCV alone may know; of a damaged PNG it would believe any size
+        if kind_of(data[:400]) == 'png':
+            raise InputError('damaged PNG: fetch the file again') from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
         raise InputError(f'damaged image ({_short(error)}): fetch the file again, or save it as '
                          '.jpg or .png') from None
