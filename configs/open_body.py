@@ -32,7 +32,20 @@ model.backbone = dict(
     with_keypoints=True,
     weights='movenet_thunder',
 )
-model.neck = dict(type=KeypointNeck, in_channels=1280, embed_dims=128, feature_size=(8, 8))
+model.neck = dict(
+    type=KeypointNeck,
+    in_channels=1280,
+    num_keypoints=17,
+    num_joints=24,
+    hidden_dims=704,
+    num_blocks=2,
+    embed_dims=128,
+    feedforward_dims=512,
+    num_layers=2,
+    num_heads=4,
+    dropout=0.0,
+    feature_size=(8, 8),
+)
 model.head = dict(
     type=ParametricMeshHead,
     in_channels=128,

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
-from torchvision.ops import nms
 
 from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.detector_free import FreeDetector
@@ -201,4 +200,6 @@ def _cut(image: np.ndarray, to_image: np.ndarray, size: int) -> np.ndarray:
 
 
 def _nms(boxes: np.ndarray, scores: np.ndarray, overlap: float) -> np.ndarray:
+    from torchvision.ops import nms  # half a second: only where hands are looked for
+
     return nms(torch.from_numpy(boxes).float(), torch.from_numpy(scores).float(), overlap).numpy()

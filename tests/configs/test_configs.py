@@ -134,7 +134,7 @@ def test_a_missing_body_file_stops_before_training(shared_dir, monkeypatch):
     with pytest.raises(FileNotFoundError, match='SMPL_NEUTRAL') as error:
         model.init_weights()
     assert '\n' not in str(error.value)
-    assert 'prepare_body_data' in str(error.value)
+    assert 'fastmetro prepare' in str(error.value)
 
 
 def test_text_style_configs_work_with_custom_imports(tmp_path):

@@ -22,7 +22,8 @@ def toy(name):
     """The network of a config with narrow parts on the body without licence."""
     model = copy.deepcopy(Config.fromfile(config_path(name)).model)
     if model.neck.type.__name__ != 'FastMETRONeck':  # small as it is shipped
-        return MODELS.build(model), False, 256
+        hand = model.body.name == 'open_hand'
+        return MODELS.build(model), hand, 224 if hand else 256
     hand = model.neck.num_joints == 21
     model.body = dict(name='open_hand' if hand else 'open_body')
     model.backbone = dict(type='ResNet', depth=18)
@@ -75,8 +76,9 @@ def test_running_a_network_makes_no_module_and_no_buffer(name):
     assert predicted[0].body == model.body.config
     assert anatomy(model) == before
     model.train()
-    losses = model(crops, samples(hand), mode='loss')
-    assert all(torch.isfinite(value).all() for value in losses.values())
+    if model.head.criterion is not None:  # the shipped hand model is not trained by the Runner
+        losses = model(crops, samples(hand), mode='loss')
+        assert all(torch.isfinite(value).all() for value in losses.values())
     assert anatomy(model) == before
     ema = copy.deepcopy(model).eval()  # as mmengine's EMAHook keeps it
     with torch.no_grad():

@@ -187,4 +187,4 @@ def test_missing_body_file(error_of, shared_dir, people):
         'model.backbone.init_cfg=None',
     )  # fmt: skip
     assert 'SMPL_NEUTRAL' in line
-    assert 'prepare_body_data' in line
+    assert 'fastmetro prepare' in line

@@ -7,11 +7,12 @@ import sys
 import pytest
 
 CODE = '''
+import os
 from fastmetro_mm.errors import RendererUnavailableError
 from fastmetro_mm.visualization.pyrender_renderer import PyrenderRenderer, _shared_offscreen
 try:
     PyrenderRenderer()
-    _shared_offscreen()
+    _shared_offscreen(os.getpid())
 except RendererUnavailableError:
     print('unavailable')
     raise SystemExit
