@@ -15,6 +15,10 @@ from fastmetro_mm.images.jpeg import comment
 MARK = 'made by fastmetro_mm'
 """Stands in comments and metadata of the files that have room for them."""
 
+_BVH_START = (b'HIERARCHY\nROOT Pelvis\n{\n  OFFSET 0.00000 0.00000 0.00000\n  CHANNELS 6 '
+              b'Xposition Yposition Zposition Zrotation Xrotation Yrotation\n  JOINT L_Hip\n  {\n')
+"""BVH has no place for a mark; other programs indent and round in other ways."""
+
 _START = 4096  # bytes that hold the mark of every text format
 _NPZ_MEMBERS = (
     {'format.npy', 'image_path.npy', 'crop_to_image.npy'},  # frames
@@ -47,6 +51,8 @@ def is_result(path: str | os.PathLike) -> bool:
                 return MARK.encode() in start + file.read()
         if path.suffix.lower() in ('.jpg', '.jpeg'):
             return comment(start) == MARK
+        if path.suffix.lower() == '.bvh':
+            return start.startswith(_BVH_START)
         if path.suffix.lower() in ('.json', '.jsonl'):
             return b'"fastmetro_mm.' in start
         return MARK.encode() in start

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -16,10 +16,13 @@ from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.fileio import check_target, publish, temporary_beside
 from fastmetro_mm.result_marks import is_result
-from fastmetro_mm.structures.results import FrameResult
+from fastmetro_mm.structures.results import FrameResult, PersonMesh
 from fastmetro_mm.visualization.frame_drawing import draw_frame, draw_views
 from fastmetro_mm.visualization.picture_files import write_picture
 from fastmetro_mm.visualization.render_types import Renderer
+
+if TYPE_CHECKING:
+    from fastmetro_mm.exporters.smpl_tracks import SmplTrack
 
 _REPORT_FRAMES = 12
 _MESHES = ('obj', 'ply', 'glb')
@@ -200,7 +203,7 @@ class FrameFiles(Output):
 
 
 class Motion(Output):
-    """``photo_smpl_person_0.npz``, and for videos a rigged ``clip.glb``.
+    """``photo_smpl_person_0.npz``, ``photo_person_0.bvh``, and for videos a rigged ``clip.glb``.
 
     A video whose network gives no SMPL parameters gets a ``.glb`` a frame instead.
     """
@@ -219,7 +222,7 @@ class Motion(Output):
         if not frame.bodies:
             return
         self._has_bodies = True
-        has_pose = all(person.body_pose is not None for person in frame.bodies)
+        has_pose = all(map(_has_pose, frame.bodies))
         if self.kind == 'glb' and not has_pose:
             self._files.add(frame, name)
         elif self.fps is None:
@@ -232,12 +235,15 @@ class Motion(Output):
         self._files.close()
         if self._frames:
             self._write(self._frames)
-        elif self.kind == 'smpl' and not self._has_bodies:
-            notice(f'{printable(self._name)}: nobody was found, no SMPL file is written')
+        elif self.kind != 'glb' and not self._has_bodies:
+            notice(f'{printable(self._name)}: nobody was found, no {self.kind.upper()} file is '
+                   'written')
 
     def _write(self, frames: Sequence[FrameResult]) -> None:
         from fastmetro_mm.exporters.smpl_tracks import smpl_tracks
 
+        if self.kind == 'bvh':
+            frames = self._posed(frames)
         tracks = smpl_tracks(frames)
         if self.kind == 'glb':
             from fastmetro_mm.body.build import load_model_arrays
@@ -247,11 +253,45 @@ class Motion(Output):
                 self.path(f'{self._name}.glb'), tracks, load_model_arrays(frames[0].body),
                 frames[0].camera, self.fps))
             return
+        if self.kind == 'bvh':
+            self._write_skeletons(tracks, frames[0].body)
+            return
         from fastmetro_mm.exporters.smpl_params import write_smpl_params
 
         for track in tracks:
             path = self.path(f'{self._name}_smpl_{track.name}.npz')
             self.written.append(write_smpl_params(path, track, self.fps or 30.0))
+
+    def _posed(self, frames: Sequence[FrameResult]) -> Sequence[FrameResult]:
+        """The people with SMPL parameters, if there are any; the others are told."""
+        kept = [replace(frame, people=[person for person in frame.bodies if _has_pose(person)])
+                for frame in frames]
+        left = sum(len(frame.bodies) for frame in frames) - sum(len(one.people) for one in kept)
+        if not any(frame.people for frame in kept):
+            return frames  # smpl_tracks says what is missing
+        if left:
+            notice(f'{printable(self._name)}: people without SMPL parameters are left out of '
+                   f'the .bvh (sightings: {left})')
+        return kept
+
+    def _write_skeletons(self, tracks: Sequence[SmplTrack], body: str) -> None:
+        from fastmetro_mm.body.build import load_model_arrays
+        from fastmetro_mm.exporters.bvh import write_bvh
+
+        arrays, fps = load_model_arrays(body), self.fps or 30.0
+        for track in tracks:
+            path = self.path(f'{self._name}_{track.name}.bvh')
+            self.written.append(write_bvh(path, track, arrays, fps))
+            if self.fps is None:
+                continue
+            first = int(track.frames[0])
+            if first:
+                moment = first / fps if track.times is None else track.times[0]
+                notice(f'{printable(path)}: begins at frame {first} of the video ({moment:.2f} s), '
+                       'where the person is first seen; BVH cannot tell that')
+            if track.filled:
+                notice(f'{printable(path)}: interpolated where the person was not seen (frames: '
+                       f'{track.filled})')
 
 
 class Report(Output):
@@ -291,6 +331,10 @@ class Report(Output):
             entries.append(report_frame(frame, pictures))
         path = self.path(f'{self._name}.html')
         self.written.append(write_html_report(path, entries, title=printable(self._name)))
+
+
+def _has_pose(person: PersonMesh) -> bool:
+    return not (person.global_orient is None or person.body_pose is None or person.betas is None)
 
 
 def _without_meshes(frame: FrameResult) -> FrameResult:

@@ -23,7 +23,7 @@ from fastmetro_mm.errors import InputError
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization.render_types import Renderer
 
-KINDS = ('overlay', 'npz', 'json', 'obj', 'ply', 'glb', 'html', 'smpl')
+KINDS = ('overlay', 'npz', 'json', 'obj', 'ply', 'glb', 'html', 'smpl', 'bvh')
 
 
 def check_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
@@ -40,8 +40,10 @@ def check_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
     """
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds:
+        route = ('; FBX is a closed format: import the .bvh or .glb into Blender and export FBX '
+                 'there' if 'fbx' in unknown else '')
         raise InputError(f'cannot save {", ".join(map(repr, unknown)) or "nothing"}: choose from '
-                         f'{",".join(KINDS)}')
+                         f'{",".join(KINDS)}{route}')
     return tuple(kinds)
 
 
@@ -73,11 +75,12 @@ class ResultSaver:
     """Saves the frames of one input under its name. Use as a context manager.
 
     An image ``photo.jpg`` gives ``photo_overlay.jpg``, ``photo.npz``, ``photo.json``,
-    ``photo.obj``, ``photo.ply``, ``photo.glb``, ``photo.html`` and ``photo_smpl_<person>.npz``. A
-    video gives one ``clip_overlay.mp4``, ``clip.jsonl`` (a line a frame), ``clip.html``, a rigged
-    ``clip.glb`` where the network gives SMPL parameters, and a folder ``clip_<kind>`` with a file
-    a frame for the rest. Videos are written as they come: memory does not grow with their length,
-    but for the SMPL parameters (2 kB a person a frame).
+    ``photo.obj``, ``photo.ply``, ``photo.glb``, ``photo.html``, ``photo_smpl_<person>.npz`` and
+    ``photo_<person>.bvh``. A video gives one ``clip_overlay.mp4``, ``clip.jsonl`` (a line a
+    frame), ``clip.html``, the same files of SMPL parameters and BVH, a rigged ``clip.glb`` where
+    the network gives SMPL parameters, and a folder ``clip_<kind>`` with a file a frame for the
+    rest. Videos are written as they come: memory does not grow with their length, but for the
+    SMPL parameters (2 kB a person a frame).
 
     A kind that fails does not stop the others, and whatever ends the block (Ctrl-C too), what was
     made until then is completed. Only earlier results of this package are replaced.
@@ -155,6 +158,6 @@ def _output_of(kind: str, is_video: bool) -> type[Output]:
         return VideoOverlay if is_video else ImageOverlay
     if kind == 'html':
         return Report
-    if kind == 'smpl' or (kind == 'glb' and is_video):
+    if kind in ('smpl', 'bvh') or (kind == 'glb' and is_video):
         return Motion
     return Lines if kind == 'json' and is_video else FrameFiles

@@ -76,7 +76,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     group = parser.add_argument_group('output')
     group.add_argument('--out', default='outputs', help='folder for the files (default: outputs)')
     group.add_argument('--save', default='overlay,npz,json,glb,html',
-                       help='comma-separated: overlay, npz, json, obj, ply, glb, html, smpl '
+                       help='comma-separated: overlay, npz, json, obj, ply, glb, html, smpl, bvh '
                        '(default: overlay,npz,json,glb,html)')
     group.add_argument('--views', default='side,top',
                        help='views beside the overlay of an image: front, side, back, top; or '

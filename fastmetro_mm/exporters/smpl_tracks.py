@@ -34,6 +34,8 @@ class SmplTrack:
         transl: Metres, added to the vertices of the body model. (N, 3)
         rest_pelvis: Pelvis joint of the body model in its rest pose with these betas, metres;
             the point that the global orientation turns about. (3,)
+        times: Seconds in the video where its frames tell them. (N,)
+        filled: Frames of these in which the person was not seen.
     """
 
     name: str
@@ -44,6 +46,7 @@ class SmplTrack:
     transl: np.ndarray
     rest_pelvis: np.ndarray
     times: np.ndarray | None = None
+    filled: int = 0
 
 
 def smpl_tracks(
@@ -84,7 +87,8 @@ def smpl_tracks(
         filled, rotmat, transl = fill_gaps(index, rotmat, translation - pelvis)
         name = f'track_{number}' if people[0].track_id is not None else f'person_{number}'
         times = np.interp(filled, *clock) if clock is not None else None
-        tracks.append(SmplTrack(name, number, filled, rotmat, betas, transl, rest, times))
+        tracks.append(SmplTrack(name, number, filled, rotmat, betas, transl, rest, times,
+                                len(filled) - len(index)))
     return tracks
 
 

@@ -192,6 +192,8 @@ def test_frames_of_an_earlier_longer_run_are_told(three_people, tmp_path, notice
 def test_mistakes(tmp_path):
     with pytest.raises(InputError, match="cannot save 'fbx': choose from overlay,npz"):
         check_kinds(['npz', 'fbx'])
+    with pytest.raises(InputError, match=r'smpl,bvh; FBX .*import the .bvh or .glb into Blender'):
+        check_kinds(['fbx'])
     (tmp_path / 'file').touch()
     with pytest.raises(InputError, match='cannot write results there'):
         make_folder(tmp_path / 'file' / 'out')
