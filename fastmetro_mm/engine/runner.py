@@ -30,6 +30,7 @@ from fastmetro_mm.engine.distributed import (
     end_with_launcher,
     init_cpu_process_group,
 )
+from fastmetro_mm.engine.hooks.graceful_stop_hook import GracefulStopHook
 from fastmetro_mm.engine.train_loop import MeshTrainLoop
 from fastmetro_mm.errors import CheckpointError, TrainingError
 from fastmetro_mm.fileio import NO_SPACE
@@ -145,6 +146,10 @@ class MeshRunner(Runner):
                 f'{error.filename or self.log_dir}: {error.strerror}: '
                 f'{f"{kept} is whole; " if kept else ""}make room there, then go on with '
                 '--resume, or choose another folder with --work-dir') from error
+        finally:
+            for hook in self.hooks:
+                if isinstance(hook, GracefulStopHook):
+                    hook.stop_listening()
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop; mmengine's loop over epochs becomes :class:`MeshTrainLoop`."""

@@ -5,6 +5,7 @@ import http.server
 import multiprocessing
 import os
 import threading
+import urllib.request
 
 import pytest
 import torch
@@ -29,6 +30,8 @@ def cache(tmp_path, monkeypatch):
     for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
         monkeypatch.setenv(name, 'http://127.0.0.1:9')  # the discard port: nobody listens
     monkeypatch.setenv('no_proxy', 'localhost')
+    # urllib keeps the proxies of the first request of the process
+    monkeypatch.setattr(urllib.request, '_opener', None)
     return tmp_path / 'cache' / 'hub' / 'checkpoints'
 
 

@@ -181,6 +181,7 @@ def test_best_checkpoints_and_folders(repo_dir, workplace, uninterrupted, capsys
     tool(repo_dir, 'train')(arguments(workplace, workplace / 'other', '--resume',
                                       str(workplace / 'whole')))
     assert 'resumed epoch: 3, iter: 18' in capsys.readouterr().out
+    assert best.is_file()  # another run's best checkpoint is not ours to remove
 
 
 def test_first_start_with_resume_takes_the_weights_of_the_config(repo_dir, workplace,

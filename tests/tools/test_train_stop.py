@@ -166,6 +166,8 @@ def test_killed_data_worker(train, folder, monkeypatch, capsys):
     assert stop.value.code == 2
     line = error_line(capsys)
     assert line.startswith('error: a data worker (process ') and '--resume' in line
+    # a training that failed does not leave the process deaf: it would hand that on to its children
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     monkeypatch.delenv('TOY_KILL_WORKER')
     assert train('worker', '--resume')['meta']['iter'] == 18
 

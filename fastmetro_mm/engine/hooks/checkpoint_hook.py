@@ -162,5 +162,6 @@ class MeshCheckpointHook(CheckpointHook):
             self._save_checkpoint_with_step(runner, step, meta)
         if is_main_process():
             for old, new in replaced:
-                if old and old != new:
+                # a run that goes on from another folder's checkpoint leaves that folder alone
+                if old and old != new and Path(old).parent == Path(new).parent:
                     self._remove(old)

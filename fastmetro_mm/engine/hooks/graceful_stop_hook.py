@@ -78,6 +78,13 @@ class GracefulStopHook(Hook):
 
     def after_train(self, runner) -> None:
         """Listen no longer."""
+        self.stop_listening()
+
+    def stop_listening(self) -> None:
+        """Give the signals back to whoever had them; the runner does so however a training ends.
+
+        A process that keeps them blocked hands the block on to every process it starts.
+        """
         self._restore()
 
     def _receive(self, number: int, frame=None) -> None:
