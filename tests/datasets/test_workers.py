@@ -61,7 +61,10 @@ def test_no_worker_outlives_its_parent(tmp_path, repo_dir, number):
     script, folder = tmp_path / 'hold.py', tmp_path / 'pids'
     folder.mkdir()
     script.write_text(_HOLDING.format(repo=str(repo_dir), folder=str(folder)))
-    parent = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], stderr=subprocess.PIPE, text=True,
+        # a test run in the background of a shell script ignores Ctrl-C, and hands that on
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
     try:
         assert _until(lambda: len(os.listdir(folder)) == 2)
         workers = [int(name) for name in os.listdir(folder)]
