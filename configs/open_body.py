@@ -23,7 +23,7 @@ crop_size = 256
 max_epochs = 10
 
 model.body = body
-model.data_preprocessor.update(mean=[127.50097] * 3, std=[127.50097] * 3)  # MoveNet's own
+model.data_preprocessor.update(mean=[127.50195] * 3, std=[127.50195] * 3)  # MoveNet's own
 model.backbone = dict(
     type=MoveNet,
     arch='thunder',
