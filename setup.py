@@ -27,7 +27,8 @@ class BuildPyWithConfigs(build_py):
                 # a file deleted from the checkout must not live on in build/
                 shutil.rmtree(target, ignore_errors=True)
                 shutil.copytree(
-                    source, target, ignore=shutil.ignore_patterns('__pycache__', '*.py[cod]'))
+                    source, target, ignore=shutil.ignore_patterns('__pycache__', '*.py[cod]')
+                )
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)

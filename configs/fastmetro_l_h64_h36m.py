@@ -11,4 +11,3 @@ with read_base():
     from ._base_.fastmetro_l_h64 import *
     from ._base_.h36m_mixed import *
     from ._base_.schedule_60e import *
-

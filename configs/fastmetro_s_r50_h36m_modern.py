@@ -22,12 +22,7 @@ optim_wrapper.update(
 # A twentieth of the epochs to rise, then along a cosine to a hundredth of the peak.
 param_scheduler = [
     dict(
-        type=LinearLR,
-        start_factor=0.05,
-        begin=0,
-        end=3,
-        by_epoch=True,
-        convert_to_iter_based=True,
+        type=LinearLR, start_factor=0.05, begin=0, end=3, by_epoch=True, convert_to_iter_based=True
     ),
     dict(
         type=CosineAnnealingLR,

@@ -25,8 +25,7 @@ data_root = 'data/mini/mixed/'
 max_epochs = 3
 
 train_dataloader.update(
-    batch_size=16,
-    dataset=dict(type=MixedMeshDataset, data_root=data_root, ann_file='train.yaml'),
+    batch_size=16, dataset=dict(type=MixedMeshDataset, data_root=data_root, ann_file='train.yaml')
 )
 val_dataloader.update(batch_size=32, dataset=dict(data_root=data_root, ann_file='test.yaml'))
 test_dataloader = val_dataloader

@@ -47,10 +47,7 @@ model.neck = dict(
     feature_size=(8, 8),
 )
 model.head = dict(
-    type=ParametricMeshHead,
-    in_channels=128,
-    criterion=dict(type=ParametricBodyLoss),
-    fit_steps=2,
+    type=ParametricMeshHead, in_channels=128, criterion=dict(type=ParametricBodyLoss), fit_steps=2
 )
 
 train_pipeline = [

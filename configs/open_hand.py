@@ -23,9 +23,7 @@ model.data_preprocessor.update(mean=[0.0] * 3, std=[255.0] * 3)
 model.backbone = dict(
     type=HandLandmark, parts=(), with_keypoints=True, frozen_stages=16, weights='hand_landmark'
 )
-model.neck.update(
-    in_channels=None, num_keypoints=21, num_joints=16, hidden_dims=384, embed_dims=64
-)
+model.neck.update(in_channels=None, num_keypoints=21, num_joints=16, hidden_dims=384, embed_dims=64)
 # no criterion: the recipe trains on key points alone, outside of the Runner
 model.head.update(in_channels=64, criterion=None, fit_steps=0)
 

@@ -34,8 +34,6 @@ val_dataloader.update(dataset=dict(type=HandMeshTSVDataset, data_root=data_root)
 test_dataloader = val_dataloader
 # Truth: the labels of the samples. With the released FreiHAND evaluation files, set
 # xyz_file=... and verts_file=...
-val_evaluator = [
-    dict(type=FreiHANDMetric, pred_file='work_dirs/quickstart_hand/pred.json')
-]
+val_evaluator = [dict(type=FreiHANDMetric, pred_file='work_dirs/quickstart_hand/pred.json')]
 test_evaluator = val_evaluator
 default_hooks.checkpoint.update(save_best='PA-MPJPE')

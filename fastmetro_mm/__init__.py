@@ -33,5 +33,6 @@ registration.install()
 # Our command line says itself what a command lacks: help and the doctor must run without the stack.
 # (orig_argv: `python -m fastmetro_mm ...` or `python .../bin/fastmetro ...`)
 if not {'fastmetro', 'fastmetro_mm', 'fastmetro_mm.doctor'} & {
-        os.path.basename(word) for word in sys.orig_argv}:
+    os.path.basename(word) for word in sys.orig_argv
+}:
     require_stack()

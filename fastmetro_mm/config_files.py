@@ -26,15 +26,19 @@ def config_root() -> Path:
         return installed
     raise FileNotFoundError(
         f'no configs beside or inside {_PACKAGE}; the installation is incomplete, '
-        'install fastmetro_mm again')
+        'install fastmetro_mm again'
+    )
 
 
 def config_names() -> list[str]:
     """Names that :func:`config_path` takes, without the bases in folders named ``_base_``."""
     root = config_root()
     names = (path.relative_to(root) for path in root.rglob('*.py'))
-    return sorted(name.with_suffix('').as_posix() for name in names
-                  if not any(part.startswith('_') for part in name.parts))
+    return sorted(
+        name.with_suffix('').as_posix()
+        for name in names
+        if not any(part.startswith('_') for part in name.parts)
+    )
 
 
 def config_path(name: str) -> str:
@@ -56,6 +60,6 @@ def config_path(name: str) -> str:
         names = config_names()
         similar = difflib.get_close_matches(stem, names, n=3, cutoff=0.4) or names
         raise FileNotFoundError(
-            f'no shipped config {name!r} in {config_root()}; did you mean '
-            f'{" or ".join(similar)}?')
+            f'no shipped config {name!r} in {config_root()}; did you mean {" or ".join(similar)}?'
+        )
     return str(path)

@@ -37,8 +37,10 @@ def check_target(path: str | Path) -> Path:
     """
     path = Path(path)
     if path.is_symlink():
-        raise InputError(f'{path}: is a symbolic link, which writing would replace: give the name '
-                         f'of the file itself ({os.path.realpath(path)})')
+        raise InputError(
+            f'{path}: is a symbolic link, which writing would replace: give the name '
+            f'of the file itself ({os.path.realpath(path)})'
+        )
     if path.is_dir():
         raise InputError(f'{path}: is a folder: give the name of a file')
     if path.exists() and not path.is_file():
@@ -63,7 +65,8 @@ def temporary_beside(path: str | Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle, temporary = tempfile.mkstemp(
-            prefix=f'.{path.name}.', suffix=f'{_MARK}{path.suffix}', dir=path.parent)
+            prefix=f'.{path.name}.', suffix=f'{_MARK}{path.suffix}', dir=path.parent
+        )
     except OSError as error:
         _name(error, path)
         raise

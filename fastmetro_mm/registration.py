@@ -63,7 +63,8 @@ def _mind_our_networks(inference: ModuleType) -> None:
 def _allow_arrays_and_histories(_: ModuleType) -> None:
     """Let torch read what mmpose itself writes (mmengine's checkpoint module was imported)."""
     importlib.import_module(
-        'fastmetro_mm.engine.checkpoints.safe_globals').allow_arrays_and_histories()
+        'fastmetro_mm.engine.checkpoints.safe_globals'
+    ).allow_arrays_and_histories()
 
 
 def install() -> None:

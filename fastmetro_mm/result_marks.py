@@ -15,8 +15,10 @@ from fastmetro_mm.images.jpeg import comment
 MARK = 'made by fastmetro_mm'
 """Stands in comments and metadata of the files that have room for them."""
 
-_BVH_START = (b'HIERARCHY\nROOT Pelvis\n{\n  OFFSET 0.00000 0.00000 0.00000\n  CHANNELS 6 '
-              b'Xposition Yposition Zposition Zrotation Xrotation Yrotation\n  JOINT L_Hip\n  {\n')
+_BVH_START = (
+    b'HIERARCHY\nROOT Pelvis\n{\n  OFFSET 0.00000 0.00000 0.00000\n  CHANNELS 6 '
+    b'Xposition Yposition Zposition Zrotation Xrotation Yrotation\n  JOINT L_Hip\n  {\n'
+)
 """BVH has no place for a mark; other programs indent and round in other ways."""
 
 _START = 4096  # bytes that hold the mark of every text format
@@ -24,7 +26,8 @@ _NPZ_MEMBERS = (
     {'format.npy', 'image_path.npy', 'crop_to_image.npy'},  # frames
     {'format.npy', 'names.npy', 'vertices_0.npy'},  # meshes
     {'body.npy', 'joint_names.npy', 'faces.npy'},  # what an exported graph needs
-    {'mocap_framerate.npy', 'frame_indices.npy', 'axes.npy'})  # SMPL parameters
+    {'mocap_framerate.npy', 'frame_indices.npy', 'axes.npy'},
+)  # SMPL parameters
 
 
 def is_result(path: str | os.PathLike) -> bool:

@@ -54,13 +54,16 @@ def imports_of(room: str, rooms: set[str]) -> set[str]:
 
 def shortest(edges: dict[str, set[str]]) -> dict[str, set[str]]:
     """The same order with as few arrows as possible: none that a longer way implies."""
+
     def reach(room: str, way: tuple[str, ...]) -> set[str]:
         if room in way:
             sys.exit(f'rooms import each other in a circle: {" -> ".join((*way, room))}')
         return edges[room].union(*(reach(other, (*way, room)) for other in edges[room]))
 
-    return {room: targets - set().union(*(reach(other, (room,)) for other in targets))
-            for room, targets in edges.items()}
+    return {
+        room: targets - set().union(*(reach(other, (room,)) for other in targets))
+        for room, targets in edges.items()
+    }
 
 
 def make_section() -> str:
@@ -92,8 +95,11 @@ def main() -> int:
     if args.write:
         PAGE.write_text(wanted, encoding='utf-8')
     elif page != wanted:
-        print(f'{PAGE.relative_to(ROOT)} is not what the code says: run '
-              'python tools/architecture.py --write', file=sys.stderr)
+        print(
+            f'{PAGE.relative_to(ROOT)} is not what the code says: run '
+            'python tools/architecture.py --write',
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -13,17 +13,28 @@ import re
 import sys
 from pathlib import Path
 
-SCRIPTS = ('run_fastmetro_bodymesh.py', 'run_fastmetro_handmesh.py',
-           'end2end_inference_bodymesh.py', 'end2end_inference_handmesh.py')
+SCRIPTS = (
+    'run_fastmetro_bodymesh.py',
+    'run_fastmetro_handmesh.py',
+    'end2end_inference_bodymesh.py',
+    'end2end_inference_handmesh.py',
+)
 PAGE = Path(__file__).resolve().parents[1] / 'docs' / 'official_flags.md'
 
 
 def options_of(source: str) -> set[str]:
     """Options that a script declares with ``add_argument``; the script is not run."""
-    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)
-             and getattr(node.func, 'attr', '') == 'add_argument')
-    return {word.value for call in calls for word in call.args
-            if isinstance(word, ast.Constant) and str(word.value).startswith('-')}
+    calls = (
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and getattr(node.func, 'attr', '') == 'add_argument'
+    )
+    return {
+        word.value
+        for call in calls
+        for word in call.args
+        if isinstance(word, ast.Constant) and str(word.value).startswith('-')
+    }
 
 
 def options_of_page(text: str) -> set[str]:
@@ -34,15 +45,19 @@ def options_of_page(text: str) -> set[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Print what is missing on either side."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('checkout', type=Path, help='clone of the official repository')
     args = parser.parse_args(argv)
     files = [args.checkout / 'src' / 'tools' / name for name in SCRIPTS]
     missing = [file for file in files if not file.is_file()]
     if missing:
-        print(f'error: {missing[0]}: no such file: is {args.checkout} a clone of the official '
-              'repository?', file=sys.stderr)
+        print(
+            f'error: {missing[0]}: no such file: is {args.checkout} a clone of the official '
+            'repository?',
+            file=sys.stderr,
+        )
         return 2
     official = set().union(*(options_of(file.read_text(encoding='utf-8')) for file in files))
     ours = options_of_page(PAGE.read_text(encoding='utf-8'))

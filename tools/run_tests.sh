@@ -35,7 +35,7 @@ fi
 start=$SECONDS code=0
 # style, rooms and the page about them, where no single tests were asked for
 if [ $# = 0 ]; then
-    "$python" -m ruff check . || code=$?
+    "$python" -m ruff check . && "$python" -m ruff format --check --quiet . || code=$?
     PYTHONPATH=$repo "$(dirname "$python")/lint-imports" || code=$?
     "$python" tools/architecture.py || code=$?
 fi

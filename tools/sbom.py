@@ -21,8 +21,11 @@ def licence_of(package: metadata.Distribution) -> str:
     info = package.metadata
     if info.get('License-Expression'):
         return info['License-Expression']
-    names = [entry.removeprefix(_CLASSIFIER) for entry in info.get_all('Classifier') or ()
-             if entry.startswith(_CLASSIFIER)]
+    names = [
+        entry.removeprefix(_CLASSIFIER)
+        for entry in info.get_all('Classifier') or ()
+        if entry.startswith(_CLASSIFIER)
+    ]
     if names:
         return ', '.join(names)
     text = ' '.join((info.get('License') or '').split())
@@ -41,18 +44,28 @@ def installed() -> list[dict[str, str]]:
 def bill_of_materials(rows: list[dict[str, str]]) -> dict:
     """The rows as a CycloneDX document, without date and serial number: it can be compared."""
     return dict(
-        bomFormat='CycloneDX', specVersion='1.5', version=1,
+        bomFormat='CycloneDX',
+        specVersion='1.5',
+        version=1,
         metadata=dict(component=dict(type='library', name='fastmetro-mm')),
-        components=[dict(
-            type='library', name=row['name'], version=row['version'],
-            purl=f'pkg:pypi/{row["name"]}@{row["version"]}',
-            licenses=[dict(license=dict(name=row['licence']))]) for row in rows])
+        components=[
+            dict(
+                type='library',
+                name=row['name'],
+                version=row['version'],
+                purl=f'pkg:pypi/{row["name"]}@{row["version"]}',
+                licenses=[dict(license=dict(name=row['licence']))],
+            )
+            for row in rows
+        ],
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
     """Write the file or print the table."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--out', default='sbom.json', help='file (default: %(default)s)')
     parser.add_argument('--markdown', action='store_true', help='print a table instead')
     args = parser.parse_args(argv)

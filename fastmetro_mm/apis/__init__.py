@@ -24,12 +24,15 @@ __all__ = [
     'PersonMesh',
     'load_npz',
 ]
-__getattr__, __dir__ = lazy_exports(__name__, {
-    'CameraHint': f'{__name__}.picture_camera',
-    'CombinedInferencer': f'{__name__}.combined',
-    'FrameResult': 'fastmetro_mm.structures.results',
-    'MeshInferencer': f'{__name__}.mesh_inferencer',
-    'PersonBox': f'{__name__}.boxes',
-    'PersonMesh': 'fastmetro_mm.structures.results',
-    'load_npz': 'fastmetro_mm.structures.results',
-})
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        'CameraHint': f'{__name__}.picture_camera',
+        'CombinedInferencer': f'{__name__}.combined',
+        'FrameResult': 'fastmetro_mm.structures.results',
+        'MeshInferencer': f'{__name__}.mesh_inferencer',
+        'PersonBox': f'{__name__}.boxes',
+        'PersonMesh': 'fastmetro_mm.structures.results',
+        'load_npz': 'fastmetro_mm.structures.results',
+    },
+)

@@ -110,15 +110,21 @@ def check_box(
         raise InputError(f'{where}: box {corners} is not finite: give x1 y1 x2 y2 in pixels')
     x1, y1, x2, y2 = box.bbox
     if x2 - x1 < 1 or y2 - y1 < 1:
-        raise InputError(f'{where}: box {corners} has no area (x2 > x1 and y2 > y1 by a pixel are '
-                         'needed): give x1 y1 x2 y2, not x y width height')
+        raise InputError(
+            f'{where}: box {corners} has no area (x2 > x1 and y2 > y1 by a pixel are '
+            'needed): give x1 y1 x2 y2, not x y width height'
+        )
     width, height = image_size
     if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
-        raise InputError(f'{where}: box {corners} lies outside of the {width}x{height} image: '
-                         'give pixels of this image')
+        raise InputError(
+            f'{where}: box {corners} lies outside of the {width}x{height} image: '
+            'give pixels of this image'
+        )
     if not box.whole_image and max(x2 - x1, y2 - y1) > LARGEST_SIDE * reduction:
-        raise InputError(f'{where}: box {corners} is larger than {LARGEST_SIDE * reduction:g} '
-                         f'pixels, the image has {width}x{height}: give pixels of this image')
+        raise InputError(
+            f'{where}: box {corners} is larger than {LARGEST_SIDE * reduction:g} '
+            f'pixels, the image has {width}x{height}: give pixels of this image'
+        )
     return box
 
 
@@ -146,8 +152,9 @@ def parse_box(item: Any, where: str) -> PersonBox:
             return PersonBox(numbers[:4], *numbers[4:])
         unknown = [str(key) for key in item if key not in _KEYS]
         if 'bbox' not in item or unknown:
-            raise InputError(f'expected keys {", ".join(_KEYS)}, got '
-                             f'{", ".join(map(str, item)) or "none"}')
+            raise InputError(
+                f'expected keys {", ".join(_KEYS)}, got {", ".join(map(str, item)) or "none"}'
+            )
         numbers = _numbers(item['bbox'])
         if numbers.shape == (5,) and 'score' in item:
             raise InputError('the score is given twice, in bbox and as score')
@@ -180,8 +187,9 @@ def box_of_keypoints(keypoints: Any, where: str) -> PersonBox:
     except InputError as error:
         raise InputError(f'{where}: {error}') from None
     if points.ndim != 2 or points.shape[1] not in (2, 3):
-        raise InputError(f'{where}: keypoints must be (K, 2) or (K, 3) per person, got '
-                         f'{points.shape}')
+        raise InputError(
+            f'{where}: keypoints must be (K, 2) or (K, 3) per person, got {points.shape}'
+        )
     used = np.isfinite(points).all(axis=1)
     if points.shape[1] == 3:
         used &= points[:, 2] > 0
@@ -210,15 +218,17 @@ def parse_side(value: Any) -> bool | None:
         return bool(value)
     if isinstance(value, str) and value.strip().lower() in _SIDES:
         return _SIDES[value.strip().lower()]
-    raise InputError(f'is_right must be true or false (or 1, 0, "right", "left"), got '
-                     f'{shown(value)}')
+    raise InputError(
+        f'is_right must be true or false (or 1, 0, "right", "left"), got {shown(value)}'
+    )
 
 
 def _score(value: Any) -> float:
     value = _scalar(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f'score must be a finite number, got {shown(value)}: leave it out if it '
-                         'is not known')
+        raise InputError(
+            f'score must be a finite number, got {shown(value)}: leave it out if it is not known'
+        )
     return float(value)
 
 
@@ -227,9 +237,11 @@ def _track_id(value: Any) -> int | None:
     if value is None:
         return None
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    if isinstance(value, bool) or not whole or not 0 <= value < 2 ** 53:
-        raise InputError(f'track_id must be a whole number, 0 or more, got {shown(value)}: leave '
-                         'it out if it is not known')
+    if isinstance(value, bool) or not whole or not 0 <= value < 2**53:
+        raise InputError(
+            f'track_id must be a whole number, 0 or more, got {shown(value)}: leave '
+            'it out if it is not known'
+        )
     return int(value)
 
 

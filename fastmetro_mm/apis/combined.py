@@ -43,7 +43,8 @@ class CombinedInferencer:
         if body.is_hand or not hands.is_hand:
             raise InputError(
                 'CombinedInferencer takes a network for bodies, then one for hands, got '
-                f'{body.body.name} and {hands.body.name}')
+                f'{body.body.name} and {hands.body.name}'
+            )
         self.body = body
         self.hands = hands
 
@@ -91,10 +92,19 @@ class CombinedInferencer:
         on_error = error_handler(on_error)
         source = open_source(inputs, on_error)
         finder = PeopleFinder(
-            source, hand_bboxes, None, self.hands.detector, self.hands.body, None, on_error, 'hand')
+            source, hand_bboxes, None, self.hands.detector, self.hands.body, None, on_error, 'hand'
+        )
         frames = self.body(
-            source, bboxes, keypoints, camera=camera, batch_size=batch_size, track=track,
-            smooth=smooth, progress=progress, on_error=on_error)
+            source,
+            bboxes,
+            keypoints,
+            camera=camera,
+            batch_size=batch_size,
+            track=track,
+            smooth=smooth,
+            progress=progress,
+            on_error=on_error,
+        )
 
         def both() -> Iterator[FrameResult]:
             for frame in frames:
@@ -110,21 +120,31 @@ class CombinedInferencer:
         return both()
 
     def _with_hands(
-        self, frame: FrameResult, finder: PeopleFinder, batch_size: int, of_video: bool,
+        self,
+        frame: FrameResult,
+        finder: PeopleFinder,
+        batch_size: int,
+        of_video: bool,
         on_error: ErrorHandler,
     ) -> FrameResult:
         """The frame with the hands of its image after its people."""
-        image = SourceImage(frame.image, frame.frame_index, frame.image_path, frame.image_size,
-                            of_video=of_video)
+        image = SourceImage(
+            frame.image, frame.frame_index, frame.image_path, frame.image_size, of_video=of_video
+        )
         people = list(frame.people)
         boxes = finder(image)
         if boxes:
             # The intrinsics that were found for the bodies, not the hint they came from: pixels
             # have no EXIF data.
             alone = Source(iter([replace(image, index=0)]), length=1)
-            for found in self.hands(alone, boxes, camera=CameraHint(frame.intrinsics),
-                                    batch_size=batch_size, on_error=on_error):
+            for found in self.hands(
+                alone,
+                boxes,
+                camera=CameraHint(frame.intrinsics),
+                batch_size=batch_size,
+                on_error=on_error,
+            ):
                 people += found.people
         return replace(
-            frame, people=people, hand_body=self.hands.body.name,
-            hand_faces=self.hands.body.faces)
+            frame, people=people, hand_body=self.hands.body.name, hand_faces=self.hands.body.faces
+        )

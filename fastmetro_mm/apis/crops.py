@@ -34,7 +34,8 @@ def image_pipeline(config: Config, speed: str, box_padding: float | None) -> Com
     """
     pipeline = Compose(config.test_dataloader.dataset.pipeline)
     pipeline.transforms = [
-        step for step in pipeline.transforms if not isinstance(step, LoadMeshImage)]
+        step for step in pipeline.transforms if not isinstance(step, LoadMeshImage)
+    ]
     for step in pipeline.transforms:
         if speed == 'fast' and isinstance(step, MeshCrop):
             step.mode = 'fast'
@@ -76,8 +77,9 @@ class Cropper:
         self._pipeline = image_pipeline(config, speed, box_padding)
         self._meta = dataset_meta
         self._keep_whole = box_padding is None
-        self._size = next(step.size for step in self._pipeline.transforms
-                          if isinstance(step, MeshCrop))
+        self._size = next(
+            step.size for step in self._pipeline.transforms if isinstance(step, MeshCrop)
+        )
 
     def __call__(self, image: SourceImage, box: PersonBox, mirrored: np.ndarray | None) -> Crop:
         """Cut one person out.
@@ -104,9 +106,16 @@ class Cropper:
             bbox = np.array([0, 0, self._size, self._size], np.float32)
             placed = dict(center=np.full(2, self._size / 2), scale=self._size / 200)
         data = dict(
-            self._meta, img=pixels, img_path=image.path, img_reduction=1,
-            ori_shape=pixels.shape[:2], img_shape=pixels.shape[:2],
-            bbox=bbox[None], bbox_score=np.array([box.score], np.float32), **placed)
+            self._meta,
+            img=pixels,
+            img_path=image.path,
+            img_reduction=1,
+            ori_shape=pixels.shape[:2],
+            img_shape=pixels.shape[:2],
+            bbox=bbox[None],
+            bbox_score=np.array([box.score], np.float32),
+            **placed,
+        )
         return Crop(box, self._pipeline(data), to_image)
 
 
@@ -129,7 +138,7 @@ def middle_crop(pixels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     wide, high = int(size * width / shorter), int(size * height / shorter)
     left, top = round((wide - size) / 2), round((high - size) / 2)
     resized = Image.fromarray(pixels).resize((wide, high), Image.Resampling.BILINEAR)
-    crop = np.asarray(resized)[top:top + size, left:left + size]
+    crop = np.asarray(resized)[top : top + size, left : left + size]
     scale = np.array([width / wide, height / high])
     return np.ascontiguousarray(crop), np.column_stack([np.diag(scale), scale * (left, top)])
 

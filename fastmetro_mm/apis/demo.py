@@ -43,12 +43,14 @@ class Counts:
 
     def text(self) -> str:
         """One line for the user."""
+
         def many(count: int, one: str, more: str) -> str:
             return f'{count} {one if count == 1 else more}'
 
         if not self.is_video:
             return f'{many(self.sightings, "person", "people")} in ' + many(
-                self.frames, 'image', 'images')
+                self.frames, 'image', 'images'
+            )
         frames = many(self.frames, 'frame', 'frames')
         if self.tracks:
             return f'{many(len(self.tracks), "person", "people")} in {frames}'
@@ -88,19 +90,28 @@ class Demo:
         except RendererUnavailableError as error:
             raise CliError(f'{error}: use --renderer software') from None
         self.inferencer = mesh_inferencer.MeshInferencer(
-            args.model, args.weights, args.device, args.detector, args.detector_weights, args.speed,
-            args.box_padding)
+            args.model,
+            args.weights,
+            args.device,
+            args.detector,
+            args.detector_weights,
+            args.speed,
+            args.box_padding,
+        )
         if 'smpl' in self.kinds and not self.inferencer.has_parameters:
-            raise CliError('--save smpl: there are no SMPL parameters without a config with an '
-                           'SMPL head (fastmetro_smpl_*) and weights that hold it, or open_body')
+            raise CliError(
+                '--save smpl: there are no SMPL parameters without a config with an '
+                'SMPL head (fastmetro_smpl_*) and weights that hold it, or open_body'
+            )
         self.names: set[str] = set()
         self.inputs: set[Path] = set()
 
     def report(self, error: Exception) -> None:
         """Print one line and remember that something went wrong."""
         self.errors += 1
-        print(f'error: {explain(error) or " ".join(str(error).split())}', file=sys.stderr,
-              flush=True)
+        print(
+            f'error: {explain(error) or " ".join(str(error).split())}', file=sys.stderr, flush=True
+        )
 
     def run_guarded(self, given: str) -> None:
         """One input from the command line; whatever it does, the next one can follow."""
@@ -115,19 +126,33 @@ class Demo:
         source = open_source(given, self.report)
         self.inputs |= {Path(name).absolute() for name in [source.name, *source.names] if name}
         if self.args.smooth and not source.is_video:
-            print(f'note: {printable(given)}: --smooth is for videos and changes nothing here',
-                  file=sys.stderr)
+            print(
+                f'note: {printable(given)}: --smooth is for videos and changes nothing here',
+                file=sys.stderr,
+            )
         results = self.inferencer(
-            source, self.boxes, is_right=not self.args.left_hand, camera=self.camera,
-            batch_size=self.args.batch_size, track=not self.args.no_track,
-            smooth=self.args.smooth and source.is_video, progress=not self.args.quiet,
-            on_error=self.report)
+            source,
+            self.boxes,
+            is_right=not self.args.left_hand,
+            camera=self.camera,
+            batch_size=self.args.batch_size,
+            track=not self.args.no_track,
+            smooth=self.args.smooth and source.is_video,
+            progress=not self.args.quiet,
+            on_error=self.report,
+        )
         name = self._free_name(source.name or given) if source.is_video else None
         counts = Counts(source.is_video)
         saver = ResultSaver(
-            self.folder, self.kinds, self.renderer, source.fps if source.is_video else None,
-            self.views, 'scene' if self.args.intrinsics else 'network',
-            self.inferencer.has_smpl_head, self.report)
+            self.folder,
+            self.kinds,
+            self.renderer,
+            source.fps if source.is_video else None,
+            self.views,
+            'scene' if self.args.intrinsics else 'network',
+            self.inferencer.has_smpl_head,
+            self.report,
+        )
         stopped = False
         try:
             with saver:
@@ -143,9 +168,11 @@ class Demo:
         else:
             print(f'  {len(saver.written)} files in {printable(self.folder)}')
         if counts.not_placed:
-            print(f'note: {printable(given)}: {counts.not_placed} people cannot be drawn: the '
-                  'network gives cameras without meaning, as untrained networks do',
-                  file=sys.stderr)
+            print(
+                f'note: {printable(given)}: {counts.not_placed} people cannot be drawn: the '
+                'network gives cameras without meaning, as untrained networks do',
+                file=sys.stderr,
+            )
         if stopped and not source.is_live:  # Ctrl-C is how a webcam ends
             raise KeyboardInterrupt
 
@@ -161,21 +188,25 @@ class Demo:
         name, number = stem, 2
         while name in self.names or (taken := self._taken(name)) is not None:
             if name not in self.names:
-                print(f'note: {printable(taken)} is there already and no result of this package: '
-                      f'it is left as it is, results go by {printable(stem)}_{number}',
-                      file=sys.stderr)
+                print(
+                    f'note: {printable(taken)} is there already and no result of this package: '
+                    f'it is left as it is, results go by {printable(stem)}_{number}',
+                    file=sys.stderr,
+                )
             name, number = f'{stem}_{number}', number + 1
         self.names.add(name)
         return name
 
     def _taken(self, name: str) -> Path | None:
         """A file that results of this name would replace and must not."""
-        ends = [f'_overlay.{ending}' for ending in ('jpg', 'mp4')] if (
-            'overlay' in self.kinds) else []
+        ends = (
+            [f'_overlay.{ending}' for ending in ('jpg', 'mp4')] if ('overlay' in self.kinds) else []
+        )
         ends += [f'.{kind}' for kind in self.kinds if kind not in ('overlay', 'smpl')]
         ends += ['.jsonl'] if 'json' in self.kinds else []
         for path in (self.folder / f'{name}{end}' for end in ends):
             if os.path.lexists(path) and (
-                    path.is_symlink() or not is_result(path) or path.absolute() in self.inputs):
+                path.is_symlink() or not is_result(path) or path.absolute() in self.inputs
+            ):
                 return path
         return None

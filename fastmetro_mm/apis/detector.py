@@ -49,12 +49,15 @@ class PersonDetector:
             raise DetectorError(
                 'the person detector needs weights: download those of RTMDet-m from mmdet '
                 '(configs/rtmdet/README.md) and give the file with --detector-weights, or give '
-                'boxes with --bbox or --boxes, or use the whole picture with --detector none')
+                'boxes with --bbox or --boxes, or use the whole picture with --detector none'
+            )
         if not Path(weights).is_file():
             raise DetectorError(f'{weights}: no such file of detector weights: check the path')
         if importlib.util.find_spec('mmdet') is None:
-            raise DetectorError('the person detector needs mmdet, which is not installed; run '
-                                'tools/setup.sh, or give boxes with --bbox or --boxes')
+            raise DetectorError(
+                'the person detector needs mmdet, which is not installed; run '
+                'tools/setup.sh, or give boxes with --bbox or --boxes'
+            )
         self.score_threshold = score_threshold
         self.iou_threshold = iou_threshold
         self.labels = tuple(labels)
@@ -72,12 +75,15 @@ class PersonDetector:
         from mmdet.apis import inference_detector
 
         found = inference_detector(
-            self._model, np.ascontiguousarray(image[..., ::-1])).pred_instances
+            self._model, np.ascontiguousarray(image[..., ::-1])
+        ).pred_instances
         scores = found.scores.cpu().numpy()
         used = np.isin(found.labels.cpu().numpy(), self.labels) & (scores > self.score_threshold)
         boxes, scores = found.bboxes.cpu().numpy()[used].astype(np.float64), scores[used]
-        return [PersonBox(boxes[index], float(scores[index]))
-                for index in keep_separate(boxes, scores, self.iou_threshold)]
+        return [
+            PersonBox(boxes[index], float(scores[index]))
+            for index in keep_separate(boxes, scores, self.iou_threshold)
+        ]
 
 
 def keep_separate(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float) -> list[int]:
@@ -108,8 +114,10 @@ def _build(config: Any, weights: str, device: str) -> Any:
     if isinstance(config, (str, Path)) and not Path(config).is_file():
         inside = Path(mmdet.__file__).parent / '.mim' / 'configs' / config
         if not inside.is_file():
-            raise DetectorError(f'{config}: no such detector config, here or in mmdet: give a '
-                                f'path, or a name such as {DEFAULT_CONFIG}')
+            raise DetectorError(
+                f'{config}: no such detector config, here or in mmdet: give a '
+                f'path, or a name such as {DEFAULT_CONFIG}'
+            )
         config = inside
     if isinstance(config, (str, Path)):
         config = Config.fromfile(config)

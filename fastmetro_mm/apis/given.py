@@ -70,8 +70,9 @@ class Given:
         names = ImageNames([source.name])
         keys = [key for key in self._value if names.by_path(key)]
         if len(keys) > 1:
-            raise InputError(f'{self.name}: {keys[0]!r} and {keys[1]!r} both fit {source.name}: '
-                             'keep one')
+            raise InputError(
+                f'{self.name}: {keys[0]!r} and {keys[1]!r} both fit {source.name}: keep one'
+            )
         if keys:
             self._used.add(keys[0])
             return GivenForSource(self, self._value[keys[0]], source)
@@ -88,7 +89,8 @@ class Given:
         return InputError(
             f'{self.name}: {len(keys)} of {len(self._value)} keys fit no image or frame: {some}; '
             'keys are the path of an image or the end of it, its name with or without the ending, '
-            'or the number of a frame counted from 0')
+            'or the number of a frame counted from 0'
+        )
 
     def _by_image(self, source: Source) -> dict[int, Any]:
         """Entries by the number of the image; names go before numbers."""
@@ -98,8 +100,10 @@ class Given:
         for key in self._value:
             for place in names.places(key, self.name):
                 if place in chosen:
-                    raise InputError(f'{self.name}: {chosen[place]!r} and {key!r} both fit '
-                                     f'{source.names[place] or f"image {place}"}: keep one')
+                    raise InputError(
+                        f'{self.name}: {chosen[place]!r} and {key!r} both fit '
+                        f'{source.names[place] or f"image {place}"}: keep one'
+                    )
                 chosen[place], found[place] = key, self._value[key]
                 self._used.add(key)
         return found
@@ -123,13 +127,15 @@ class Given:
             return value.ndim
         if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
             raise InputError(f'{where}: expected {FORMS}, got {shown(value)}')
-        depths = {0 if _is_leaf(item) else self.depth(item, where) for item in value
-                  if not _is_empty(item)}
+        depths = {
+            0 if _is_leaf(item) else self.depth(item, where)
+            for item in value
+            if not _is_empty(item)
+        }
         if len(depths) > 1:
             depths.discard(0)  # a bad one among good ones gets its own message
         if len(depths) > 1:
-            raise InputError(f'{where}: expected {FORMS}, got a mixture of these: '
-                             f'{shown(value)}')
+            raise InputError(f'{where}: expected {FORMS}, got a mixture of these: {shown(value)}')
         if not depths:  # nobody, perhaps in each of several images
             return self.dimensions + (2 if len(value) else 1)
         return 1 + depths.pop()
@@ -158,15 +164,19 @@ class GivenForSource:
             self._keys = {number: key for key in value if (number := number_of(key)) is not None}
             self._entries = {number: value[key] for number, key in self._keys.items()}
             if used is None and len(self._keys) < len(value):
-                raise InputError(f'{self._name}: {set(value) - set(self._keys.values())}: expected '
-                                 'the numbers of frames, each once')
+                raise InputError(
+                    f'{self._name}: {set(value) - set(self._keys.values())}: expected '
+                    'the numbers of frames, each once'
+                )
             return
         depth = given.depth(value, given.name) - self._dimensions
         if depth > 2:
             raise InputError(f'{self._name}: too many brackets: give {FORMS}')
         if source.in_list and depth == 0:
-            raise InputError(f'{self._name}: one person for {source.length} images: give a list '
-                             'with an entry for each image')
+            raise InputError(
+                f'{self._name}: one person for {source.length} images: give a list '
+                'with an entry for each image'
+            )
         if depth == 2 or (depth == 1 and source.in_list):
             self._take_list(value, source)
         else:
@@ -190,8 +200,10 @@ class GivenForSource:
         if self._entries is None:
             return self._alike
         if index == self._listed:
-            raise InputError(f'{self._name}: {self._listed} entries, but there are more images or '
-                             'frames; give one for each')
+            raise InputError(
+                f'{self._name}: {self._listed} entries, but there are more images or '
+                'frames; give one for each'
+            )
         if self._used is not None and index in self._keys:
             self._used.add(self._keys[index])
         entry = self._entries.get(index, ())
@@ -208,8 +220,10 @@ class GivenForSource:
         late = sorted(number for number in self._entries or () if number > self._end)
         if not late or not self._is_video or self._used is not None:
             return None
-        return InputError(f'{self._name}: there are entries up to number {late[-1]}, but only '
-                          f'{self._end + 1} frames')
+        return InputError(
+            f'{self._name}: there are entries up to number {late[-1]}, but only '
+            f'{self._end + 1} frames'
+        )
 
     def track_ids(self) -> Iterator[int]:
         """All track ids that were given, as far as they can be read."""
@@ -217,8 +231,11 @@ class GivenForSource:
         for entry in entries:
             people = [entry] if isinstance(entry, (Mapping, PersonBox)) else entry
             for item in people if isinstance(people, Sequence) else ():
-                number = item.get('track_id') if isinstance(item, Mapping) else getattr(
-                    item, 'track_id', None)
+                number = (
+                    item.get('track_id')
+                    if isinstance(item, Mapping)
+                    else getattr(item, 'track_id', None)
+                )
                 if isinstance(number, (int, np.integer)):
                     yield int(number)
 
@@ -227,8 +244,10 @@ class GivenForSource:
         if length is not None and length != len(value) and source.count is not None:
             length = source.count()  # headers may be wrong
         if length is not None and length != len(value):
-            raise InputError(f'{self._name}: {len(value)} entries for {length} images or frames: '
-                             'give one for each')
+            raise InputError(
+                f'{self._name}: {len(value)} entries for {length} images or frames: '
+                'give one for each'
+            )
         self._entries, self._listed = dict(enumerate(value)), len(value)
 
     def _refuse_two_readings(self, count: int, source: Source) -> None:
@@ -239,7 +258,8 @@ class GivenForSource:
             raise InputError(
                 f'{self._name}: {count} people for {count} images or frames may mean all of them '
                 'in each, or one in each: give a list with a list for each ([[box], [box], ...]), '
-                'or a dict by name or number')
+                'or a dict by name or number'
+            )
 
 
 def read_boxes(path: str | Path) -> Given:
@@ -268,8 +288,9 @@ def read_boxes(path: str | Path) -> Given:
     try:
         content = json.loads(path.read_text(encoding='utf-8-sig'), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise InputError(f'{path}: not JSON ({error}): write {{"photo.jpg": [[x1, y1, x2, y2]]}}'
-                         ) from None
+        raise InputError(
+            f'{path}: not JSON ({error}): write {{"photo.jpg": [[x1, y1, x2, y2]]}}'
+        ) from None
     if doubles:
         raise InputError(f'{path}: the key {doubles[0]!r} comes twice: keep one')
     return Given(content, name=str(path))
@@ -278,7 +299,8 @@ def read_boxes(path: str | Path) -> Given:
 def _is_leaf(value: Any) -> bool:
     """Whether it is neither a person nor a list of anything."""
     return isinstance(value, (str, bytes)) or not (
-        isinstance(value, PersonBox) or hasattr(value, '__len__'))
+        isinstance(value, PersonBox) or hasattr(value, '__len__')
+    )
 
 
 def _is_empty(value: Any) -> bool:
@@ -291,5 +313,4 @@ def _depth_of(value: Any, person: int) -> int:
         return person
     if hasattr(value, 'ndim'):
         return value.ndim
-    return 0 if _is_leaf(value) else 1 + max(
-        (_depth_of(item, person) for item in value), default=0)
+    return 0 if _is_leaf(value) else 1 + max((_depth_of(item, person) for item in value), default=0)

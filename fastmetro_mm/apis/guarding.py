@@ -65,9 +65,15 @@ def guarded(where: str, on_error: ErrorHandler) -> Iterator[None]:
         on_error(_caused(InputError(f'{printable(name)}: {reason}'), error))
     except Exception as error:
         reason = ' '.join(str(error).split())
-        on_error(_caused(UnexpectedError(
-            f'{where}: unexpected {type(error).__name__}: {reason}; this is a fault of the program '
-            'or of a function given to it, please report it'), error))
+        on_error(
+            _caused(
+                UnexpectedError(
+                    f'{where}: unexpected {type(error).__name__}: {reason}; this is a fault of the '
+                    'program or of a function given to it, please report it'
+                ),
+                error,
+            )
+        )
 
 
 def notice(text: str) -> None:

@@ -73,8 +73,10 @@ class ImageNames:
         if not isinstance(key, str) or not key:
             return []
         wanted = _parts(key)
-        fitting = [(place, _fit(wanted, self.names[place]))
-                   for place in self._by_last.get(wanted[-1].casefold(), [])]
+        fitting = [
+            (place, _fit(wanted, self.names[place]))
+            for place in self._by_last.get(wanted[-1].casefold(), [])
+        ]
         best = max((fit for _, fit in fitting), default=0)
         return [place for place, fit in fitting if fit == best > 0]
 
@@ -94,7 +96,7 @@ def _fit(wanted: list[str], name: str) -> int:
     best = 0
     for path in (_parts(name), _parts(str(Path(name).absolute()))):
         for candidate in (path, [*path[:-1], _stem(path[-1])]):
-            end = candidate[-len(wanted):]
+            end = candidate[-len(wanted) :]
             if end == wanted:
                 best = 2
             elif [part.casefold() for part in end] == [part.casefold() for part in wanted]:

@@ -89,8 +89,9 @@ def read_image(item: Any, index: int = 0) -> SourceImage:
         return _decoded(_download(name), name, index, name)
     path = checked_path(name)
     if path.is_dir():
-        raise InputError(f'{printable(path)}: a folder where an image was expected: give it by '
-                         'itself')
+        raise InputError(
+            f'{printable(path)}: a folder where an image was expected: give it by itself'
+        )
     if not path.exists():
         raise MissingFileError(f'{printable(path)}: no such image: check the path')
     if not path.is_file():
@@ -135,15 +136,18 @@ def _decoded(data: bytes, where: str, index: int, path: str | None) -> SourceIma
     if found.frames > 1:
         notice(f'{where}: holds {found.frames} images, the first one is used')
     if found.pixels.shape[1::-1] != found.size:
-        notice(f'{where}: {found.size[0]}x{found.size[1]} is worked on at '
-               f'{found.pixels.shape[1]}x{found.pixels.shape[0]}; results are in its full pixels')
+        notice(
+            f'{where}: {found.size[0]}x{found.size[1]} is worked on at '
+            f'{found.pixels.shape[1]}x{found.pixels.shape[0]}; results are in its full pixels'
+        )
     return SourceImage(found.pixels, index, path, found.size, exif=found.exif)
 
 
 def _download(address: str) -> bytes:
     if urlparse(address).scheme not in ('http', 'https'):
-        raise InputError(f'{address}: addresses of this kind cannot be read: use file, http or '
-                         'https')
+        raise InputError(
+            f'{address}: addresses of this kind cannot be read: use file, http or https'
+        )
     request = urllib.request.Request(address, headers={'User-Agent': 'fastmetro_mm'})
     try:
         with urllib.request.urlopen(request, timeout=_WEB_SECONDS) as answer:

@@ -183,7 +183,8 @@ class MeshInferencer:
         if smooth and not (source.is_video and track):
             raise InputError('smoothing needs a video and track=True')
         finder = PeopleFinder(
-            source, bboxes, keypoints, self.detector, self.body, is_right, on_error)
+            source, bboxes, keypoints, self.detector, self.body, is_right, on_error
+        )
         hint = camera or CameraHint()
         smoother = MeshSmoother(source.fps) if smooth else None
         tracker = BoxTracker(reserved=finder.track_ids) if source.is_video and track else None
@@ -204,8 +205,12 @@ class MeshInferencer:
         return _finish(results, smoother, keep_images)
 
     def _in_batches(
-        self, found: Iterator[tuple[_Pending, list[Crop]]], hint: CameraHint, gather: int,
-        batch_size: int, on_error: ErrorHandler,
+        self,
+        found: Iterator[tuple[_Pending, list[Crop]]],
+        hint: CameraHint,
+        gather: int,
+        batch_size: int,
+        on_error: ErrorHandler,
     ) -> Iterator[FrameResult]:
         """Run the network whenever enough people have gathered; yield images in order."""
         waiting: deque[_Pending] = deque()
@@ -213,7 +218,7 @@ class MeshInferencer:
 
         def run() -> None:
             for start in range(0, len(queue), batch_size):
-                self._run(queue[start:start + batch_size])
+                self._run(queue[start : start + batch_size])
             queue.clear()
 
         def finished(everything: bool) -> Iterator[FrameResult]:
@@ -259,14 +264,16 @@ class MeshInferencer:
             samples = self.network.test_step(batch)
         for (pending, crop), sample in zip(queue, samples, strict=True):
             pending.people.append(
-                person_of(sample, crop, pending.image.size[0], self.has_parameters))
+                person_of(sample, crop, pending.image.size[0], self.has_parameters)
+            )
 
     def _result(self, pending: _Pending, hint: CameraHint) -> FrameResult:
         image = pending.image
         intrinsics = hint.matrix(image.size, image.exif)
         for person in pending.people:
             person.translation = translation_in_picture(
-                person.camera, person.crop_to_image, person.crop_size, intrinsics)
+                person.camera, person.crop_to_image, person.crop_size, intrinsics
+            )
         return FrameResult(
             image_path=image.path,
             frame_index=image.index,

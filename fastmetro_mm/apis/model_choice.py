@@ -31,8 +31,11 @@ def choose_weights(weights: str | Path) -> str:
     released = find_released(text)
     if released is not None and released.path.is_file():
         return str(released.path)
-    advice = released.advice if released else (
-        'check the path (trained ones lie in work_dirs/<config>/)')
+    advice = (
+        released.advice
+        if released
+        else ('check the path (trained ones lie in work_dirs/<config>/)')
+    )
     raise MissingFileError(f'{text}: no such weights file: {advice}')
 
 

@@ -89,8 +89,10 @@ def may_be_written(path: Path) -> Path:
     """
     check_target(path)
     if path.exists() and not is_result(path):
-        raise InputError(f'{printable(path)}: is there already and is no result of this package: '
-                         'it is left as it is; choose another folder with --out')
+        raise InputError(
+            f'{printable(path)}: is there already and is no result of this package: '
+            'it is left as it is; choose another folder with --out'
+        )
     return path
 
 
@@ -100,8 +102,18 @@ class ImageOverlay(Output):
     def add(self, frame: FrameResult, name: str) -> None:
         """See the base class."""
         path, how = self.path(f'{name}_overlay.jpg'), self.drawing
-        self.written.append(write_picture(path, draw_frame(
-            frame, how.renderer, views=how.views, camera=how.camera, smpl_panel=how.smpl_panel)))
+        self.written.append(
+            write_picture(
+                path,
+                draw_frame(
+                    frame,
+                    how.renderer,
+                    views=how.views,
+                    camera=how.camera,
+                    smpl_panel=how.smpl_panel,
+                ),
+            )
+        )
 
 
 class VideoOverlay(Output):
@@ -112,8 +124,9 @@ class VideoOverlay(Output):
     def add(self, frame: FrameResult, name: str) -> None:
         """See the base class."""
         how = self.drawing
-        drawn = draw_frame(frame, how.renderer, camera=how.camera, draw_boxes=True,
-                           smpl_panel=how.smpl_panel)
+        drawn = draw_frame(
+            frame, how.renderer, camera=how.camera, draw_boxes=True, smpl_panel=how.smpl_panel
+        )
         if self._writer is None:
             self._writer = VideoWriter(self.path(f'{name}_overlay.mp4'), self.fps)
         self._writer.write(drawn, frame.time)
@@ -148,8 +161,10 @@ class Lines(Output):
             publish(temporary, self._target)
             self.written.append(self._target)
         except OSError as error:
-            raise InputError(f'{printable(self._target)}: {error.strerror}: free some space, or '
-                             'choose another folder with --out') from None
+            raise InputError(
+                f'{printable(self._target)}: {error.strerror}: free some space, or '
+                'choose another folder with --out'
+            ) from None
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -236,8 +251,9 @@ class Motion(Output):
         if self._frames:
             self._write(self._frames)
         elif self.kind != 'glb' and not self._has_bodies:
-            notice(f'{printable(self._name)}: nobody was found, no {self.kind.upper()} file is '
-                   'written')
+            notice(
+                f'{printable(self._name)}: nobody was found, no {self.kind.upper()} file is written'
+            )
 
     def _write(self, frames: Sequence[FrameResult]) -> None:
         from fastmetro_mm.exporters.smpl_tracks import smpl_tracks
@@ -249,9 +265,15 @@ class Motion(Output):
             from fastmetro_mm.body.build import load_model_arrays
             from fastmetro_mm.exporters.gltf_rig import write_animated_glb
 
-            self.written.append(write_animated_glb(
-                self.path(f'{self._name}.glb'), tracks, load_model_arrays(frames[0].body),
-                frames[0].camera, self.fps))
+            self.written.append(
+                write_animated_glb(
+                    self.path(f'{self._name}.glb'),
+                    tracks,
+                    load_model_arrays(frames[0].body),
+                    frames[0].camera,
+                    self.fps,
+                )
+            )
             return
         if self.kind == 'bvh':
             self._write_skeletons(tracks, frames[0].body)
@@ -264,14 +286,18 @@ class Motion(Output):
 
     def _posed(self, frames: Sequence[FrameResult]) -> Sequence[FrameResult]:
         """The people with SMPL parameters, if there are any; the others are told."""
-        kept = [replace(frame, people=[person for person in frame.bodies if _has_pose(person)])
-                for frame in frames]
+        kept = [
+            replace(frame, people=[person for person in frame.bodies if _has_pose(person)])
+            for frame in frames
+        ]
         left = sum(len(frame.bodies) for frame in frames) - sum(len(one.people) for one in kept)
         if not any(frame.people for frame in kept):
             return frames  # smpl_tracks says what is missing
         if left:
-            notice(f'{printable(self._name)}: people without SMPL parameters are left out of '
-                   f'the .bvh (sightings: {left})')
+            notice(
+                f'{printable(self._name)}: people without SMPL parameters are left out of '
+                f'the .bvh (sightings: {left})'
+            )
         return kept
 
     def _write_skeletons(self, tracks: Sequence[SmplTrack], body: str) -> None:
@@ -287,11 +313,15 @@ class Motion(Output):
             first = int(track.frames[0])
             if first:
                 moment = first / fps if track.times is None else track.times[0]
-                notice(f'{printable(path)}: begins at frame {first} of the video ({moment:.2f} s), '
-                       'where the person is first seen; BVH cannot tell that')
+                notice(
+                    f'{printable(path)}: begins at frame {first} of the video ({moment:.2f} s), '
+                    'where the person is first seen; BVH cannot tell that'
+                )
             if track.filled:
-                notice(f'{printable(path)}: interpolated where the person was not seen (frames: '
-                       f'{track.filled})')
+                notice(
+                    f'{printable(path)}: interpolated where the person was not seen (frames: '
+                    f'{track.filled})'
+                )
 
 
 class Report(Output):
@@ -323,8 +353,12 @@ class Report(Output):
 
         how, entries = self.drawing, []
         for frame in frames:
-            pictures = [('Overlay', draw_frame(frame, how.renderer, camera=how.camera,
-                                               smpl_panel=how.smpl_panel))]
+            pictures = [
+                (
+                    'Overlay',
+                    draw_frame(frame, how.renderer, camera=how.camera, smpl_panel=how.smpl_panel),
+                )
+            ]
             if how.views:
                 pictures.append(('Other sides', draw_views(frame, how.renderer, how.views)))
             pictures.append(('Input', frame.image))

@@ -44,9 +44,15 @@ class PeopleFinder:
     """
 
     def __init__(
-        self, source: Source, bboxes: Any, keypoints: Any,
-        detector: Callable[[np.ndarray], Sequence[PersonBox]] | None, body: MeshBody,
-        is_right: Any, on_error: ErrorHandler, what: str = 'box',
+        self,
+        source: Source,
+        bboxes: Any,
+        keypoints: Any,
+        detector: Callable[[np.ndarray], Sequence[PersonBox]] | None,
+        body: MeshBody,
+        is_right: Any,
+        on_error: ErrorHandler,
+        what: str = 'box',
     ) -> None:
         self._parse = parse_box if keypoints is None else box_of_keypoints
         self._detector, self._on_error, self._what = detector, on_error, what
@@ -99,13 +105,17 @@ class PeopleFinder:
             if (image.reduction != 1).any():
                 found = [parse_box(item, image.where).scaled(image.reduction) for item in found]
             if not found and not self._is_video:
-                notice(f'{image.where}: the detector found nobody: give a box, or take the whole '
-                       "image as one crop (detector='none', --detector none)")
+                notice(
+                    f'{image.where}: the detector found nobody: give a box, or take the whole '
+                    "image as one crop (detector='none', --detector none)"
+                )
             return found
         if not self._said_whole:
             side, self._said_whole = min(image.size), True
-            notice(f'{image.where}: no boxes and no detector: taken as a crop of one person, its '
-                   f'middle {side}x{side} of {image.size[0]}x{image.size[1]}')
+            notice(
+                f'{image.where}: no boxes and no detector: taken as a crop of one person, its '
+                f'middle {side}x{side} of {image.size[0]}x{image.size[1]}'
+            )
         return [whole_image_box(image.size)]
 
     def _usable(self, image: SourceImage, found: Sequence[Any]) -> Iterator[PersonBox]:
@@ -126,12 +136,16 @@ class PeopleFinder:
     def _sided(self, box: PersonBox, where: str) -> PersonBox:
         if not self._body.is_hand:
             if box.is_right is not None:
-                raise InputError(f'{where}: is_right is for hands, this network is for bodies: '
-                                 'leave it out, or choose a network for hands')
+                raise InputError(
+                    f'{where}: is_right is for hands, this network is for bodies: '
+                    'leave it out, or choose a network for hands'
+                )
             return box
         if box.is_right is None and self._is_right is None:
-            raise InputError(f'{where}: the box does not say which hand it is: give '
-                             'dict(bbox=[x1, y1, x2, y2], is_right=True or False)')
+            raise InputError(
+                f'{where}: the box does not say which hand it is: give '
+                'dict(bbox=[x1, y1, x2, y2], is_right=True or False)'
+            )
         return replace(box, is_right=self._is_right) if box.is_right is None else box
 
     def _tell_left_over(self) -> None:

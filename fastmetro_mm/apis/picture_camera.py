@@ -45,17 +45,22 @@ class CameraHint:
                 matrix = np.asarray(self.intrinsics, dtype=np.float64)
             except (TypeError, ValueError):
                 matrix = np.empty(0)
-            if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not (
-                    matrix[0, 0] > 0 and matrix[1, 1] > 0 and (matrix[2] == [0, 0, 1]).all()):
+            if (
+                matrix.shape != (3, 3)
+                or not np.isfinite(matrix).all()
+                or not (matrix[0, 0] > 0 and matrix[1, 1] > 0 and (matrix[2] == [0, 0, 1]).all())
+            ):
                 raise InputError(
                     f'intrinsics must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels, got '
-                    f'{self.intrinsics}')
+                    f'{self.intrinsics}'
+                )
             object.__setattr__(self, 'intrinsics', matrix)
         if self.focal_length is not None and not _between(self.focal_length, 0, math.inf):
             raise InputError(f'focal length must be positive pixels, got {self.focal_length}')
         if self.fov_deg is not None and not _between(self.fov_deg, 0, 180):
-            raise InputError(f'field of view must lie between 0 and 180 degrees, got '
-                             f'{self.fov_deg}')
+            raise InputError(
+                f'field of view must lie between 0 and 180 degrees, got {self.fov_deg}'
+            )
 
     def matrix(
         self, image_size: tuple[int, int], photo: str | Path | Image.Exif | None = None
@@ -82,9 +87,7 @@ class CameraHint:
         return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
 
 
-def exif_focal_length(
-    photo: str | Path | Image.Exif, image_size: tuple[int, int]
-) -> float | None:
+def exif_focal_length(photo: str | Path | Image.Exif, image_size: tuple[int, int]) -> float | None:
     """Focal length that a photo's EXIF data tell.
 
     Taken from the 35 mm equivalent (which compares diagonals), else from the focal length and the
@@ -111,8 +114,10 @@ def exif_focal_length(
     millimetres = _number(data, ExifTags.Base.FocalLength)
     per_unit = _number(data, ExifTags.Base.FocalPlaneXResolution)
     unit = _MILLIMETRES_PER_UNIT.get(data.get(ExifTags.Base.FocalPlaneResolutionUnit, 2))
-    full = math.hypot(_number(data, ExifTags.Base.ExifImageWidth) or 0,
-                      _number(data, ExifTags.Base.ExifImageHeight) or 0)
+    full = math.hypot(
+        _number(data, ExifTags.Base.ExifImageWidth) or 0,
+        _number(data, ExifTags.Base.ExifImageHeight) or 0,
+    )
     if not (millimetres and per_unit and unit):
         return None
     # The file may have been made smaller since; its diagonal was `full` pixels on the sensor.
@@ -150,9 +155,7 @@ def translation_in_picture(
     return focal / pixels_per_metre * ray
 
 
-def camera_on_crop(
-    flat: np.ndarray, crop_to_image: np.ndarray, crop_size: float
-) -> np.ndarray:
+def camera_on_crop(flat: np.ndarray, crop_to_image: np.ndarray, crop_size: float) -> np.ndarray:
     """Weak-perspective camera on a crop that sees the same as a camera of the full picture.
 
     The inverse of ``geometry.camera.orthographic_from_weak``.
@@ -174,8 +177,11 @@ def camera_on_crop(
 
 def _between(value: object, low: float, high: float) -> bool:
     """Whether it is a number between two others, both excluded."""
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and (
-        low < value < high)
+    return (
+        isinstance(value, (int, float, np.number))
+        and not isinstance(value, bool)
+        and (low < value < high)
+    )
 
 
 def _number(data: dict, tag: int) -> float | None:

@@ -29,8 +29,13 @@ def show_progress(items: Iterable[Item], length: int | None) -> Iterator[Item]:
     Yields:
         The items.
     """
-    columns = (TextColumn('Meshes'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TimeRemainingColumn())
+    columns = (
+        TextColumn('Meshes'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task('', total=length)
         for item in items:

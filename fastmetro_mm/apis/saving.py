@@ -40,10 +40,15 @@ def check_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
     """
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds:
-        route = ('; FBX is a closed format: import the .bvh or .glb into Blender and export FBX '
-                 'there' if 'fbx' in unknown else '')
-        raise InputError(f'cannot save {", ".join(map(repr, unknown)) or "nothing"}: choose from '
-                         f'{",".join(KINDS)}{route}')
+        route = (
+            '; FBX is a closed format: import the .bvh or .glb into Blender and export FBX there'
+            if 'fbx' in unknown
+            else ''
+        )
+        raise InputError(
+            f'cannot save {", ".join(map(repr, unknown)) or "nothing"}: choose from '
+            f'{",".join(KINDS)}{route}'
+        )
     return tuple(kinds)
 
 
@@ -63,11 +68,14 @@ def make_folder(path: str | Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f'{path}: cannot write results there ({error.strerror}): choose another '
-                         'folder with --out') from None
+        raise InputError(
+            f'{path}: cannot write results there ({error.strerror}): choose another '
+            'folder with --out'
+        ) from None
     if not os.access(path, os.W_OK):
-        raise InputError(f'{path}: no permission to write results there: choose another folder '
-                         'with --out')
+        raise InputError(
+            f'{path}: no permission to write results there: choose another folder with --out'
+        )
     return path
 
 
@@ -116,7 +124,8 @@ class ResultSaver:
         self._broken: set[Output] = set()
         self._outputs = [
             _output_of(kind, fps is not None)(folder, kind, drawing, fps, self.written)
-            for kind in dict.fromkeys(check_kinds(kinds))]
+            for kind in dict.fromkeys(check_kinds(kinds))
+        ]
         self._is_video = fps is not None
 
     def add(self, frame: FrameResult, name: str) -> None:
@@ -139,8 +148,12 @@ class ResultSaver:
     def __enter__(self) -> ResultSaver:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         errors: list[Exception] = []
         for output in self._outputs:
             with guarded(output.kind, errors.append):

@@ -110,12 +110,19 @@ class MeshSmoother:
             seconds = now - self._times.get(person.track_id, now)
             self._last_seen[person.track_id] = frame.frame_index
             self._times[person.track_id] = now
-            self._smooth(person, frame, self._filters.setdefault(person.track_id, {}),
-                         seconds if seconds > 0 else 1 / self.fps)
+            self._smooth(
+                person,
+                frame,
+                self._filters.setdefault(person.track_id, {}),
+                seconds if seconds > 0 else 1 / self.fps,
+            )
         return frame
 
     def _smooth(
-        self, person: PersonMesh, frame: FrameResult, filters: dict[str, OneEuroFilter],
+        self,
+        person: PersonMesh,
+        frame: FrameResult,
+        filters: dict[str, OneEuroFilter],
         seconds: float,
     ) -> None:
         def run(name: str, value: np.ndarray) -> np.ndarray:
@@ -139,7 +146,8 @@ class MeshSmoother:
 
         # The crop jumps with its box, so what is filtered is the place in the picture.
         flat = orthographic_from_weak(
-            person.camera, person.crop_to_image, person.crop_size, frame.image_size).matrix
+            person.camera, person.crop_to_image, person.crop_size, frame.image_size
+        ).matrix
         pixels_per_metre = math.sqrt(abs(np.linalg.det(flat[:, :2])))
         # in metres at the person's size, so that one `beta` fits all; the size by its logarithm
         place = run('place', np.append(flat[:, 2] / pixels_per_metre, math.log(pixels_per_metre)))
@@ -148,6 +156,7 @@ class MeshSmoother:
         camera = camera_on_crop(steady, person.crop_to_image, person.crop_size)
         person.camera = camera.astype(np.float32)
         person.translation = translation_in_picture(
-            person.camera, person.crop_to_image, person.crop_size, frame.intrinsics)
+            person.camera, person.crop_to_image, person.crop_size, frame.intrinsics
+        )
         pixels = (camera[0] * (person.joints_3d[:, :2] + camera[1:]) + 1) * 0.5 * person.crop_size
         person.keypoints = crop_to_image(pixels, person.crop_to_image).astype(np.float32)

@@ -43,7 +43,8 @@ def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
     if isinstance(inputs, Source):
         return inputs
     if isinstance(inputs, (bytes, bytearray, memoryview)) or (
-            isinstance(inputs, np.ndarray) and inputs.ndim != 4):
+        isinstance(inputs, np.ndarray) and inputs.ndim != 4
+    ):
         return _files([inputs], on_error, '')
     if isinstance(inputs, (int, np.integer)) and not isinstance(inputs, bool):
         return open_webcam(int(inputs))
@@ -55,8 +56,10 @@ def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
         source = _files(list(inputs), on_error, f'list of {len(inputs)} images')
         source.in_list = True
         return source
-    raise InputError(f'cannot read images from a {type(inputs).__name__}: give a path, array '
-                     '(H, W, 3), encoded bytes, list, folder, glob, video or webcam number')
+    raise InputError(
+        f'cannot read images from a {type(inputs).__name__}: give a path, array '
+        '(H, W, 3), encoded bytes, list, folder, glob, video or webcam number'
+    )
 
 
 def _open_path(name: str, on_error: ErrorHandler) -> Source:
@@ -82,8 +85,9 @@ def _open_path(name: str, on_error: ErrorHandler) -> Source:
             raise InputError(f'{printable(name)}: no file fits this pattern')
         return _folder(path, found, on_error)
     if path.exists():
-        raise InputError(f'{printable(name)}: neither a file nor a folder: for a camera give '
-                         "'webcam:0'")
+        raise InputError(
+            f"{printable(name)}: neither a file nor a folder: for a camera give 'webcam:0'"
+        )
     raise MissingFileError(f'{printable(name)}: no such image, video or folder: check the path')
 
 
@@ -107,8 +111,10 @@ def _folder(path: Path, entries: Sequence[Path], on_error: ErrorHandler) -> Sour
     left_out = ', '.join(f'{count} {what}' for what, count in sorted(others.items()))
     where = printable(path)
     if not files:
-        raise InputError(f'{where}: no images there ({left_out or "it is empty"}); endings looked '
-                         f'for: {" ".join(IMAGE_ENDINGS)}')
+        raise InputError(
+            f'{where}: no images there ({left_out or "it is empty"}); endings looked '
+            f'for: {" ".join(IMAGE_ENDINGS)}'
+        )
     if left_out:
         notice(f'{where}: {len(files)} images, left out: {left_out}')
     return _files(files, on_error, str(path))

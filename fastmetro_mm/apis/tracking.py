@@ -61,7 +61,10 @@ class BoxTracker:
     """
 
     def __init__(
-        self, min_iou: float = 0.15, max_unseen: int = 30, inertia: float = 0.6,
+        self,
+        min_iou: float = 0.15,
+        max_unseen: int = 30,
+        inertia: float = 0.6,
         reserved: Iterable[int] = (),
     ) -> None:
         self.min_iou = min_iou
@@ -94,7 +97,8 @@ class BoxTracker:
             track = pairs.get(place)
             if track is None:
                 track = _Track(
-                    self._new_number(), np.asarray(box.bbox, float), box.is_right, np.zeros(2))
+                    self._new_number(), np.asarray(box.bbox, float), box.is_right, np.zeros(2)
+                )
                 self._tracks.append(track)
             else:
                 self._move(track, np.asarray(box.bbox, float))
@@ -118,7 +122,8 @@ class BoxTracker:
             return {}
         iou = pairwise_iou(
             np.stack([box.bbox for box in boxes]).astype(float),
-            np.stack([track.expected for track in self._tracks]))
+            np.stack([track.expected for track in self._tracks]),
+        )
         for row, box in enumerate(boxes):
             for column, track in enumerate(self._tracks):
                 if box.is_right != track.is_right:
@@ -126,8 +131,11 @@ class BoxTracker:
         from scipy.optimize import linear_sum_assignment  # half a second: only for videos
 
         rows, columns = linear_sum_assignment(-iou)
-        return {int(row): self._tracks[column] for row, column in zip(rows, columns, strict=True)
-                if iou[row, column] >= self.min_iou}
+        return {
+            int(row): self._tracks[column]
+            for row, column in zip(rows, columns, strict=True)
+            if iou[row, column] >= self.min_iou
+        }
 
     def _move(self, track: _Track, bbox: np.ndarray) -> None:
         frames = track.unseen + 1

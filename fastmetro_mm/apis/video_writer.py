@@ -62,19 +62,24 @@ class VideoWriter:
         """
         height, width = (side - side % 2 for side in image.shape[:2])
         if not height or not width:
-            raise InputError(f'{self._name}: frames of {image.shape[1]}x{image.shape[0]} pixels '
-                             'are too small for a video: 2x2 are needed')
+            raise InputError(
+                f'{self._name}: frames of {image.shape[1]}x{image.shape[0]} pixels '
+                'are too small for a video: 2x2 are needed'
+            )
         if self._size is None:
             self._size = (width, height)
         if self._size != (width, height):
-            raise InputError(f'{self._name}: frame {self.frames} is {width}x{height}, the first '
-                             f'was {self._size[0]}x{self._size[1]}')
+            raise InputError(
+                f'{self._name}: frame {self.frames} is {width}x{height}, the first '
+                f'was {self._size[0]}x{self._size[1]}'
+            )
         tick = round((self.frames / self.fps if time is None else time) * _TICKS)
         try:
             if self._container is None:
                 self._open()
             frame = av.VideoFrame.from_ndarray(
-                np.ascontiguousarray(image[:height, :width]), format='rgb24')
+                np.ascontiguousarray(image[:height, :width]), format='rgb24'
+            )
             frame.time_base = Fraction(1, _TICKS)
             frame.pts = self._last = max(tick, self._last + 1)
             self._container.mux(self._stream.encode(frame))
@@ -109,8 +114,12 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if kind is None or issubclass(kind, KeyboardInterrupt):
             self.close()
         else:
@@ -134,7 +143,8 @@ class VideoWriter:
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = 'yuv420p'
         self._stream.codec_context.time_base = Fraction(
-            1, _TICKS if codec == 'libx264' else 60_000)  # MPEG-4 has 16 bits for it
+            1, _TICKS if codec == 'libx264' else 60_000
+        )  # MPEG-4 has 16 bits for it
 
     def _complete(self) -> None:
         try:
@@ -148,10 +158,14 @@ class VideoWriter:
         except (av.error.FFmpegError, OSError) as error:
             raise self._failed(error) from None
         if whole != self.frames:
-            raise InputError(f'{self._name}: {whole} of {self.frames} frames can be read back: '
-                             'nothing is kept; check the disk')
+            raise InputError(
+                f'{self._name}: {whole} of {self.frames} frames can be read back: '
+                'nothing is kept; check the disk'
+            )
 
     def _failed(self, error: OSError) -> InputError:
         reason = ' '.join(str(error.strerror or error).split())
-        return InputError(f'{self._name}: the video cannot be written ({reason}): free some space, '
-                          'or choose another folder')
+        return InputError(
+            f'{self._name}: the video cannot be written ({reason}): free some space, '
+            'or choose another folder'
+        )

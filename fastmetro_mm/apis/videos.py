@@ -41,19 +41,28 @@ def open_video(path: Path, on_error: ErrorHandler) -> Source:
         first = next(reader, None)
     except Exception as error:
         reader.close()
-        raise InputError(f'{where}: the video cannot be decoded ({_short(error)}): check that it '
-                         'plays, or convert it to .mp4') from None
+        raise InputError(
+            f'{where}: the video cannot be decoded ({_short(error)}): check that it '
+            'plays, or convert it to .mp4'
+        ) from None
     if first is None:
         reader.close()
-        raise InputError(f'{where}: the video has no frame that can be read: check that it plays, '
-                         'or convert it to .mp4')
+        raise InputError(
+            f'{where}: the video has no frame that can be read: check that it plays, '
+            'or convert it to .mp4'
+        )
     fps = reader.fps
     if fps is None:
         fps = GUESSED_FPS
         notice(f'{where}: tells no usable frame rate, {fps:g} frames a second are assumed')
     return Source(
-        _frames(reader, first, path, fps, on_error), str(path), is_video=True,
-        length=reader.length, fps=fps, count=lambda: _count(path))
+        _frames(reader, first, path, fps, on_error),
+        str(path),
+        is_video=True,
+        length=reader.length,
+        fps=fps,
+        count=lambda: _count(path),
+    )
 
 
 def open_webcam(number: int) -> Source:
@@ -75,8 +84,12 @@ def open_webcam(number: int) -> Source:
         raise InputError(f'webcam {number} cannot be opened: check that it is plugged in and free')
     fps = capture.get(cv2.CAP_PROP_FPS)
     return Source(
-        _camera_frames(capture, first), f'webcam:{number}', is_video=True, is_live=True,
-        fps=fps if 0 < fps < _MOST_FPS else GUESSED_FPS)
+        _camera_frames(capture, first),
+        f'webcam:{number}',
+        is_video=True,
+        is_live=True,
+        fps=fps if 0 < fps < _MOST_FPS else GUESSED_FPS,
+    )
 
 
 class _Reader:
@@ -95,16 +108,21 @@ class _Reader:
                 raise InputError(f'{where}: the video is empty: copy or record it again')
             self._file.seek(0)
             self._container = av.open(self._file)
-            streams = [stream for stream in self._container.streams.video
-                       if not stream.disposition & av.stream.Disposition.attached_pic]
+            streams = [
+                stream
+                for stream in self._container.streams.video
+                if not stream.disposition & av.stream.Disposition.attached_pic
+            ]
             if not streams:
                 raise InputError(f'{where}: the file has no video, sound alone: give another one')
         except (av.error.FFmpegError, ValueError, OSError) as error:
             self._file.close()
             if isinstance(error, InputError):
                 raise
-            raise InputError(f'{where}: unreadable video ({_short(error)}): check that it plays, '
-                             'or convert it to .mp4') from None
+            raise InputError(
+                f'{where}: unreadable video ({_short(error)}): check that it plays, '
+                'or convert it to .mp4'
+            ) from None
         self.stream = streams[0]
         self.stream.thread_type = 'AUTO'
         self._iterator = self._decode()
@@ -131,8 +149,11 @@ class _Reader:
         except (KeyError, ValueError):
             pass
         alone = len(self._container.streams) == 1  # sound may be longer
-        return self._container.duration / av.time_base if (
-            alone and self._container.duration) else None
+        return (
+            self._container.duration / av.time_base
+            if (alone and self._container.duration)
+            else None
+        )
 
     @property
     def length(self) -> int | None:
@@ -183,14 +204,23 @@ def _frames(
         reader.close()
     promised, where = reader.seconds, printable(path)
     if reader.failure is not None or (
-            promised is not None and begin is not None and promised - end > 1.5 / fps + 0.01):
+        promised is not None and begin is not None and promised - end > 1.5 / fps + 0.01
+    ):
         after = f'after {index} frames ({end:.2f} s'
         after += f' of {promised:.2f} s)' if promised else ')'
-        on_error(InputError(f'{where}: the video ends too early, {after}: the file is cut off or '
-                            'damaged; what was read is kept'))
+        on_error(
+            InputError(
+                f'{where}: the video ends too early, {after}: the file is cut off or '
+                'damaged; what was read is kept'
+            )
+        )
     elif reader.damaged:
-        on_error(InputError(f'{where}: {reader.damaged} parts of the video are damaged; the frames '
-                            'that could be read are kept'))
+        on_error(
+            InputError(
+                f'{where}: {reader.damaged} parts of the video are damaged; the frames '
+                'that could be read are kept'
+            )
+        )
 
 
 def _lasts(frame: av.VideoFrame, fps: float) -> float:
@@ -221,8 +251,9 @@ def _camera_frames(capture: cv2.VideoCapture, first: np.ndarray) -> Iterator[Sou
     try:
         while frame is not None:
             moment = time.monotonic() - begin
-            yield SourceImage(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), index, time=moment,
-                              of_video=True)
+            yield SourceImage(
+                cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), index, time=moment, of_video=True
+            )
             done, frame = capture.read()
             frame, index = frame if done else None, index + 1
     finally:

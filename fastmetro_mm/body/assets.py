@@ -151,11 +151,14 @@ class BodyAssets:
             return None
         table = load_npy(path)
         if table.ndim != 2 or table.shape[1] != columns or table.dtype.kind not in 'iu':
-            raise BodyDataError(f'{path}: expected integers of shape (n, {columns}), '
-                                f'found {table.dtype} {table.shape}; {COPY_AGAIN}')
+            raise BodyDataError(
+                f'{path}: expected integers of shape (n, {columns}), '
+                f'found {table.dtype} {table.shape}; {COPY_AGAIN}'
+            )
         if table.min() < 0 or table.max() >= self.num_vertices[1]:
-            raise BodyDataError(f'{path}: vertex numbers must lie in 0..'
-                                f'{self.num_vertices[1] - 1}; {COPY_AGAIN}')
+            raise BodyDataError(
+                f'{path}: vertex numbers must lie in 0..{self.num_vertices[1] - 1}; {COPY_AGAIN}'
+            )
         return table.astype(np.int64)
 
     def _regressor(self, which: str) -> np.ndarray:
@@ -163,21 +166,22 @@ class BodyAssets:
         if self.joint_set == 'hand21':
             raise ConfigError(f"body '{self.name}' is a hand: it has no {key}")
         if body_kind(self.name).is_open:
-            path = find_body_file(self.root, (OPEN_REGRESSORS,), 'open-body joint regressor',
-                                  REINSTALL)
+            path = find_body_file(
+                self.root, (OPEN_REGRESSORS,), 'open-body joint regressor', REINSTALL
+            )
             value = load_npz(path, (key,))[key]
         else:
             path = find_body_file(self.root, (file_name,), 'joint regressor')
             value = load_npy(path)
         if value.shape != (rows, self.num_vertices[0]):
-            raise BodyDataError(f'{path}: {key} must be ({rows}, {self.num_vertices[0]}), '
-                                f'found {value.shape}; {COPY_AGAIN}')
+            raise BodyDataError(
+                f'{path}: {key} must be ({rows}, {self.num_vertices[0]}), '
+                f'found {value.shape}; {COPY_AGAIN}'
+            )
         return value.astype(np.float64)
 
 
-def load_body_assets(
-    name: str, body_data_root: str | os.PathLike | None = None
-) -> BodyAssets:
+def load_body_assets(name: str, body_data_root: str | os.PathLike | None = None) -> BodyAssets:
     """Load the mesh levels and matrices of a body; cached by name and folder.
 
     Args:
@@ -208,16 +212,23 @@ def _load(name: str, root: Path) -> BodyAssets:
     levels = len(kind.levels)
     found = tuple(matrix.shape[0] for matrix in adjacency[:levels])
     if found != kind.levels or len(up) < levels - 1 or len(faces) < levels:
-        raise BodyDataError(f"{path}: body '{name}' needs levels of {kind.levels} vertices, "
-                            f'found {found}; {REINSTALL if kind.is_open else COPY_AGAIN}')
+        raise BodyDataError(
+            f"{path}: body '{name}' needs levels of {kind.levels} vertices, "
+            f'found {found}; {REINSTALL if kind.is_open else COPY_AGAIN}'
+        )
     for i in range(levels - 1):
         n, m = kind.levels[i], kind.levels[i + 1]
         if up[i].shape != (n, m) or down[i].shape != (m, n):
-            raise BodyDataError(f'{path}: U[{i}] must be ({n}, {m}) and D[{i}] ({m}, {n}), found '
-                                f'{up[i].shape} and {down[i].shape}; {COPY_AGAIN}')
+            raise BodyDataError(
+                f'{path}: U[{i}] must be ({n}, {m}) and D[{i}] ({m}, {n}), found '
+                f'{up[i].shape} and {down[i].shape}; {COPY_AGAIN}'
+            )
     for i in range(levels):
         if faces[i].ndim != 2 or faces[i].shape[1] != 3 or faces[i].max() >= kind.levels[i]:
-            raise BodyDataError(f'{path}: F[{i}] is not a table of triangles over '
-                                f'{kind.levels[i]} vertices; {COPY_AGAIN}')
-    return BodyAssets(name, root, adjacency[:levels], up[: levels - 1],
-                      down[: levels - 1], faces[:levels])
+            raise BodyDataError(
+                f'{path}: F[{i}] is not a table of triangles over '
+                f'{kind.levels[i]} vertices; {COPY_AGAIN}'
+            )
+    return BodyAssets(
+        name, root, adjacency[:levels], up[: levels - 1], down[: levels - 1], faces[:levels]
+    )

@@ -39,8 +39,9 @@ def joint_regressor_matrix(
         ValueError: Unknown set, a set that does not fit the body, or missing model arrays.
     """
     if joint_set not in REGRESSED_SETS:
-        raise ConfigError(f"unknown joint set '{joint_set}'; use one of "
-                         f'{", ".join(REGRESSED_SETS)}')
+        raise ConfigError(
+            f"unknown joint set '{joint_set}'; use one of {', '.join(REGRESSED_SETS)}"
+        )
     if (assets.joint_set == 'hand21') != (joint_set == 'hand21'):
         raise ConfigError(f"joint set '{joint_set}' does not fit body '{assets.name}'")
     if joint_set == 'h36m17':
@@ -48,12 +49,16 @@ def joint_regressor_matrix(
     if joint_set == 'j14':
         return assets.J_regressor_h36m[list(H36M17_TO_J14)]
     if model_arrays is None:
-        raise ConfigError(f"joint set '{joint_set}' needs the J_regressor of the model file: "
-                         'pass model_arrays=read_model_file(path)')
+        raise ConfigError(
+            f"joint set '{joint_set}' needs the J_regressor of the model file: "
+            'pass model_arrays=read_model_file(path)'
+        )
     regressor = np.asarray(model_arrays['J_regressor'], np.float64)
     if regressor.shape[1] != assets.num_vertices[0]:
-        raise ConfigError(f"the model file has {regressor.shape[1]} vertices, body "
-                         f"'{assets.name}' has {assets.num_vertices[0]}")
+        raise ConfigError(
+            f'the model file has {regressor.shape[1]} vertices, body '
+            f"'{assets.name}' has {assets.num_vertices[0]}"
+        )
     if joint_set == 'j24':
         return np.concatenate([regressor, assets.J_regressor_extra])[list(SMPL_EXTRA_TO_J24)]
     tips = np.asarray(model_arrays.get('fingertip_ids', MANO_FINGERTIPS), np.int64)
@@ -109,8 +114,9 @@ class JointRegressor(nn.Module):
             ValueError: Another number of vertices.
         """
         if vertices.ndim != 3 or vertices.shape[1] != self.num_vertices:
-            raise ValueError(f'expected (B, {self.num_vertices}, 3) vertices, found '
-                             f'{tuple(vertices.shape)}')
+            raise ValueError(
+                f'expected (B, {self.num_vertices}, 3) vertices, found {tuple(vertices.shape)}'
+            )
         if dtype is None:
             dtype = torch.float64 if vertices.dtype == torch.float64 else torch.float32
         with full_precision(vertices):

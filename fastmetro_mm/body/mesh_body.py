@@ -18,11 +18,7 @@ from torch import Tensor, nn
 
 from fastmetro_mm.body.assets import BodyAssets, load_body_assets
 from fastmetro_mm.body.build import build_body_model, load_model_arrays
-from fastmetro_mm.body.joint_regression import (
-    JointRegressor,
-    centre_on,
-    joint_regressor_matrix,
-)
+from fastmetro_mm.body.joint_regression import JointRegressor, centre_on, joint_regressor_matrix
 from fastmetro_mm.body.joint_sets import (
     H36M17_PELVIS,
     HAND21,
@@ -73,8 +69,10 @@ class MeshBody(nn.Module):
     ) -> None:
         super().__init__()
         if assets.joint_set != self.joint_set:
-            raise ConfigError(f"body '{assets.name}' is not of kind {type(self).__name__}; "
-                              "use build_body(dict(name=...))")
+            raise ConfigError(
+                f"body '{assets.name}' is not of kind {type(self).__name__}; "
+                'use build_body(dict(name=...))'
+            )
         self.assets = assets
         self.gender = gender
         self.sampling = MeshSampling(assets)
@@ -146,9 +144,7 @@ class MeshBody(nn.Module):
         """
         return self._regress(vertices)[:, 1:]
 
-    def centre(
-        self, vertices: Tensor, posed_joints: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def centre(self, vertices: Tensor, posed_joints: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move a mesh and its joints to their root.
 
         The one place of this rule: the root of a body is the pelvis that the H36M regressor finds
@@ -243,8 +239,9 @@ class MeshBody(nn.Module):
         return self._regressor(vertices, dtype)
 
     def _read_model(self) -> None:
-        self.model = build_body_model(
-            self.name, self.assets.root, self.gender).to(self.label_index.device)
+        self.model = build_body_model(self.name, self.assets.root, self.gender).to(
+            self.label_index.device
+        )
 
     def _read_levels(self) -> None:
         self._regressor = self._make_regressor()
@@ -334,14 +331,18 @@ def build_body(body: Any, default: str = 'smpl', with_model: bool = True) -> Mes
     elif isinstance(body, dict):
         unknown = set(body) - {'name', 'body_data_root', 'gender'}
         if unknown:
-            raise ConfigError(f'body: unknown keys {sorted(unknown)}; use dict(name=..., '
-                              "body_data_root=..., gender='neutral')")
+            raise ConfigError(
+                f'body: unknown keys {sorted(unknown)}; use dict(name=..., '
+                "body_data_root=..., gender='neutral')"
+            )
         assets = load_body_assets(body.get('name', default), body.get('body_data_root'))
         gender = body.get('gender', gender)
     elif hasattr(body, 'num_vertices') and hasattr(body, 'down'):
         assets = body
     else:
-        raise ConfigError('body: expected a name, dict(name=..., body_data_root=...), BodyAssets '
-                          f'or MeshBody, got {type(body).__name__}')
+        raise ConfigError(
+            'body: expected a name, dict(name=..., body_data_root=...), BodyAssets '
+            f'or MeshBody, got {type(body).__name__}'
+        )
     kind = HandBody if assets.joint_set == 'hand21' else MeshBody
     return kind(assets, gender, with_model)

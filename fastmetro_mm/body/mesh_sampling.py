@@ -143,11 +143,15 @@ class MeshSampling(nn.Module):
     def _check(self, x: Tensor, level_from: int, level_to: int, ordered: bool) -> None:
         levels = len(self.num_vertices)
         if not (0 <= level_from < levels and 0 <= level_to < levels and ordered):
-            raise ValueError(f'cannot map level {level_from} to {level_to} in this direction '
-                             f'(levels 0..{levels - 1}, 0 is the finest)')
+            raise ValueError(
+                f'cannot map level {level_from} to {level_to} in this direction '
+                f'(levels 0..{levels - 1}, 0 is the finest)'
+            )
         if x.ndim != 3 or x.shape[1] != self.num_vertices[level_from]:
-            raise ValueError(f'expected (B, {self.num_vertices[level_from]}, C) vertices of level '
-                             f'{level_from}, found {tuple(x.shape)}')
+            raise ValueError(
+                f'expected (B, {self.num_vertices[level_from]}, C) vertices of level '
+                f'{level_from}, found {tuple(x.shape)}'
+            )
 
 
 class _SparseProduct(torch.autograd.Function):

@@ -29,8 +29,10 @@ def mirrored_vertices(assets: BodyAssets) -> np.ndarray:
         return np.arange(assets.num_vertices[0])
     found = _find_symmetry(assets.faces[0].tobytes(), assets.num_vertices[0])
     if found is None:
-        raise ConfigError(f"the triangles of body '{assets.name}' have no left-right symmetry: "
-                          'its mesh cannot be mirrored')
+        raise ConfigError(
+            f"the triangles of body '{assets.name}' have no left-right symmetry: "
+            'its mesh cannot be mirrored'
+        )
     return found.copy()
 
 

@@ -69,8 +69,9 @@ def check_shape(key: str, shape: tuple[int, ...], family: ModelFamily, source: s
     """
     vertices = family.vertices
     if key == 'shapedirs':
-        good = (len(shape) == 3 and shape[:2] == (vertices, 3)
-                and NUM_BETAS <= shape[2] <= MOST_BETAS)
+        good = (
+            len(shape) == 3 and shape[:2] == (vertices, 3) and NUM_BETAS <= shape[2] <= MOST_BETAS
+        )
         expected = f'({vertices}, 3, {NUM_BETAS} or more)'
     elif key == 'f':
         good = len(shape) == 2 and shape[1] == 3 and 1 <= shape[0] <= 4 * vertices
@@ -110,8 +111,9 @@ def check_model_arrays(
     """
     missing = [key for key in KEYS if key not in raw]
     if missing:
-        raise BodyDataError(f'{source}: not a SMPL or MANO model file, it has no '
-                            f'{", ".join(missing)}')
+        raise BodyDataError(
+            f'{source}: not a SMPL or MANO model file, it has no {", ".join(missing)}'
+        )
     spec = family_of(np.shape(_array(raw['v_template'], 'v_template', source)), source, family)
     arrays = {}
     for key in (*KEYS, *OPTIONAL_KEYS):
@@ -134,14 +136,18 @@ def _check_values(arrays: dict[str, np.ndarray], spec: ModelFamily, source: str)
         sums = values.sum(axis=1)
         row = int(np.abs(sums - 1).argmax())
         if not abs(sums[row] - 1) < 0.01:
-            raise BodyDataError(f'{source}: every row of {key} must sum to one, row {row} sums to '
-                                f'{sums[row]:.4g}; download the file again')
+            raise BodyDataError(
+                f'{source}: every row of {key} must sum to one, row {row} sums to '
+                f'{sums[row]:.4g}; download the file again'
+            )
     if weights.min() < -1e-3:
         raise BodyDataError(f'{source}: weights must not be negative, found {weights.min():.4g}')
     extent = float(np.ptp(arrays['v_template'], axis=0).max())
     if not _EXTENT[0] < extent < _EXTENT[1]:
-        raise BodyDataError(f'{source}: v_template must be in metres, but the {spec.title} model '
-                            f'measures {extent:.4g} along its longest axis (millimetres?)')
+        raise BodyDataError(
+            f'{source}: v_template must be in metres, but the {spec.title} model '
+            f'measures {extent:.4g} along its longest axis (millimetres?)'
+        )
 
 
 def _array(value: Any, key: str, source: str) -> Any:
@@ -164,8 +170,9 @@ def _numeric(value: Any, key: str, spec: ModelFamily, source: str) -> np.ndarray
     if key not in _INTEGER_KEYS:
         return np.ascontiguousarray(array.astype(np.float64))
     if array.dtype.kind == 'f' and (array != np.trunc(array)).any():
-        raise BodyDataError(f'{source}: {key} must hold whole numbers, found '
-                            f'{array[array != np.trunc(array)][0]}')
+        raise BodyDataError(
+            f'{source}: {key} must hold whole numbers, found {array[array != np.trunc(array)][0]}'
+        )
     return np.ascontiguousarray(array.astype(np.int64))
 
 
@@ -180,11 +187,11 @@ def _tree(table: np.ndarray, source: str) -> np.ndarray:
     for i in range(1, table.shape[1]):
         parent = column.get(int(table[0, i]), i)
         if parent >= i:
-            raise BodyDataError(f'{source}: kintree_table gives joint {i} the parent '
-                                f'{int(table[0, i])}, which does not come before it')
+            raise BodyDataError(
+                f'{source}: kintree_table gives joint {i} the parent '
+                f'{int(table[0, i])}, which does not come before it'
+            )
         parents[i] = parent
     if int(table[0, 0]) in column:
         raise BodyDataError(f'{source}: kintree_table has no root in its first column')
     return np.stack([parents, np.arange(table.shape[1])])
-
-

@@ -98,8 +98,12 @@ def find_model_file(
     """
     names = model_file_names(name, gender, side)
     if name.startswith('open_'):
-        return find_body_file(OPEN_BODY_FOLDER, names, f"model file of '{name}'",
-                              'the package is incomplete, install fastmetro_mm again')
+        return find_body_file(
+            OPEN_BODY_FOLDER,
+            names,
+            f"model file of '{name}'",
+            'the package is incomplete, install fastmetro_mm again',
+        )
     family = FAMILIES[name]
     site = 'https://smpl.is.tue.mpg.de' if name == 'smpl' else 'https://mano.is.tue.mpg.de'
     shown = f'{Path(names[0]).stem}.pkl'
@@ -143,11 +147,14 @@ def read_model_file(path: str | os.PathLike, family: str | None = None) -> dict[
         elif kind in ('pickle', 'text', 'unknown') and path.suffix != '.npz':
             raw = open_pickle(path)
         else:
-            raise BodyDataError(f'{path}: expected a SMPL or MANO model (.pkl or .npz), but the '
-                                f'file {sentence(kind, path)}')
+            raise BodyDataError(
+                f'{path}: expected a SMPL or MANO model (.pkl or .npz), but the '
+                f'file {sentence(kind, path)}'
+            )
         if not isinstance(raw, dict):
-            raise BodyDataError(f'{path}: not a SMPL or MANO model file, the pickle holds no '
-                                'table of arrays')
+            raise BodyDataError(
+                f'{path}: not a SMPL or MANO model file, the pickle holds no table of arrays'
+            )
         return check_model_arrays(raw, str(path), family)
 
 
@@ -170,8 +177,9 @@ def _read_npz(path: Path) -> dict[str, Any]:
         for part in parts:
             shape = file.header(part).shape
             if len(shape) != 1 or shape[0] > most:
-                raise BodyDataError(f'{path}: {part} has shape {shape}, expected one row of at '
-                                    f'most {most}')
+                raise BodyDataError(
+                    f'{path}: {part} has shape {shape}, expected one row of at most {most}'
+                )
         data, indices, indptr, shape = (file.read(part) for part in parts)
         with reading(f'{path}[J_regressor]'):
             raw['J_regressor'] = sparse.csc_matrix((data, indices, indptr), shape=tuple(shape))

@@ -56,14 +56,18 @@ def _check_pair(
 ) -> None:
     fine, coarse = sizes
     if up.shape != (fine, coarse) or down.shape != (coarse, fine):
-        raise BodyDataError(f'{where}: U must be ({fine}, {coarse}) and D ({coarse}, {fine}), '
-                            f'found {up.shape} and {down.shape}')
+        raise BodyDataError(
+            f'{where}: U must be ({fine}, {coarse}) and D ({coarse}, {fine}), '
+            f'found {up.shape} and {down.shape}'
+        )
     if not (np.diff(down.indptr) == 1).all() or not (down.data == 1).all():
         raise BodyDataError(f'{where}: every row of D must pick exactly one vertex')
     counts = np.diff(up.indptr)
     if counts.min() < 1 or counts.max() > 3:
-        raise BodyDataError(f'{where}: every row of U must hold one to three weights, found '
-                            f'{counts.min()} to {counts.max()}')
+        raise BodyDataError(
+            f'{where}: every row of U must hold one to three weights, found '
+            f'{counts.min()} to {counts.max()}'
+        )
     product = (down @ up - sparse.identity(coarse)).tocoo()
     if product.nnz and np.abs(product.data).max() > 1e-6:
         raise BodyDataError(f'{where}: D U must be the identity')
@@ -79,8 +83,9 @@ def _check_surface(
     if not np.array_equal(edges, topology.edges_from_adjacency(adjacency)):
         raise BodyDataError(f'{where}: the edges of F and A differ')
     if counts.max() > 2 or (counts.min() < 2 and closed):
-        raise BodyDataError(f'{where}: the faces are not a '
-                            f'{"closed manifold" if closed else "manifold"}')
+        raise BodyDataError(
+            f'{where}: the faces are not a {"closed manifold" if closed else "manifold"}'
+        )
     directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     if len(np.unique(directed, axis=0)) != len(directed):
         raise BodyDataError(f'{where}: the faces are not oriented alike')
@@ -100,8 +105,9 @@ def check_regressor(path: Path, rows: int, vertices: int = 6890) -> str:
         raise BodyDataError(f'{path}: expected shape ({rows}, {vertices}), found {value.shape}')
     sums = value.sum(axis=1)
     if not np.abs(sums - 1).max() < _REGRESSOR_SUM_TOLERANCE:
-        raise BodyDataError(f'{path}: every row must sum to one, found {sums.min():.4f} to '
-                            f'{sums.max():.4f}')
+        raise BodyDataError(
+            f'{path}: every row must sum to one, found {sums.min():.4f} to {sums.max():.4f}'
+        )
     used = int((value != 0).any(axis=0).sum())
     return f'{path.name}: {rows} joints from {used} of {vertices} vertices'
 
@@ -140,10 +146,13 @@ def check_adjacency_files(folder: Path, stem: str, sampling_path: Path, level: i
     try:
         matrix = torch.sparse_coo_tensor(indices, values, tuple(size), check_invariants=True)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise BodyDataError(f'{folder / stem}_adjmat_*.pt: not a sparse matrix ('
-                            f'{str(error).splitlines()[0][:200]})') from None
+        raise BodyDataError(
+            f'{folder / stem}_adjmat_*.pt: not a sparse matrix ({str(error).splitlines()[0][:200]})'
+        ) from None
     stored = matrix.to_dense().numpy()
     if stored.shape != expected.shape or not np.allclose(stored, expected, atol=1e-6):
-        raise BodyDataError(f'{folder / stem}_adjmat_*.pt: not A[{level}] + I of '
-                            f'{sampling_path.name} with rows divided by their sums')
+        raise BodyDataError(
+            f'{folder / stem}_adjmat_*.pt: not A[{level}] + I of '
+            f'{sampling_path.name} with rows divided by their sums'
+        )
     return f'{stem}_adjmat_*.pt: equal to A[{level}] + I (not needed here, not copied)'

@@ -56,8 +56,9 @@ def read_open_sampling(path: Path) -> Sampling:
                 shape = tuple(int(n) for n in arrays[stem + 'shape'])
                 found.append(sparse.csr_matrix(parts, shape=shape))
             except (KeyError, ValueError) as error:
-                raise BodyDataError(f'{path}: {stem[:-1]} is damaged ({error}); '
-                                    f'{REINSTALL}') from None
+                raise BodyDataError(
+                    f'{path}: {stem[:-1]} is damaged ({error}); {REINSTALL}'
+                ) from None
         return found
 
     faces = []

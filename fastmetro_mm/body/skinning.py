@@ -117,9 +117,7 @@ class SkinnedBodyModel(nn.Module):
         parent_or_self = torch.tensor([max(parent, 0) for parent in parents])
         self.register_buffer('parent_index', parent_or_self, persistent=False)
 
-    def forward(
-        self, pose: Tensor, betas: Tensor, transl: Tensor | None = None
-    ) -> BodyModelOutput:
+    def forward(self, pose: Tensor, betas: Tensor, transl: Tensor | None = None) -> BodyModelOutput:
         """Pose the model.
 
         Args:
@@ -213,8 +211,10 @@ def check_model_inputs(
     """Raise a ValueError that names the argument whose shape does not fit the model."""
     batch = pose.shape[0]
     if tuple(pose.shape[1:]) not in ((num_joints * 3,), (num_joints, 3, 3)):
-        raise ValueError(f'pose must be (B, {num_joints * 3}) axis-angle or '
-                         f'(B, {num_joints}, 3, 3) rotation matrices, found {tuple(pose.shape)}')
+        raise ValueError(
+            f'pose must be (B, {num_joints * 3}) axis-angle or '
+            f'(B, {num_joints}, 3, 3) rotation matrices, found {tuple(pose.shape)}'
+        )
     if tuple(betas.shape) != (batch, num_betas):
         raise ValueError(f'betas must be ({batch}, {num_betas}), found {tuple(betas.shape)}')
     if transl is not None and tuple(transl.shape) != (batch, 3):

@@ -71,9 +71,7 @@ class SmplxBodyModel(nn.Module):
         faces = torch.from_numpy(np.asarray(arrays['f']).astype(np.int64))
         self.register_buffer('faces', faces, persistent=False)
 
-    def forward(
-        self, pose: Tensor, betas: Tensor, transl: Tensor | None = None
-    ) -> BodyModelOutput:
+    def forward(self, pose: Tensor, betas: Tensor, transl: Tensor | None = None) -> BodyModelOutput:
         """Pose the model; see ``SkinnedBodyModel.forward``."""
         check_model_inputs(pose, betas, transl, self.num_joints, self.num_betas)
         with full_precision(pose):

@@ -16,8 +16,9 @@ from fastmetro_mm.engine.cli import OneLineParser
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(description=__doc__,
-                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('set', help='yaml of the set')
     parser.add_argument('--out', default='sheet.png', help='picture file (default: %(default)s)')
     parser.add_argument('--n', type=count, default=12, help='number of samples')
@@ -26,9 +27,12 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--mode', default='official', choices=['official', 'fast'])
     parser.add_argument('--size', type=count, default=224, help='side of a crop, px')
     parser.add_argument('--seed', type=int, default=0, help='start of the augmentations')
-    parser.add_argument('--body-model', default='auto', choices=BODIES,
-                        help='mesh to draw; auto: SMPL or MANO where found; synthetic sets: '
-                        'open_body or open_hand')
+    parser.add_argument(
+        '--body-model',
+        default='auto',
+        choices=BODIES,
+        help='mesh to draw; auto: SMPL or MANO where found; synthetic sets: open_body or open_hand',
+    )
     parser.add_argument('--body-data', help='folder of the licensed body files')
     return parser
 
@@ -41,8 +45,9 @@ def main() -> int:
 
 def _browse(args: argparse.Namespace) -> int:
     mesh = LabelMesh(find_kind(args.set), args.body_model, args.body_data)
-    path = write_browse_sheet(args.set, args.out, args.index, args.n, args.augment, mesh,
-                              args.size, args.mode, args.seed)
+    path = write_browse_sheet(
+        args.set, args.out, args.index, args.n, args.augment, mesh, args.size, args.mode, args.seed
+    )
     shown = f'meshes of {mesh.body}' if mesh.body else 'no meshes (no body model at hand)'
     print(f'{path}: {shown}')
     return 0

@@ -20,25 +20,32 @@ from fastmetro_mm.engine.cli import OneLineParser
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(description=__doc__,
-                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     names = parser.add_subparsers(dest='name', required=True)
     for name, converter in CONVERTERS.items():
         sub = names.add_parser(name, help=converter.help, description=converter.help)
         sub.add_argument('--in', dest='source', required=True, help='what to convert')
         sub.add_argument('--out', required=True, help='folder of the new set')
         sub.add_argument('--limit', type=count, help='convert at most so many rows')
-        sub.add_argument('--workers', type=count, default=cores(),
-                         help='processes (default: one a core)')
+        sub.add_argument(
+            '--workers', type=count, default=cores(), help='processes (default: one a core)'
+        )
         add_converter(sub, converter)
     mixed = names.add_parser('mixed', help='one composite set of several converted sets')
     mixed.add_argument('--in', dest='source', nargs='+', required=True, help='yaml files')
     mixed.add_argument('--out', required=True, help='folder of the new set')
     mixed.add_argument('--split', default='train', help='first part of the file names')
-    mixed.add_argument('--ratios', type=float, nargs='+',
-                       help='share of each source in an epoch; by default every row once')
-    mixed.add_argument('--rows', type=count,
-                       help='rows of an epoch; by default as many as need no repeated row')
+    mixed.add_argument(
+        '--ratios',
+        type=float,
+        nargs='+',
+        help='share of each source in an epoch; by default every row once',
+    )
+    mixed.add_argument(
+        '--rows', type=count, help='rows of an epoch; by default as many as need no repeated row'
+    )
     mixed.add_argument('--seed', type=int, default=0, help='which rows are taken')
     return parser
 
@@ -64,10 +71,11 @@ class _Progress:
 
 def _mix(args: argparse.Namespace) -> int:
     report = write_mixed_set(args.source, args.out, args.split, args.ratios, args.rows, args.seed)
-    print(f'{report.yaml_path}: {sum(report.counts)} rows an epoch, '
-          f'sha256 of the linelist {report.checksum}')
-    for path, number, available in zip(args.source, report.counts, report.available,
-                                      strict=True):
+    print(
+        f'{report.yaml_path}: {sum(report.counts)} rows an epoch, '
+        f'sha256 of the linelist {report.checksum}'
+    )
+    for path, number, available in zip(args.source, report.counts, report.available, strict=True):
         print(f'  {path}: {number} rows of {available}')
     return 0
 
@@ -81,8 +89,10 @@ def _convert(args: argparse.Namespace) -> int:
         report = run_conversion(source, args.out, args.split, args.limit, args.workers, progress)
     finally:
         progress.end()
-    print(f'{report.yaml_path}: {report.num_rows} rows, {report.num_skipped} skipped, '
-          f'sha256 {report.checksum}')
+    print(
+        f'{report.yaml_path}: {report.num_rows} rows, {report.num_skipped} skipped, '
+        f'sha256 {report.checksum}'
+    )
     for reason, number in sorted(report.reasons.items(), key=lambda item: -item[1]):
         print(f'  skipped {number}: {reason}')
     return 0

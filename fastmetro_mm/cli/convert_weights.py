@@ -48,8 +48,10 @@ def load(path: Path) -> tuple[dict, dict]:
     with naming(path):
         weights = strip_prefixes(find_weights(content), (*MARKS, *OUR_MARKS))
         unused = content.get('official_unused')
-        return ({name: as_tensor(name, value, None) for name, value in weights.items()},
-                dict(unused) if isinstance(unused, dict) else {})
+        return (
+            {name: as_tensor(name, value, None) for name, value in weights.items()},
+            dict(unused) if isinstance(unused, dict) else {},
+        )
 
 
 def save(path: Path, weights: dict, unused: dict | None = None, meta: dict | None = None) -> None:
@@ -76,13 +78,16 @@ def convert(source: Path, target: Path) -> str:
         if foreign is not None:
             raise CheckpointError(f'is a {foreign} network, not FastMETRO; it cannot be converted')
         if not is_official(official):
-            raise CheckpointError('has none of the official FastMETRO names (e.g. '
-                                  'cam_token_embed.weight); is it converted already?')
+            raise CheckpointError(
+                'has none of the official FastMETRO names (e.g. '
+                'cam_token_embed.weight); is it converted already?'
+            )
         ours, unused = to_ours(official)
         kind = kind_of(ours)
         if kind is None:
-            raise CheckpointError('lacks the tokens or layers of a FastMETRO network; download '
-                                  'it again')
+            raise CheckpointError(
+                'lacks the tokens or layers of a FastMETRO network; download it again'
+            )
     save(target, ours, unused, {'official_kind': str(kind)})
     line = f'{kind}: {len(ours)} entries written to {target}'
     if kind.config:

@@ -5,11 +5,7 @@ import argparse
 import os
 import sys
 
-from fastmetro_mm.engine.cli import (
-    TRACEBACK_VARIABLE,
-    OneLineParser,
-    friendly_errors,
-)
+from fastmetro_mm.engine.cli import TRACEBACK_VARIABLE, OneLineParser, friendly_errors
 
 EPILOG = """examples:
   a photo: overlay, arrays, GLB and a page in outputs/
@@ -33,57 +29,108 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = OneLineParser(
         description='Find people (or hands) in images or videos and save them as meshes.',
-        epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('inputs', nargs='+', metavar='INPUT',
-                        help='image, folder, glob pattern, video, web address or webcam:0')
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'inputs',
+        nargs='+',
+        metavar='INPUT',
+        help='image, folder, glob pattern, video, web address or webcam:0',
+    )
     group = parser.add_argument_group('network')
-    group.add_argument('--model', help='name of a network (`fastmetro models` lists them), folder '
-                       'of a saved one, or path of a config (default: open_body, the shipped one; '
-                       'with --weights: the config of a released file, else quickstart)')
-    group.add_argument('--weights', help='checkpoint (.pth) or released file (.bin) (default: '
-                       'those of the name; a config without any is untrained)')
+    group.add_argument(
+        '--model',
+        help='name of a network (`fastmetro models` lists them), folder '
+        'of a saved one, or path of a config (default: open_body, the shipped one; '
+        'with --weights: the config of a released file, else quickstart)',
+    )
+    group.add_argument(
+        '--weights',
+        help='checkpoint (.pth) or released file (.bin) (default: '
+        'those of the name; a config without any is untrained)',
+    )
     group.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
-    group.add_argument('--speed', choices=['exact', 'fast'], default='exact',
-                       help='exact: crops and numbers of the official code; fast: half precision')
+    group.add_argument(
+        '--speed',
+        choices=['exact', 'fast'],
+        default='exact',
+        help='exact: crops and numbers of the official code; fast: half precision',
+    )
     group.add_argument('--batch-size', type=int, default=16, help='people at once (default: 16)')
-    group.add_argument('--trust-checkpoint', action='store_true',
-                       help='allow weights that may run code while they are read')
+    group.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='allow weights that may run code while they are read',
+    )
     group = parser.add_argument_group('where people are (default: the detector inside the package)')
-    group.add_argument('--bbox', nargs=4, type=float, action='append',
-                       metavar=('X1', 'Y1', 'X2', 'Y2'),
-                       help='a box in pixels; repeat for several people')
-    group.add_argument('--boxes', metavar='FILE.json',
-                       help='boxes by image name or frame number; an entry is [x1, y1, x2, y2] '
-                       'or {"bbox": [...], "is_right": false}')
-    group.add_argument('--detector', default='free',
-                       help='free (the one inside the package), none (the whole image is one '
-                       'crop), rtmdet, or the path of an mmdet config (default: free, or rtmdet '
-                       'if --detector-weights is given)')
+    group.add_argument(
+        '--bbox',
+        nargs=4,
+        type=float,
+        action='append',
+        metavar=('X1', 'Y1', 'X2', 'Y2'),
+        help='a box in pixels; repeat for several people',
+    )
+    group.add_argument(
+        '--boxes',
+        metavar='FILE.json',
+        help='boxes by image name or frame number; an entry is [x1, y1, x2, y2] '
+        'or {"bbox": [...], "is_right": false}',
+    )
+    group.add_argument(
+        '--detector',
+        default='free',
+        help='free (the one inside the package), none (the whole image is one '
+        'crop), rtmdet, or the path of an mmdet config (default: free, or rtmdet '
+        'if --detector-weights is given)',
+    )
     group.add_argument('--detector-weights', help='weights of the detector')
-    group.add_argument('--box-padding', type=float, metavar='FACTOR',
-                       help="side of the crop / longer side of the box (default: the config's, "
-                       '1.2)')
-    group.add_argument('--left-hand', action='store_true',
-                       help='networks for hands: boxes that do not say are left hands')
+    group.add_argument(
+        '--box-padding',
+        type=float,
+        metavar='FACTOR',
+        help="side of the crop / longer side of the box (default: the config's, 1.2)",
+    )
+    group.add_argument(
+        '--left-hand',
+        action='store_true',
+        help='networks for hands: boxes that do not say are left hands',
+    )
     group = parser.add_argument_group('camera (default: EXIF data, else the diagonal in pixels)')
     group.add_argument('--focal-length', type=float, help='focal length in pixels')
     group.add_argument('--fov', type=float, help='horizontal field of view in degrees')
-    group.add_argument('--intrinsics', nargs=4, type=float, metavar=('FX', 'FY', 'CX', 'CY'),
-                       help='calibrated camera in pixels; overlays are then drawn with it')
+    group.add_argument(
+        '--intrinsics',
+        nargs=4,
+        type=float,
+        metavar=('FX', 'FY', 'CX', 'CY'),
+        help='calibrated camera in pixels; overlays are then drawn with it',
+    )
     group = parser.add_argument_group('videos')
     group.add_argument('--no-track', action='store_true', help='do not number people')
     group.add_argument('--smooth', action='store_true', help='steady people with One-Euro filters')
     group = parser.add_argument_group('output')
     group.add_argument('--out', default='outputs', help='folder for the files (default: outputs)')
-    group.add_argument('--save', default='overlay,npz,json,glb,html',
-                       help='comma-separated: overlay, npz, json, obj, ply, glb, html, smpl, bvh '
-                       '(default: overlay,npz,json,glb,html)')
-    group.add_argument('--views', default='side,top',
-                       help='views beside the overlay of an image: front, side, back, top; or '
-                       'none (default: side,top); networks with an SMPL head get a second '
-                       'overlay with its mesh')
-    group.add_argument('--renderer', choices=['auto', 'pyrender', 'software'], default='auto',
-                       help='what draws; software needs no OpenGL (default: auto)')
+    group.add_argument(
+        '--save',
+        default='overlay,npz,json,glb,html',
+        help='comma-separated: overlay, npz, json, obj, ply, glb, html, smpl, bvh '
+        '(default: overlay,npz,json,glb,html)',
+    )
+    group.add_argument(
+        '--views',
+        default='side,top',
+        help='views beside the overlay of an image: front, side, back, top; or '
+        'none (default: side,top); networks with an SMPL head get a second '
+        'overlay with its mesh',
+    )
+    group.add_argument(
+        '--renderer',
+        choices=['auto', 'pyrender', 'software'],
+        default='auto',
+        help='what draws; software needs no OpenGL (default: auto)',
+    )
     group.add_argument('--quiet', action='store_true', help='no progress bar')
     group.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser.parse_args(argv)

@@ -31,25 +31,33 @@ class Command:
 
 
 COMMANDS = {
-    'demo': Command('fastmetro_mm.cli.demo', 'people in photos, folders and videos, as meshes',
-                    is_lean=True),
+    'demo': Command(
+        'fastmetro_mm.cli.demo', 'people in photos, folders and videos, as meshes', is_lean=True
+    ),
     'models': Command('fastmetro_mm.cli.models', 'networks by name, and what each needs', False),
-    'export': Command('fastmetro_mm.cli.export',
-                      'a network as ONNX; results as OBJ, PLY, GLB, HTML, SMPL files'),
+    'export': Command(
+        'fastmetro_mm.cli.export', 'a network as ONNX; results as OBJ, PLY, GLB, HTML, SMPL files'
+    ),
     'train': Command('fastmetro_mm.cli.train', 'train a network from a config'),
     'test': Command('fastmetro_mm.cli.test', 'evaluate a checkpoint'),
     'worst': Command('fastmetro_mm.cli.worst', 'draw the samples with the largest errors'),
-    'synthesize': Command('fastmetro_mm.cli.synthesize',
-                          'draw labelled people or hands to train on'),
-    'convert': Command('fastmetro_mm.cli.convert',
-                       'data sets to the TSV layout; released weights to ours and back'),
+    'synthesize': Command(
+        'fastmetro_mm.cli.synthesize', 'draw labelled people or hands to train on'
+    ),
+    'convert': Command(
+        'fastmetro_mm.cli.convert', 'data sets to the TSV layout; released weights to ours and back'
+    ),
     'browse': Command('fastmetro_mm.cli.browse', 'draw samples of a data set as they are learned'),
-    'prepare': Command('fastmetro_mm.cli.prepare',
-                       'check official body files and put them in place'),
-    'doctor': Command('fastmetro_mm.cli.doctor',
-                      'what this installation lacks; faults of a data set', False),
-    'run': Command('fastmetro_mm.cli.run_script',
-                   "a script of mmpose's or your own, with mmcv's operators stood in for"),
+    'prepare': Command(
+        'fastmetro_mm.cli.prepare', 'check official body files and put them in place'
+    ),
+    'doctor': Command(
+        'fastmetro_mm.cli.doctor', 'what this installation lacks; faults of a data set', False
+    ),
+    'run': Command(
+        'fastmetro_mm.cli.run_script',
+        "a script of mmpose's or your own, with mmcv's operators stood in for",
+    ),
 }
 
 _GROUPS = {
@@ -73,8 +81,12 @@ some inputs could not be used (one line each), 2 if nothing could be started."""
 
 def help_text() -> str:
     """The list of commands."""
-    lines = ['usage: fastmetro COMMAND [options]', '',
-             '3D human and hand meshes from images: FastMETRO for mmpose 1.x.', '']
+    lines = [
+        'usage: fastmetro COMMAND [options]',
+        '',
+        '3D human and hand meshes from images: FastMETRO for mmpose 1.x.',
+        '',
+    ]
     for title, names in _GROUPS.items():
         lines.append(f'{title}:')
         lines += [f'  {name:<12}{COMMANDS[name].summary}' for name in names]
@@ -112,6 +124,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if words[0] in ('-V', '--version'):
         from fastmetro_mm import __version__
+
         print(f'fastmetro_mm {__version__}')
         return 0
     name, rest = words[0], words[1:]

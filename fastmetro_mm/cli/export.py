@@ -31,21 +31,30 @@ RESULT_FORMATS = (*MESH_FORMATS, 'rig', 'smpl', 'html')
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = OneLineParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     network = parser.add_argument_group('network')
     network.add_argument('config', nargs='?', help='config file, or the name of a shipped config')
     network.add_argument('checkpoint', nargs='?', help='checkpoint file')
     network.add_argument('--onnx', type=Path, metavar='FILE', help='write this .onnx file')
     network.add_argument('--opset', type=int, default=18, help='ONNX operators (default: 18)')
     network.add_argument(
-        '--static-batch', action='store_true', help='a graph for one crop instead of any number')
+        '--static-batch', action='store_true', help='a graph for one crop instead of any number'
+    )
     network.add_argument(
-        '--trust-checkpoint', action='store_true',
-        help='allow a checkpoint that may run code while it is read')
+        '--trust-checkpoint',
+        action='store_true',
+        help='allow a checkpoint that may run code while it is read',
+    )
     results = parser.add_argument_group('results')
     results.add_argument(
-        '--from', dest='results', nargs='+', type=Path, metavar='NPZ',
-        help='results to export: files, or folders of them')
+        '--from',
+        dest='results',
+        nargs='+',
+        type=Path,
+        metavar='NPZ',
+        help='results to export: files, or folders of them',
+    )
     for name, text in (
         ('obj', 'Wavefront OBJ, one object a person'),
         ('ply', 'binary PLY'),
@@ -56,19 +65,29 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     ):
         results.add_argument(f'--{name}', type=Path, metavar='FILE', help=text)
     results.add_argument(
-        '--axes', choices=('camera', 'y_up', 'z_up'),
+        '--axes',
+        choices=('camera', 'y_up', 'z_up'),
         help='axes of .obj and .ply (default: y_up) and of --smpl (default: camera); camera is x '
-        'right, y down, z forward')
+        'right, y down, z forward',
+    )
     results.add_argument(
-        '--mesh', choices=('network', 'smpl'), default='network',
-        help='which mesh: the network\'s own (default), or that of the SMPL head')
+        '--mesh',
+        choices=('network', 'smpl'),
+        default='network',
+        help="which mesh: the network's own (default), or that of the SMPL head",
+    )
     results.add_argument('--fps', type=float, default=30.0, help='frames a second (default: 30)')
     results.add_argument(
-        '--gender', choices=('neutral', 'male', 'female'), default='neutral',
-        help='gender written to --smpl (default: neutral)')
+        '--gender',
+        choices=('neutral', 'male', 'female'),
+        default='neutral',
+        help='gender written to --smpl (default: neutral)',
+    )
     results.add_argument(
-        '--body-data-root', metavar='DIR',
-        help='folder with the SMPL model file, which --rig and --smpl need')
+        '--body-data-root',
+        metavar='DIR',
+        help='folder with the SMPL model file, which --rig and --smpl need',
+    )
     parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser.parse_args(argv)
 
@@ -80,11 +99,13 @@ def check_args(args: argparse.Namespace) -> None:
     if args.results and not asked:
         raise CliError(f'--from needs one of {options}')
     if args.onnx is None and not asked:
-        raise CliError('nothing to do: give CONFIG CHECKPOINT --onnx FILE, or --from NPZ and one '
-                       f'of {options}')
+        raise CliError(
+            f'nothing to do: give CONFIG CHECKPOINT --onnx FILE, or --from NPZ and one of {options}'
+        )
     if args.onnx is not None and (args.config is None or args.checkpoint is None):
-        raise CliError('--onnx needs a config and a checkpoint: fastmetro export CONFIG '
-                       'CHECKPOINT --onnx FILE')
+        raise CliError(
+            '--onnx needs a config and a checkpoint: fastmetro export CONFIG CHECKPOINT --onnx FILE'
+        )
     if asked and not args.results:
         raise CliError(f'--{asked[0]} needs results: add --from NPZ (fastmetro demo writes them)')
     sources = [*(args.results or []), *map(Path, filter(None, [args.config, args.checkpoint]))]
@@ -99,12 +120,16 @@ def check_replaced(name: str, path: Path, sources: Sequence[Path]) -> None:
     if not os.path.lexists(path):
         return
     check_target(path)
-    if any(source.exists() and (path.samefile(source) or path.parent.samefile(source))
-           for source in sources):
+    if any(
+        source.exists() and (path.samefile(source) or path.parent.samefile(source))
+        for source in sources
+    ):
         raise CliError(f'--{name} {path}: this is where the results come from: choose another name')
     if path.suffix != '.onnx' and not is_result(path):
-        raise CliError(f'--{name} {path}: is there already and is no result of this package: it is '
-                       'left as it is; choose another name')
+        raise CliError(
+            f'--{name} {path}: is there already and is no result of this package: it is '
+            'left as it is; choose another name'
+        )
 
 
 def check_output(name: str, path: Path, sources: Sequence[Path]) -> None:
@@ -114,8 +139,9 @@ def check_output(name: str, path: Path, sources: Sequence[Path]) -> None:
         raise CliError(f'--{name} {path}: the name must end with {ending}')
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise CliError(f'--{name} {path}: {folder} is no folder that can be written: choose '
-                       'another place')
+        raise CliError(
+            f'--{name} {path}: {folder} is no folder that can be written: choose another place'
+        )
     check_replaced(name, path, sources)
 
 
@@ -129,13 +155,15 @@ def export_network(args: argparse.Namespace) -> list[Path]:
     size = onnx_export.crop_size_of(config)
     model = load_network(config, args.checkpoint, 'cpu')
     path = onnx_export.export_onnx(
-        model, args.onnx, size, args.opset, dynamic_batch=not args.static_batch)
+        model, args.onnx, size, args.opset, dynamic_batch=not args.static_batch
+    )
     return [path, onnx_export.export_contract(model, config, path.with_suffix('.npz'))]
 
 
 def read_frames(sources: Sequence[Path]) -> list:
     """Results of files and folders, in order of frames, with their pictures where they exist."""
     from fastmetro_mm.structures.results import load_npz
+
     paths: list[Path] = []
     for source in sources:
         found = sorted(source.glob('*.npz')) if source.is_dir() else [source]
@@ -157,6 +185,7 @@ def export_meshes(args: argparse.Namespace, frames: list) -> list[Path]:
     from fastmetro_mm.exporters.gltf import write_glb
     from fastmetro_mm.exporters.mesh_files import write_obj, write_ply
     from fastmetro_mm.exporters.scene import frame_meshes, person_names
+
     written = []
     axes = args.axes or 'y_up'
     for frame in frames:
@@ -181,6 +210,7 @@ def export_motion(args: argparse.Namespace, frames: list) -> list[Path]:
     from fastmetro_mm.exporters.gltf_rig import write_animated_glb
     from fastmetro_mm.exporters.smpl_params import write_smpl_params
     from fastmetro_mm.exporters.smpl_tracks import smpl_tracks
+
     written = []
     tracks = smpl_tracks(frames, args.body_data_root)
     if args.rig:
@@ -192,7 +222,8 @@ def export_motion(args: argparse.Namespace, frames: list) -> list[Path]:
             if len(tracks) > 1:
                 path = path.with_name(f'{path.stem}_{track.name}{path.suffix}')
             written.append(
-                write_smpl_params(path, track, args.fps, args.gender, args.axes or 'camera'))
+                write_smpl_params(path, track, args.fps, args.gender, args.axes or 'camera')
+            )
     return written
 
 
@@ -200,6 +231,7 @@ def export_report(args: argparse.Namespace, frames: list) -> list[Path]:
     """Write the report; pictures are read again where they still are."""
     from fastmetro_mm.apis.image_reading import read_image
     from fastmetro_mm.exporters.html_report import write_html_report
+
     for frame in frames:
         try:
             image = read_image(frame.image_path) if frame.image_path else None

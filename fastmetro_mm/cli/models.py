@@ -23,21 +23,41 @@ def list_models() -> list[dict[str, str]]:
         Rows with ``name``, ``origin`` (shipped, cached, released, config), ``weights`` (a path, or
         '' where there are none here) and ``note``.
     """
-    rows = [dict(name=name, origin='shipped', weights='in the package',
-                 note='default' if name == DEFAULT_MODEL else '') for name in shipped_models()]
-    rows += [dict(name=name, origin='cached', weights=str(cache_folder() / name), note='')
-             for name in kept_models()]
+    rows = [
+        dict(
+            name=name,
+            origin='shipped',
+            weights='in the package',
+            note='default' if name == DEFAULT_MODEL else '',
+        )
+        for name in shipped_models()
+    ]
+    rows += [
+        dict(name=name, origin='cached', weights=str(cache_folder() / name), note='')
+        for name in kept_models()
+    ]
     for released in RELEASED:
         here = released.path.is_file()
-        rows.append(dict(
-            name=released.config, origin='released', weights=str(released.path) if here else '',
-            note=released.scores if here else f'{released.scores}; {released.advice}'))
+        rows.append(
+            dict(
+                name=released.config,
+                origin='released',
+                weights=str(released.path) if here else '',
+                note=released.scores if here else f'{released.scores}; {released.advice}',
+            )
+        )
     known = {row['name'] for row in rows}
     for name in config_names():
         if name not in known:
             weights = trained_weights(name) or ''
-            rows.append(dict(name=name, origin='config', weights=weights,
-                             note='' if weights else f'train it: fastmetro train {name}'))
+            rows.append(
+                dict(
+                    name=name,
+                    origin='config',
+                    weights=weights,
+                    note='' if weights else f'train it: fastmetro train {name}',
+                )
+            )
     return rows
 
 
@@ -54,8 +74,12 @@ def main() -> int:
     for row in rows:
         sign = 'ready  ' if row['weights'] else '-      '
         place = row['weights'] if row['weights'] and Path(row['weights']).exists() else ''
-        print(f'{sign}{row["name"]:<{width}}  {row["origin"]:<9} '
-              f'{"; ".join(filter(None, [place, row["note"]]))}')
-    print('\nA name goes to `fastmetro demo --model NAME` or MeshInferencer(NAME). So do the '
-          'folder\nof a saved network and OWNER/NAME of a model hub (with fastmetro_mm[hub]).')
+        print(
+            f'{sign}{row["name"]:<{width}}  {row["origin"]:<9} '
+            f'{"; ".join(filter(None, [place, row["note"]]))}'
+        )
+    print(
+        '\nA name goes to `fastmetro demo --model NAME` or MeshInferencer(NAME). So do the '
+        'folder\nof a saved network and OWNER/NAME of a model hub (with fastmetro_mm[hub]).'
+    )
     return 0

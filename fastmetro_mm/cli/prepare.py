@@ -51,14 +51,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--from', dest='checkout', type=Path,
-                        help='FastMETRO or METRO checkout (or its data folder)')
-    parser.add_argument('--smpl', type=Path, nargs='+', default=[], metavar='FILE',
-                        help='SMPL model files (.pkl or .npz) under their official names')
-    parser.add_argument('--mano', type=Path, nargs='+', default=[], metavar='FILE',
-                        help='MANO_RIGHT / MANO_LEFT files (.pkl or .npz)')
-    parser.add_argument('--out', type=Path, default=DEFAULT_ROOT,
-                        help=f'output folder (default: {DEFAULT_ROOT})')
+    parser.add_argument(
+        '--from',
+        dest='checkout',
+        type=Path,
+        help='FastMETRO or METRO checkout (or its data folder)',
+    )
+    parser.add_argument(
+        '--smpl',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='SMPL model files (.pkl or .npz) under their official names',
+    )
+    parser.add_argument(
+        '--mano',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='MANO_RIGHT / MANO_LEFT files (.pkl or .npz)',
+    )
+    parser.add_argument(
+        '--out', type=Path, default=DEFAULT_ROOT, help=f'output folder (default: {DEFAULT_ROOT})'
+    )
     args = parser.parse_args(arguments)
     if args.checkout is None and not args.smpl and not args.mano:
         parser.error('nothing to do: give --from CHECKOUT, --smpl FILE or --mano FILE')
@@ -118,8 +135,10 @@ def prepare(
             say(f'    {path.stem}.npz written beside it')
     say(f'{len(copies) + len(models)} files are in {out}')
     if not arrays:
-        say('no SMPL or MANO model file given: training on official labels and hand joints '
-            'regressed from the mesh need one, other predictions do not')
+        say(
+            'no SMPL or MANO model file given: training on official labels and hand joints '
+            'regressed from the mesh need one, other predictions do not'
+        )
     chosen = os.environ.get(ENVIRONMENT_VARIABLE)
     if chosen and Path(chosen).resolve() != out.resolve():
         say(f'note: {ENVIRONMENT_VARIABLE} is set to {chosen} and wins over this folder')
@@ -133,13 +152,16 @@ def find_data_folder(checkout: Path) -> Path:
         FileNotFoundError: The checkout is missing or holds no such folder.
     """
     if not checkout.is_dir():
-        raise MissingFileError(f'{checkout}: no such folder; clone '
-                                'https://github.com/postech-ami/FastMETRO first')
+        raise MissingFileError(
+            f'{checkout}: no such folder; clone https://github.com/postech-ami/FastMETRO first'
+        )
     for inner in DATA_FOLDERS:
         if (checkout / inner / REQUIRED[0]).is_file():
             return checkout / inner
-    raise MissingFileError(f'{checkout}: neither a FastMETRO nor a METRO checkout, no '
-                            f'{REQUIRED[0]} in {", ".join(DATA_FOLDERS)}')
+    raise MissingFileError(
+        f'{checkout}: neither a FastMETRO nor a METRO checkout, no '
+        f'{REQUIRED[0]} in {", ".join(DATA_FOLDERS)}'
+    )
 
 
 def check_checkout(folder: Path, say: Callable[[str], None]) -> list[Path]:
@@ -151,8 +173,9 @@ def check_checkout(folder: Path, say: Callable[[str], None]) -> list[Path]:
     """
     missing = [name for name in REQUIRED if not (folder / name).is_file()]
     if missing:
-        raise MissingFileError(f'{folder}: {", ".join(missing)} missing, the checkout is '
-                                'incomplete; clone it again')
+        raise MissingFileError(
+            f'{folder}: {", ".join(missing)} missing, the checkout is incomplete; clone it again'
+        )
     body, hand, extra, h36m = (folder / name for name in REQUIRED)
     say('ok  ' + checks.check_sampling(body, 'smpl'))
     say('ok  ' + checks.check_sampling(hand, 'mano'))
@@ -164,8 +187,10 @@ def check_checkout(folder: Path, say: Callable[[str], None]) -> list[Path]:
         say('ok  ' + checks.check_loss_tables(*tables, body))
         copies += tables
     else:
-        say(f'--  {" and ".join(LOSS_TABLES)} are not in this checkout (METRO has none): the same '
-            'tables are derived from A[1] when needed')
+        say(
+            f'--  {" and ".join(LOSS_TABLES)} are not in this checkout (METRO has none): the same '
+            'tables are derived from A[1] when needed'
+        )
     for stem, sampling, level in ADJACENCY:
         if (folder / f'{stem}_adjmat_indices.pt').is_file():
             say('ok  ' + checks.check_adjacency_files(folder, stem, folder / sampling, level))
@@ -202,8 +227,10 @@ def read_licensed(path: Path, family: str) -> dict[str, np.ndarray]:
         raise MissingFileError(f'{path}: no such model file')
     if path.name not in official_names(family):
         known = ', '.join(sorted(name for name in official_names(family) if name.endswith('pkl')))
-        raise BodyDataError(f'{path}: the name does not say which {family.upper()} model it is; '
-                            f'rename it to one of {known} (or .npz)')
+        raise BodyDataError(
+            f'{path}: the name does not say which {family.upper()} model it is; '
+            f'rename it to one of {known} (or .npz)'
+        )
     if path.stem == 'MANO_LEFT':
         return read_left_hand(path)
     return read_model_file(path, family)

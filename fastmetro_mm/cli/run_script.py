@@ -20,8 +20,12 @@ def _scripts_of_mmpose() -> dict[str, Path]:
     """Scripts inside the installed mmpose, by file name."""
     spec = importlib.util.find_spec('mmpose')
     folders = [Path(place) / '.mim' for place in spec.submodule_search_locations or ()]
-    return {path.name: path for folder in folders
-            for part in ('demo', 'tools') for path in sorted((folder / part).rglob('*.py'))}
+    return {
+        path.name: path
+        for folder in folders
+        for part in ('demo', 'tools')
+        for path in sorted((folder / part).rglob('*.py'))
+    }
 
 
 def find_script(name: str) -> Path:
@@ -37,7 +41,8 @@ def find_script(name: str) -> Path:
         return scripts[name]
     raise FileNotFoundError(
         f'{name}: no such script here, nor in the installed mmpose, which has '
-        f'{", ".join(sorted(scripts)) or "none"}')
+        f'{", ".join(sorted(scripts)) or "none"}'
+    )
 
 
 def main() -> int:

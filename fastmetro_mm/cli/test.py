@@ -28,12 +28,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOptionAction, metavar='KEY=VALUE',
-        help='override settings of the config, e.g. test_dataloader.batch_size=8')
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptionAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, e.g. test_dataloader.batch_size=8',
+    )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument(
-        '--trust-checkpoint', action='store_true',
-        help='allow a checkpoint that may run code while it is read')
+        '--trust-checkpoint',
+        action='store_true',
+        help='allow a checkpoint that may run code while it is read',
+    )
     parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser.parse_args(argv)
 
@@ -52,6 +58,7 @@ def check_output(option: str, path: str | None, endings: tuple[str, ...]) -> Non
 def build_config(args: argparse.Namespace):
     """The config with everything the command line says."""
     from fastmetro_mm.engine import config_options as options
+
     check_output('--out', args.out, ('.json', '.yaml', '.yml', '.pkl'))
     check_output('--dump', args.dump, ('.pkl', '.pickle'))
     cfg = options.load_config(args.config)
@@ -63,8 +70,9 @@ def build_config(args: argparse.Namespace):
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.dump is not None:
-        dump = dict(type='fastmetro_mm.evaluation.dump_results.MeshDumpResults',
-                    out_file_path=args.dump)
+        dump = dict(
+            type='fastmetro_mm.evaluation.dump_results.MeshDumpResults', out_file_path=args.dump
+        )
         metrics = cfg.test_evaluator
         metrics = list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
         cfg.test_evaluator = [*metrics, dump]
@@ -95,6 +103,7 @@ def main(argv: list[str] | None = None) -> None:
         from fastmetro_mm.engine.config_options import choose_device
         from fastmetro_mm.engine.runner import build_runner, leave_process_group
         from fastmetro_mm.fileio import write_atomically
+
         choose_device(args.device)
         try:
             metrics = build_runner(build_config(args)).test()
@@ -102,7 +111,6 @@ def main(argv: list[str] | None = None) -> None:
                 print_metrics(metrics)
                 if args.out:
                     text = dump(metrics, file_format=Path(args.out).suffix[1:])
-                    write_atomically(
-                        args.out, text if isinstance(text, bytes) else text.encode())
+                    write_atomically(args.out, text if isinstance(text, bytes) else text.encode())
         finally:
             leave_process_group()

@@ -21,18 +21,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     parser.add_argument(
-        '--work-dir-policy', choices=['refuse', 'new', 'overwrite'], default='refuse',
+        '--work-dir-policy',
+        choices=['refuse', 'new', 'overwrite'],
+        default='refuse',
         help='a new training (without --resume) in a folder that holds checkpoints: refuse it, '
-        'take a new folder beside it (NAME_2, NAME_3...), or write over them')
+        'take a new folder beside it (NAME_2, NAME_3...), or write over them',
+    )
     parser.add_argument(
-        '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
         help='go on from CHECKPOINT (or the newest one of a folder), or from the newest readable '
-        'one of the work directory; where there is none, start as without --resume')
+        'one of the work directory; where there is none, start as without --resume',
+    )
     parser.add_argument('--amp', action='store_true', help='mixed precision (also on the CPU)')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate meanwhile')
     parser.add_argument(
-        '--auto-scale-lr', action='store_true',
-        help='scale the learning rate by actual batch size / auto_scale_lr.base_batch_size')
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by actual batch size / auto_scale_lr.base_batch_size',
+    )
     parser.add_argument('--show-dir', help='draw validation results into this folder')
     parser.add_argument('--show', action='store_true', help='draw them in a window')
     parser.add_argument('--interval', type=int, help='draw every N-th batch (default: the config)')
@@ -41,13 +50,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--deterministic', action='store_true', help='deterministic cuDNN')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOptionAction, metavar='KEY=VALUE',
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptionAction,
+        metavar='KEY=VALUE',
         help='override settings of the config, e.g. train_dataloader.batch_size=8 '
-        'body_data_root=/data/body_models')
+        'body_data_root=/data/body_models',
+    )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument(
-        '--trust-checkpoint', action='store_true',
-        help='allow a checkpoint that may run code while it is read')
+        '--trust-checkpoint',
+        action='store_true',
+        help='allow a checkpoint that may run code while it is read',
+    )
     parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser.parse_args(argv)
 
@@ -55,6 +70,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def build_config(args: argparse.Namespace):
     """The config with everything the command line says."""
     from fastmetro_mm.engine import config_options as options
+
     cfg = options.load_config(args.config)
     options.merge_options(cfg, args.cfg_options)
     policy = 'overwrite' if args.resume is not None or cfg.get('resume') else args.work_dir_policy
@@ -66,8 +82,10 @@ def build_config(args: argparse.Namespace):
         options.enable_amp(cfg)
     if args.auto_scale_lr:
         if not cfg.get('auto_scale_lr'):
-            raise CliError('--auto-scale-lr: the config has no auto_scale_lr: add --cfg-options '
-                           'auto_scale_lr.base_batch_size=N, the batch size of its learning rate')
+            raise CliError(
+                '--auto-scale-lr: the config has no auto_scale_lr: add --cfg-options '
+                'auto_scale_lr.base_batch_size=N, the batch size of its learning rate'
+            )
         cfg.auto_scale_lr.enable = True
     options.choose_start(cfg, args.resume)
     randomness = cfg.get('randomness') or {}
@@ -93,6 +111,7 @@ def main(argv: list[str] | None = None) -> None:
         from fastmetro_mm.engine.config_options import choose_device
         from fastmetro_mm.engine.runner import build_runner, leave_process_group
         from fastmetro_mm.engine.work_dir import locked
+
         choose_device(args.device)
         try:
             cfg = build_config(args)

@@ -15,22 +15,36 @@ from fastmetro_mm.errors import CliError
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
-    parser = OneLineParser(description=__doc__,
-                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('errors', help='per_sample_file that a metric wrote')
-    parser.add_argument('--out', default='worst_cases.png',
-                        help='picture file (default: %(default)s)')
+    parser.add_argument(
+        '--out', default='worst_cases.png', help='picture file (default: %(default)s)'
+    )
     parser.add_argument('--n', type=int, default=12, help='number of samples')
-    parser.add_argument('--by', metavar='NAME',
-                        help='sort by this error, e.g. MPJPE (default: as the file is sorted)')
-    parser.add_argument('--views', nargs='*', default=(), metavar='VIEW',
-                        help='also draw the meshes from front, side, back or top')
+    parser.add_argument(
+        '--by',
+        metavar='NAME',
+        help='sort by this error, e.g. MPJPE (default: as the file is sorted)',
+    )
+    parser.add_argument(
+        '--views',
+        nargs='*',
+        default=(),
+        metavar='VIEW',
+        help='also draw the meshes from front, side, back or top',
+    )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOptionAction, metavar='KEY=VALUE',
-        help='override settings of the config, as for fastmetro test')
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptionAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, as for fastmetro test',
+    )
     return parser.parse_args(argv)
 
 
@@ -46,6 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         from fastmetro_mm.evaluation.worst_cases import draw_worst_cases, read_worst
         from fastmetro_mm.model_zoo.model_loading import load_network
         from fastmetro_mm.visualization.contact_sheet import write_contact_sheet
+
         rows = read_worst(args.errors, args.n, args.by)
         config_options.choose_device(args.device)
         cfg = config_options.load_config(args.config)

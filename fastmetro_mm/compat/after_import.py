@@ -17,10 +17,9 @@ _actions: dict[str, list[Callable[[ModuleType], None]]] = {}
 class _ActionFinder:
     """Import hook that adds the actions to the ordinary loader of a watched module."""
 
-    def find_spec(self,
-                  fullname: str,
-                  path: Sequence[str] | None = None,
-                  target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """The ordinary spec, whose loader runs the actions; None to stay out of the way."""
         if fullname not in _actions:
             return None

@@ -25,8 +25,12 @@ class COCO(_coco.COCO):
         ann_data: Content of the file, for one that has been read already.
     """
 
-    def __init__(self, annotation_file: str | None = None, test_index: Any = None,
-                 ann_data: dict | None = None) -> None:
+    def __init__(
+        self,
+        annotation_file: str | None = None,
+        test_index: Any = None,
+        ann_data: dict | None = None,
+    ) -> None:
         super().__init__()
         self.anno_file = [annotation_file]
         self.test_index = test_index
@@ -70,13 +74,19 @@ class COCOeval(_cocoeval.COCOeval):
         NotImplementedError: Another ``iouType`` (crowds, whole bodies), which needs xtcocotools.
     """
 
-    def __init__(self, cocoGt: Any = None, cocoDt: Any = None,
-                 iouType: str = 'keypoints', sigmas: Any = None,
-                 use_area: bool = True) -> None:
+    def __init__(
+        self,
+        cocoGt: Any = None,
+        cocoDt: Any = None,
+        iouType: str = 'keypoints',
+        sigmas: Any = None,
+        use_area: bool = True,
+    ) -> None:
         if iouType not in _KINDS:
             raise NotImplementedError(
                 f'iou_type {iouType!r} needs xtcocotools, which is not installed (it does not '
-                'build on Python 3.13): use Python 3.12 or older, or one of ' + ', '.join(_KINDS))
+                'build on Python 3.13): use Python 3.12 or older, or one of ' + ', '.join(_KINDS)
+            )
         super().__init__(cocoGt, cocoDt, iouType)
         self.use_area = use_area
         if sigmas is not None:
@@ -91,9 +101,13 @@ class COCOeval(_cocoeval.COCOeval):
                 annotation['area'] = annotation['bbox'][2] * annotation['bbox'][3] * 0.53
             if self.params.iouType == 'keypoints':
                 annotation['num_keypoints'] = int(
-                    np.count_nonzero(np.asarray(annotation['keypoints'][2::3]) > 0))
+                    np.count_nonzero(np.asarray(annotation['keypoints'][2::3]) > 0)
+                )
         super()._prepare()
         if self.params.iouType == 'keypoints':
             for key, results in self._dts.items():
-                self._dts[key] = [result for result in results
-                                  if np.any(np.asarray(result['keypoints'][2::3]) > 0)]
+                self._dts[key] = [
+                    result
+                    for result in results
+                    if np.any(np.asarray(result['keypoints'][2::3]) > 0)
+                ]

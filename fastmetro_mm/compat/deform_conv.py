@@ -15,16 +15,18 @@ from torch.nn.modules.utils import _pair
 Size = int | tuple[int, int]
 
 
-def deform_conv2d(input: Tensor,
-                  offset: Tensor,
-                  weight: Tensor,
-                  stride: Size = 1,
-                  padding: Size = 0,
-                  dilation: Size = 1,
-                  groups: int = 1,
-                  deform_groups: int = 1,
-                  bias: bool = False,
-                  im2col_step: int = 32) -> Tensor:
+def deform_conv2d(
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    stride: Size = 1,
+    padding: Size = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    deform_groups: int = 1,
+    bias: bool = False,
+    im2col_step: int = 32,
+) -> Tensor:
     """Deformable convolution, version 1 (no modulation).
 
     Args:
@@ -49,40 +51,56 @@ def deform_conv2d(input: Tensor,
         raise ValueError('deform_conv2d has no bias (nor has mmcv); use ModulatedDeformConv2d')
     expected = 2 * deform_groups * weight.shape[2] * weight.shape[3]
     if offset.shape[1] != expected:
-        raise ValueError(f'deform_conv2d expects {expected} offset channels '
-                         f'(2 * deform_groups * kH * kW), got {offset.shape[1]}')
+        raise ValueError(
+            f'deform_conv2d expects {expected} offset channels '
+            f'(2 * deform_groups * kH * kW), got {offset.shape[1]}'
+        )
     import torchvision  # here: most who import the operators never run one
 
     return torchvision.ops.deform_conv2d(
-        input, offset, weight, None, _pair(stride), _pair(padding), _pair(dilation))
+        input, offset, weight, None, _pair(stride), _pair(padding), _pair(dilation)
+    )
 
 
-def modulated_deform_conv2d(input: Tensor,
-                            offset: Tensor,
-                            mask: Tensor,
-                            weight: Tensor,
-                            bias: Tensor | None,
-                            stride: Size = 1,
-                            padding: Size = 0,
-                            dilation: Size = 1,
-                            groups: int = 1,
-                            deform_groups: int = 1) -> Tensor:
+def modulated_deform_conv2d(
+    input: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Size = 1,
+    padding: Size = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    deform_groups: int = 1,
+) -> Tensor:
     """Deformable convolution, version 2; ``mask`` is (B, deform_groups * kH * kW, H_out, W_out)."""
     import torchvision  # here: most who import the operators never run one
 
     return torchvision.ops.deform_conv2d(
-        input, offset, weight, bias, _pair(stride), _pair(padding), _pair(dilation), mask)
+        input, offset, weight, bias, _pair(stride), _pair(padding), _pair(dilation), mask
+    )
 
 
 class _DeformConvBase(nn.Module):
     """Attributes and weight common to both versions (the names of ``nn.Conv2d``)."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Size, stride: Size,
-                 padding: Size, dilation: Size, groups: int, deform_groups: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size,
+        padding: Size,
+        dilation: Size,
+        groups: int,
+        deform_groups: int,
+    ) -> None:
         super().__init__()
         if in_channels % groups or out_channels % groups:
-            raise ValueError(f'channels {in_channels} -> {out_channels} cannot be split into '
-                             f'{groups} groups')
+            raise ValueError(
+                f'channels {in_channels} -> {out_channels} cannot be split into {groups} groups'
+            )
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = _pair(kernel_size)
@@ -93,9 +111,10 @@ class _DeformConvBase(nn.Module):
         self.deform_groups = deform_groups
         # mmcv sets these so that code written for nn.Conv2d accepts the layer
         self.transposed = False
-        self.output_padding = (0, )
+        self.output_padding = (0,)
         self.weight = nn.Parameter(
-            torch.empty(out_channels, in_channels // groups, *self.kernel_size))
+            torch.empty(out_channels, in_channels // groups, *self.kernel_size)
+        )
 
     def _make_offset_conv(self, channels_per_cell: int) -> nn.Conv2d:
         """Convolution that predicts the offsets, zero at the start (a plain convolution)."""
@@ -105,7 +124,8 @@ class _DeformConvBase(nn.Module):
             kernel_size=self.kernel_size,
             stride=self.stride,
             padding=self.padding,
-            dilation=self.dilation)
+            dilation=self.dilation,
+        )
         nn.init.zeros_(conv.weight)
         nn.init.zeros_(conv.bias)
         return conv
@@ -114,19 +134,22 @@ class _DeformConvBase(nn.Module):
 class DeformConv2d(_DeformConvBase):
     """Module form of :func:`deform_conv2d`; ``forward(x, offset)``."""
 
-    def __init__(self,
-                 in_channels: int,
-                 out_channels: int,
-                 kernel_size: Size,
-                 stride: Size = 1,
-                 padding: Size = 0,
-                 dilation: Size = 1,
-                 groups: int = 1,
-                 deform_groups: int = 1,
-                 bias: bool = False,
-                 im2col_step: int = 32) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
-                         deform_groups)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        deform_groups: int = 1,
+        bias: bool = False,
+        im2col_step: int = 32,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, deform_groups
+        )
         if bias:
             raise ValueError('DeformConv2d has no bias (nor has mmcv); use ModulatedDeformConv2d')
         nn.init.kaiming_uniform_(self.weight, nonlinearity='relu')
@@ -137,9 +160,16 @@ class DeformConv2d(_DeformConvBase):
         pad_h = max(self.kernel_size[0] - x.shape[2], 0)
         pad_w = max(self.kernel_size[1] - x.shape[3], 0)
         out = deform_conv2d(
-            F.pad(x, (0, pad_w, 0, pad_h)), F.pad(offset, (0, pad_w, 0, pad_h)), self.weight,
-            self.stride, self.padding, self.dilation, self.groups, self.deform_groups)
-        return out[:, :, :out.shape[2] - pad_h, :out.shape[3] - pad_w]
+            F.pad(x, (0, pad_w, 0, pad_h)),
+            F.pad(offset, (0, pad_w, 0, pad_h)),
+            self.weight,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            self.deform_groups,
+        )
+        return out[:, :, : out.shape[2] - pad_h, : out.shape[3] - pad_w]
 
 
 class DeformConv2dPack(DeformConv2d):
@@ -159,18 +189,21 @@ class DeformConv2dPack(DeformConv2d):
 class ModulatedDeformConv2d(_DeformConvBase):
     """Module form of :func:`modulated_deform_conv2d`; ``forward(x, offset, mask)``."""
 
-    def __init__(self,
-                 in_channels: int,
-                 out_channels: int,
-                 kernel_size: Size,
-                 stride: Size = 1,
-                 padding: Size = 0,
-                 dilation: Size = 1,
-                 groups: int = 1,
-                 deform_groups: int = 1,
-                 bias: bool | str = True) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
-                         deform_groups)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        deform_groups: int = 1,
+        bias: bool | str = True,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, deform_groups
+        )
         if bias:
             self.bias = nn.Parameter(torch.zeros(out_channels))
         else:
@@ -186,9 +219,18 @@ class ModulatedDeformConv2d(_DeformConvBase):
 
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
         """(B, C, H, W), offsets and modulation to (B, C_out, H_out, W_out)."""
-        return modulated_deform_conv2d(x, offset, mask, self.weight, self.bias, self.stride,
-                                       self.padding, self.dilation, self.groups,
-                                       self.deform_groups)
+        return modulated_deform_conv2d(
+            x,
+            offset,
+            mask,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            self.deform_groups,
+        )
 
 
 class ModulatedDeformConv2dPack(ModulatedDeformConv2d):

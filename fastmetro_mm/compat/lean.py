@@ -22,28 +22,44 @@ from fastmetro_mm.compat.after_import import after_import
 SHELLS: dict[str, dict[str, str]] = {
     # mmengine.model, .optim and .runner import torch's sharded training, half a second
     'mmengine.model': {
-        'BaseDataPreprocessor': 'base_model', 'BaseModel': 'base_model',
-        'ImgDataPreprocessor': 'base_model', 'BaseModule': 'base_module',
-        'BaseTTAModel': 'test_time_aug', 'ModuleDict': 'base_module',
-        'ModuleList': 'base_module', 'Sequential': 'base_module', 'bias_init_with_prob':
-        'weight_init', 'caffe2_xavier_init': 'weight_init', 'constant_init': 'weight_init',
-        'initialize': 'weight_init', 'is_model_wrapper': 'wrappers', 'kaiming_init': 'weight_init',
-        'normal_init': 'weight_init', 'revert_sync_batchnorm': 'utils',
-        'trunc_normal_init': 'weight_init', 'uniform_init': 'weight_init',
-        'update_init_info': 'weight_init', 'xavier_init': 'weight_init',
+        'BaseDataPreprocessor': 'base_model',
+        'BaseModel': 'base_model',
+        'ImgDataPreprocessor': 'base_model',
+        'BaseModule': 'base_module',
+        'BaseTTAModel': 'test_time_aug',
+        'ModuleDict': 'base_module',
+        'ModuleList': 'base_module',
+        'Sequential': 'base_module',
+        'bias_init_with_prob': 'weight_init',
+        'caffe2_xavier_init': 'weight_init',
+        'constant_init': 'weight_init',
+        'initialize': 'weight_init',
+        'is_model_wrapper': 'wrappers',
+        'kaiming_init': 'weight_init',
+        'normal_init': 'weight_init',
+        'revert_sync_batchnorm': 'utils',
+        'trunc_normal_init': 'weight_init',
+        'uniform_init': 'weight_init',
+        'update_init_info': 'weight_init',
+        'xavier_init': 'weight_init',
     },
     'mmengine.model.wrappers': {'is_model_wrapper': 'utils'},
     'mmengine.optim': {
-        'BaseOptimWrapper': 'optimizer', 'OptimWrapper': 'optimizer',
+        'BaseOptimWrapper': 'optimizer',
+        'OptimWrapper': 'optimizer',
         'OptimWrapperDict': 'optimizer',
-        '_ParamScheduler': 'scheduler', 'build_optim_wrapper': 'optimizer',
+        '_ParamScheduler': 'scheduler',
+        'build_optim_wrapper': 'optimizer',
     },
     'mmengine.optim.optimizer': {
-        'BaseOptimWrapper': 'base', 'OptimWrapper': 'optimizer_wrapper',
-        'OptimWrapperDict': 'optimizer_wrapper_dict', 'build_optim_wrapper': 'builder',
+        'BaseOptimWrapper': 'base',
+        'OptimWrapper': 'optimizer_wrapper',
+        'OptimWrapperDict': 'optimizer_wrapper_dict',
+        'build_optim_wrapper': 'builder',
     },
     'mmengine.runner': {
-        'CheckpointLoader': 'checkpoint', 'load_checkpoint': 'checkpoint',
+        'CheckpointLoader': 'checkpoint',
+        'load_checkpoint': 'checkpoint',
         'load_state_dict': 'checkpoint',
     },
     'mmpose.models': {},
@@ -90,8 +106,9 @@ class _ShellLoader:
 class _ShellFinder:
     """Import hook for the packages of `SHELLS`."""
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None = None,
-                  target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """The ordinary spec with the loader put off, or None to stay out of the way."""
         if fullname not in SHELLS:
             return None

@@ -32,7 +32,8 @@ def has_compiled_ops() -> bool:
         warnings.warn(
             f'mmcv is installed with compiled ops, but they do not load ({error}); stand-ins are '
             'used instead. Reinstall mmcv for this torch version, or install mmcv-lite==2.1.0.',
-            stacklevel=2)
+            stacklevel=2,
+        )
         return False
     return True
 
@@ -40,10 +41,9 @@ def has_compiled_ops() -> bool:
 class _OpsFinder:
     """Import hook for ``mmcv.ops``; both finder (meta path) and loader."""
 
-    def find_spec(self,
-                  fullname: str,
-                  path: Sequence[str] | None = None,
-                  target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """Claim ``mmcv.ops`` unless the real one would work."""
         if fullname != _PACKAGE or has_compiled_ops():
             return None

@@ -12,12 +12,14 @@ from fastmetro_mm.compat.placeholders import FullMMCVRequiredError
 Array = Tensor | np.ndarray
 
 
-def nms(boxes: Array,
-        scores: Array,
-        iou_threshold: float,
-        offset: int = 0,
-        score_threshold: float = 0,
-        max_num: int = -1) -> tuple[Array, Array]:
+def nms(
+    boxes: Array,
+    scores: Array,
+    iou_threshold: float,
+    offset: int = 0,
+    score_threshold: float = 0,
+    max_num: int = -1,
+) -> tuple[Array, Array]:
     """Greedy non-maximum suppression.
 
     Args:
@@ -41,8 +43,10 @@ def nms(boxes: Array,
     boxes = torch.as_tensor(boxes)
     scores = torch.as_tensor(scores)
     if boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.shape[0] != scores.shape[0]:
-        raise ValueError(f'nms expects boxes (N, 4) and scores (N,), got {tuple(boxes.shape)} and '
-                         f'{tuple(scores.shape)}')
+        raise ValueError(
+            f'nms expects boxes (N, 4) and scores (N,), got {tuple(boxes.shape)} and '
+            f'{tuple(scores.shape)}'
+        )
     if offset not in (0, 1):
         raise ValueError(f'nms offset must be 0 or 1, got {offset}')
 
@@ -62,11 +66,13 @@ def nms(boxes: Array,
     return (dets.numpy(), kept.numpy()) if is_numpy else (dets, kept)
 
 
-def batched_nms(boxes: Tensor,
-                scores: Tensor,
-                idxs: Tensor,
-                nms_cfg: dict[str, Any] | None,
-                class_agnostic: bool = False) -> tuple[Tensor, Tensor]:
+def batched_nms(
+    boxes: Tensor,
+    scores: Tensor,
+    idxs: Tensor,
+    nms_cfg: dict[str, Any] | None,
+    class_agnostic: bool = False,
+) -> tuple[Tensor, Tensor]:
     """Suppress boxes only by better boxes of the same class.
 
     Args:
@@ -99,7 +105,7 @@ def batched_nms(boxes: Tensor,
     if boxes.shape[-1] == 5:
         raise FullMMCVRequiredError('nms_rotated')
     if boxes.numel() == 0:
-        return boxes.new_zeros((0, 5)), idxs.new_zeros((0, ), dtype=torch.long)
+        return boxes.new_zeros((0, 5)), idxs.new_zeros((0,), dtype=torch.long)
 
     if class_agnostic:
         shifted = boxes

@@ -42,13 +42,13 @@ _NAMES = {
     'group_points': 'GroupAll QueryAndGroup grouping_operation',
     'info': 'get_compiler_version get_compiling_cuda_version',
     'iou3d': 'boxes_iou3d boxes_iou_bev boxes_overlap_bev nms3d nms3d_normal nms_bev '
-             'nms_normal_bev',
+    'nms_normal_bev',
     'knn': 'knn',
     'masked_conv': 'MaskedConv2d masked_conv2d',
     'merge_cells': '',
     'min_area_polygons': 'min_area_polygons',
     'modulated_deform_conv': 'ModulatedDeformConv2d ModulatedDeformConv2dPack '
-                             'modulated_deform_conv2d',
+    'modulated_deform_conv2d',
     'multi_scale_deform_attn': 'MultiScaleDeformableAttention',
     'nms': 'batched_nms nms nms_match nms_quadri nms_rotated soft_nms',
     'pixel_group': 'pixel_group',
@@ -68,7 +68,7 @@ _NAMES = {
     'saconv': 'SAConv2d',
     'scatter_points': 'DynamicScatter dynamic_scatter',
     'sparse_conv': 'SparseConv2d SparseConv3d SparseConvTranspose2d SparseConvTranspose3d '
-                   'SparseInverseConv2d SparseInverseConv3d SubMConv2d SubMConv3d',
+    'SparseInverseConv2d SparseInverseConv3d SubMConv2d SubMConv3d',
     'sparse_modules': 'SparseModule SparseSequential',
     'sparse_pool': 'SparseMaxPool2d SparseMaxPool3d',
     'sparse_structure': 'SparseConvTensor scatter_nd',

@@ -17,7 +17,8 @@ class FullMMCVRequiredError(RuntimeError):
         super().__init__(
             f'mmcv.ops.{name} needs full mmcv, but the installed mmcv has no compiled ops '
             '(mmcv-lite): choose a config without this operator, or build full mmcv with '
-            '`pip uninstall -y mmcv-lite && pip install --no-build-isolation "mmcv==2.1.0"`')
+            '`pip uninstall -y mmcv-lite && pip install --no-build-isolation "mmcv==2.1.0"`'
+        )
         self.name = name
 
 
@@ -40,7 +41,7 @@ def make_placeholder(name: str) -> type[Placeholder] | Callable[..., NoReturn]:
         type | Callable: the placeholder; calling it raises :class:`FullMMCVRequiredError`.
     """
     if name[0].isupper():
-        return type(name, (Placeholder, ), dict(op_name=name, __module__='mmcv.ops'))
+        return type(name, (Placeholder,), dict(op_name=name, __module__='mmcv.ops'))
 
     def missing_op(*args: Any, **kwargs: Any) -> NoReturn:
         raise FullMMCVRequiredError(name)

@@ -7,13 +7,15 @@ from torch.nn.modules.utils import _pair
 from fastmetro_mm.compat.placeholders import FullMMCVRequiredError
 
 
-def roi_align(input: Tensor,
-              rois: Tensor,
-              output_size: int | tuple[int, int],
-              spatial_scale: float = 1.0,
-              sampling_ratio: int = 0,
-              pool_mode: str = 'avg',
-              aligned: bool = True) -> Tensor:
+def roi_align(
+    input: Tensor,
+    rois: Tensor,
+    output_size: int | tuple[int, int],
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = 0,
+    pool_mode: str = 'avg',
+    aligned: bool = True,
+) -> Tensor:
     """Average features over a grid of cells in each region.
 
     Args:
@@ -37,14 +39,14 @@ def roi_align(input: Tensor,
         raise FullMMCVRequiredError(f'roi_align(pool_mode={pool_mode!r})')
     import torchvision  # here: most who import the operators never run one
 
-    return torchvision.ops.roi_align(input, rois, _pair(output_size), float(spatial_scale),
-                                     int(sampling_ratio), bool(aligned))
+    return torchvision.ops.roi_align(
+        input, rois, _pair(output_size), float(spatial_scale), int(sampling_ratio), bool(aligned)
+    )
 
 
-def roi_pool(input: Tensor,
-             rois: Tensor,
-             output_size: int | tuple[int, int],
-             spatial_scale: float = 1.0) -> Tensor:
+def roi_pool(
+    input: Tensor, rois: Tensor, output_size: int | tuple[int, int], spatial_scale: float = 1.0
+) -> Tensor:
     """Maximum over a grid of cells in each region; shapes as :func:`roi_align`."""
     import torchvision  # here: most who import the operators never run one
 
@@ -54,13 +56,15 @@ def roi_pool(input: Tensor,
 class RoIAlign(nn.Module):
     """Module form of :func:`roi_align`; ``use_torchvision`` changes nothing here."""
 
-    def __init__(self,
-                 output_size: int | tuple[int, int],
-                 spatial_scale: float = 1.0,
-                 sampling_ratio: int = 0,
-                 pool_mode: str = 'avg',
-                 aligned: bool = True,
-                 use_torchvision: bool = False) -> None:
+    def __init__(
+        self,
+        output_size: int | tuple[int, int],
+        spatial_scale: float = 1.0,
+        sampling_ratio: int = 0,
+        pool_mode: str = 'avg',
+        aligned: bool = True,
+        use_torchvision: bool = False,
+    ) -> None:
         super().__init__()
         self.output_size = _pair(output_size)
         self.spatial_scale = float(spatial_scale)
@@ -70,8 +74,15 @@ class RoIAlign(nn.Module):
 
     def forward(self, input: Tensor, rois: Tensor) -> Tensor:
         """(B, C, H, W) and (K, 5) to (K, C, rows, columns)."""
-        return roi_align(input, rois, self.output_size, self.spatial_scale, self.sampling_ratio,
-                         self.pool_mode, self.aligned)
+        return roi_align(
+            input,
+            rois,
+            self.output_size,
+            self.spatial_scale,
+            self.sampling_ratio,
+            self.pool_mode,
+            self.aligned,
+        )
 
 
 class RoIPool(nn.Module):

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 OPENMMLAB = 'pip install --no-deps mmengine==0.10.7 mmcv-lite==2.1.0 mmpose==1.3.2 mmdet==3.3.0'
 # what mmpose and mmdet need at run time, without chumpy (which does not build and is not imported)
-OPENMMLAB_NEEDS = ('pip install addict json_tricks matplotlib munkres pycocotools rich shapely six '
-                   'termcolor terminaltables yapf "setuptools<81"')
-XTCOCOTOOLS = ('pip install "Cython<4" "setuptools<81" wheel && pip install --no-build-isolation '
-               '--no-binary xtcocotools xtcocotools==1.14.3')
+OPENMMLAB_NEEDS = (
+    'pip install addict json_tricks matplotlib munkres pycocotools rich shapely six '
+    'termcolor terminaltables yapf "setuptools<81"'
+)
+XTCOCOTOOLS = (
+    'pip install "Cython<4" "setuptools<81" wheel && pip install --no-build-isolation '
+    '--no-binary xtcocotools xtcocotools==1.14.3'
+)
 SETUP_SCRIPT = 'bash tools/setup.sh'
 DOCTOR = 'python -m fastmetro_mm doctor'
 DOCTOR_FIX = f'{DOCTOR} --fix'
@@ -35,31 +39,55 @@ class Need:
 
 
 NEEDS = (
-    Need('numpy', ('numpy', ), 'pip install numpy'),
-    Need('scipy', ('scipy', ), 'pip install scipy'),
-    Need('torch', ('torch', ), 'pip install torch==2.14.1 torchvision==0.29.1'),
-    Need('torchvision', ('torchvision', ), 'pip install torch==2.14.1 torchvision==0.29.1'),
-    Need('cv2', ('opencv-python-headless', 'opencv-python', 'opencv-contrib-python',
-                 'opencv-contrib-python-headless'), 'pip install opencv-python-headless'),
-    Need('pkg_resources', ('setuptools', ), 'pip install "setuptools<81"'),
+    Need('numpy', ('numpy',), 'pip install numpy'),
+    Need('scipy', ('scipy',), 'pip install scipy'),
+    Need('torch', ('torch',), 'pip install torch==2.14.1 torchvision==0.29.1'),
+    Need('torchvision', ('torchvision',), 'pip install torch==2.14.1 torchvision==0.29.1'),
+    Need(
+        'cv2',
+        (
+            'opencv-python-headless',
+            'opencv-python',
+            'opencv-contrib-python',
+            'opencv-contrib-python-headless',
+        ),
+        'pip install opencv-python-headless',
+    ),
+    Need('pkg_resources', ('setuptools',), 'pip install "setuptools<81"'),
     Need('mmengine', ('mmengine', 'mmengine-lite', 'onedl-mmengine'), OPENMMLAB),
     Need('mmcv', ('mmcv', 'mmcv-lite', 'onedl-mmcv'), OPENMMLAB),
-    Need('mmpose', ('mmpose', ), OPENMMLAB),
-    Need('json_tricks', ('json-tricks', ), OPENMMLAB_NEEDS),
-    Need('munkres', ('munkres', ), OPENMMLAB_NEEDS),
-    Need('pycocotools', ('pycocotools', ), 'pip install pycocotools'),
-    Need('av', ('av', ), 'pip install av'),
-    Need('simplejpeg', ('simplejpeg', ), 'pip install simplejpeg'),
-    Need('safetensors', ('safetensors', ), 'pip install safetensors'),
+    Need('mmpose', ('mmpose',), OPENMMLAB),
+    Need('json_tricks', ('json-tricks',), OPENMMLAB_NEEDS),
+    Need('munkres', ('munkres',), OPENMMLAB_NEEDS),
+    Need('pycocotools', ('pycocotools',), 'pip install pycocotools'),
+    Need('av', ('av',), 'pip install av'),
+    Need('simplejpeg', ('simplejpeg',), 'pip install simplejpeg'),
+    Need('safetensors', ('safetensors',), 'pip install safetensors'),
     # a stand-in on pycocotools serves where it is missing, fastmetro_mm.compat.xtcocotools
-    Need('xtcocotools._mask', ('xtcocotools', ), XTCOCOTOOLS, False,
-         "mmpose's scores for key points of crowds and whole bodies"),
-    Need('mmdet', ('mmdet', 'onedl-mmdetection'), f'{OPENMMLAB} && {OPENMMLAB_NEEDS}', False,
-         'finding people in whole pictures'),
-    Need('smplx', ('smplx', ), 'pip install smplx==0.1.28', False,
-         "body models with backend='smplx'"),
-    Need('pyrender', ('pyrender', ), 'pip install pyrender==0.1.45', False,
-         'fast drawing through OpenGL'),
+    Need(
+        'xtcocotools._mask',
+        ('xtcocotools',),
+        XTCOCOTOOLS,
+        False,
+        "mmpose's scores for key points of crowds and whole bodies",
+    ),
+    Need(
+        'mmdet',
+        ('mmdet', 'onedl-mmdetection'),
+        f'{OPENMMLAB} && {OPENMMLAB_NEEDS}',
+        False,
+        'finding people in whole pictures',
+    ),
+    Need(
+        'smplx', ('smplx',), 'pip install smplx==0.1.28', False, "body models with backend='smplx'"
+    ),
+    Need(
+        'pyrender',
+        ('pyrender',),
+        'pip install pyrender==0.1.45',
+        False,
+        'fast drawing through OpenGL',
+    ),
 )
 
 
@@ -73,8 +101,9 @@ def mend_for(module: str) -> str:
 
 def missing_modules() -> list[Need]:
     """Required modules that are not installed; imports none of them."""
-    return [need for need in NEEDS
-            if need.required and importlib.util.find_spec(need.module) is None]
+    return [
+        need for need in NEEDS if need.required and importlib.util.find_spec(need.module) is None
+    ]
 
 
 def require_stack() -> None:
@@ -88,4 +117,6 @@ def require_stack() -> None:
         names = ', '.join(need.module for need in missing)
         raise ModuleNotFoundError(
             f'fastmetro_mm needs {names}, not installed here; fix: {DOCTOR_FIX} (in a checkout: '
-            f'{SETUP_SCRIPT}; or by hand: {missing[0].mend})', name=missing[0].module)
+            f'{SETUP_SCRIPT}; or by hand: {missing[0].mend})',
+            name=missing[0].module,
+        )

@@ -23,8 +23,10 @@ def _reduce_mean(tensor: Any) -> Any:
         from mmdet.utils import reduce_mean
     except ImportError as error:
         from fastmetro_mm.compat.stack import mend_for
-        raise RuntimeError(f'training RTMO needs mmdet, which does not load ({error}); fix: '
-                           f'{mend_for("mmdet")}') from error
+
+        raise RuntimeError(
+            f'training RTMO needs mmdet, which does not load ({error}); fix: {mend_for("mmdet")}'
+        ) from error
     return reduce_mean(tensor)
 
 
@@ -57,10 +59,9 @@ class _ShellLoader(importlib.abc.Loader):
 class _RTMOFinder:
     """Import hook for the one file, unless mmdet is loaded anyway."""
 
-    def find_spec(self,
-                  fullname: str,
-                  path: Sequence[str] | None = None,
-                  target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """The ordinary spec with the loader wrapped, or None to stay out of the way."""
         if fullname != _RTMO_HEAD or sys.modules.get('mmdet.utils') is not None:
             return None

@@ -14,10 +14,9 @@ _PACKAGE = 'xtcocotools'
 class _CocoFinder:
     """Last import hook for ``xtcocotools``; both finder (meta path) and loader."""
 
-    def find_spec(self,
-                  fullname: str,
-                  path: Sequence[str] | None = None,
-                  target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """Claim the package; nobody before this hook had it."""
         if fullname != _PACKAGE or importlib.util.find_spec('pycocotools') is None:
             return None
@@ -33,11 +32,12 @@ class _CocoFinder:
         module.__path__ = []
         module.__doc__ = 'Stand-in for xtcocotools made by fastmetro_mm.compat from pycocotools.'
         for name, content in dict(
-                coco=dict(COCO=tools.COCO), cocoeval=dict(COCOeval=tools.COCOeval),
-                mask=vars(mask)).items():
+            coco=dict(COCO=tools.COCO), cocoeval=dict(COCOeval=tools.COCOeval), mask=vars(mask)
+        ).items():
             submodule = ModuleType(f'{_PACKAGE}.{name}')
             submodule.__dict__.update(
-                {key: value for key, value in content.items() if not key.startswith('__')})
+                {key: value for key, value in content.items() if not key.startswith('__')}
+            )
             sys.modules[submodule.__name__] = submodule
             setattr(module, name, submodule)
 

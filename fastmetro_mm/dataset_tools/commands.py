@@ -59,8 +59,9 @@ def require_writable(folder: str | os.PathLike, option: str) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise InputError(f'{folder}: cannot write there ({error.strerror}): give another folder '
-                         f'with {option}') from None
+        raise InputError(
+            f'{folder}: cannot write there ({error.strerror}): give another folder with {option}'
+        ) from None
     return folder
 
 

@@ -56,8 +56,13 @@ def _work(function: Callable, job: Any) -> Any:
     return function(*_state, job)
 
 
-def run_jobs(function: Callable, state: Sequence[Any], jobs: Sequence[Any], workers: int,
-             ordered: bool = False) -> Iterator[Any]:
+def run_jobs(
+    function: Callable,
+    state: Sequence[Any],
+    jobs: Sequence[Any],
+    workers: int,
+    ordered: bool = False,
+) -> Iterator[Any]:
     """Do jobs one after the other, or in worker processes.
 
     Args:
@@ -86,8 +91,10 @@ def run_jobs(function: Callable, state: Sequence[Any], jobs: Sequence[Any], work
         for future in futures if ordered else as_completed(futures):
             yield future.result()
     except BrokenProcessPool:
-        raise DataSetError('a worker process was ended from outside (out of memory?): run the '
-                           'same command again, perhaps with fewer --workers') from None
+        raise DataSetError(
+            'a worker process was ended from outside (out of memory?): run the '
+            'same command again, perhaps with fewer --workers'
+        ) from None
     except (KeyboardInterrupt, GeneratorExit):
         for process in set(active_children()) - others:
             process.terminate()

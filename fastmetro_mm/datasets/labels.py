@@ -85,18 +85,27 @@ def _check(label: dict, layout: LabelLayout) -> dict:
     Raises:
         DataRowError: A field that is not what it should be.
     """
-    shapes = {'center': (2,), 'scale': (), '2d_joints': (layout.num_joints, 3),
-              '3d_joints': (layout.num_joints, 4), 'pose': (layout.pose_size,), 'betas': (10,)}
+    shapes = {
+        'center': (2,),
+        'scale': (),
+        '2d_joints': (layout.num_joints, 3),
+        '3d_joints': (layout.num_joints, 4),
+        'pose': (layout.pose_size,),
+        'betas': (10,),
+    }
     fields: dict = {name: _numbers(label, name, shape) for name, shape in shapes.items()}
     if fields['center'] is None or fields['scale'] is None:
         raise DataRowError('center or scale is missing')
     if not 0 < 200 * fields['scale'] <= _MAX_BOX_SIDE:
-        raise DataRowError(f'scale {float(fields["scale"]):g} means a box of '
-                           f'{200 * float(fields["scale"]):g} px')
+        raise DataRowError(
+            f'scale {float(fields["scale"]):g} means a box of {200 * float(fields["scale"]):g} px'
+        )
     has_mesh = fields['pose'] is not None and fields['betas'] is not None
-    for name, present in (('has_2d_joints', fields['2d_joints'] is not None),
-                          ('has_3d_joints', fields['3d_joints'] is not None),
-                          ('has_smpl', has_mesh)):
+    for name, present in (
+        ('has_2d_joints', fields['2d_joints'] is not None),
+        ('has_3d_joints', fields['3d_joints'] is not None),
+        ('has_smpl', has_mesh),
+    ):
         fields[name] = _flag(label, name, present)
     try:
         fields['gender'] = parse_gender(label.get('gender'))
@@ -148,10 +157,16 @@ def parse_label(text: bytes, layout: LabelLayout) -> dict:
     return result
 
 
-def make_label(center: np.ndarray, scale: float, joints_2d: np.ndarray | None = None,
-               joints_3d: np.ndarray | None = None, pose: np.ndarray | None = None,
-               betas: np.ndarray | None = None, gender: str | None = None,
-               body: str = 'smpl') -> dict:
+def make_label(
+    center: np.ndarray,
+    scale: float,
+    joints_2d: np.ndarray | None = None,
+    joints_3d: np.ndarray | None = None,
+    pose: np.ndarray | None = None,
+    betas: np.ndarray | None = None,
+    gender: str | None = None,
+    body: str = 'smpl',
+) -> dict:
     """Make the label object of one person in the official form, with every field.
 
     It passes the check that `parse_label` makes, so what is written can be read.
@@ -173,19 +188,34 @@ def make_label(center: np.ndarray, scale: float, joints_2d: np.ndarray | None = 
         DataRowError: What `parse_label` would refuse.
     """
     layout = LAYOUTS[body]
-    fields = _check({
-        'center': center, 'scale': scale, '2d_joints': joints_2d, '3d_joints': joints_3d,
-        'pose': pose, 'betas': betas, 'gender': gender,
-        'has_2d_joints': int(joints_2d is not None), 'has_3d_joints': int(joints_3d is not None),
-        'has_smpl': int(pose is not None and betas is not None)}, layout)
-    empty = {'2d_joints': (layout.num_joints, 3), '3d_joints': (layout.num_joints, 4),
-             'pose': (layout.pose_size,), 'betas': (10,)}
+    fields = _check(
+        {
+            'center': center,
+            'scale': scale,
+            '2d_joints': joints_2d,
+            '3d_joints': joints_3d,
+            'pose': pose,
+            'betas': betas,
+            'gender': gender,
+            'has_2d_joints': int(joints_2d is not None),
+            'has_3d_joints': int(joints_3d is not None),
+            'has_smpl': int(pose is not None and betas is not None),
+        },
+        layout,
+    )
+    empty = {
+        '2d_joints': (layout.num_joints, 3),
+        '3d_joints': (layout.num_joints, 4),
+        'pose': (layout.pose_size,),
+        'betas': (10,),
+    }
     label = {}
     for name in ('center', 'scale', *empty):
         array = np.zeros(empty[name]) if fields[name] is None else fields[name]
         label[name] = array.tolist()
-    label.update({name: int(fields[name])
-                  for name in ('has_2d_joints', 'has_3d_joints', 'has_smpl')})
+    label.update(
+        {name: int(fields[name]) for name in ('has_2d_joints', 'has_3d_joints', 'has_smpl')}
+    )
     if fields['gender'] != 'none':
         label['gender'] = fields['gender']
     return label

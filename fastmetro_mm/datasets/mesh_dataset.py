@@ -65,18 +65,29 @@ class MeshTSVDataset(Dataset):
     METAINFO: dict = BODY14_METAINFO
     BODY = 'smpl'
 
-    def __init__(self, ann_file: str, pipeline: Sequence[dict | Callable] = (),
-                 data_root: str | None = '', test_mode: bool = False, body: str | None = None,
-                 metainfo: dict | None = None, indices: int | Sequence[int] | None = None,
-                 on_error: str | None = None, check_rows: bool = True,
-                 on_stale: str = 'rebuild', lazy_init: bool = False) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        pipeline: Sequence[dict | Callable] = (),
+        data_root: str | None = '',
+        test_mode: bool = False,
+        body: str | None = None,
+        metainfo: dict | None = None,
+        indices: int | Sequence[int] | None = None,
+        on_error: str | None = None,
+        check_rows: bool = True,
+        on_stale: str = 'rebuild',
+        lazy_init: bool = False,
+    ) -> None:
         self.body = body or self.BODY
         if self.body not in LAYOUTS:
-            raise ConfigError(f"body must be one of {sorted(LAYOUTS)}, got {self.body!r}")
+            raise ConfigError(f'body must be one of {sorted(LAYOUTS)}, got {self.body!r}')
         on_error = on_error or ('raise' if test_mode else 'skip')
         if on_error not in ('raise', 'skip') or (test_mode and on_error == 'skip'):
-            raise ConfigError(f"on_error={on_error!r} with test_mode={test_mode}: use 'raise' or, "
-                             "in training only, 'skip'")
+            raise ConfigError(
+                f"on_error={on_error!r} with test_mode={test_mode}: use 'raise' or, "
+                "in training only, 'skip'"
+            )
         self.ann_file = Path(data_root or '') / ann_file
         self.test_mode = test_mode
         self.on_error = on_error
@@ -111,17 +122,24 @@ class MeshTSVDataset(Dataset):
         self._label = self._open('label')
         self._hw = self._open('hw')
         if self._label is None and self.pipeline and not self.test_mode:
-            raise DataSetError(f'{self.ann_file} has no "label" entry and training needs labels: '
-                               'name the label.tsv there, or use the set with test_mode=True')
+            raise DataSetError(
+                f'{self.ann_file} has no "label" entry and training needs labels: '
+                'name the label.tsv there, or use the set with test_mode=True'
+            )
         if self.check_rows:
             self._check_counts(self._yaml.composite)
         lines = self._read_lines()
         if self._indices is not None:
-            lines = (lines[:self._indices] if isinstance(self._indices, int)
-                     else lines[np.asarray(self._indices, np.int64)])
+            lines = (
+                lines[: self._indices]
+                if isinstance(self._indices, int)
+                else lines[np.asarray(self._indices, np.int64)]
+            )
         if len(lines) == 0:
-            raise DataSetError(f'{self.ann_file}: the data set has no rows: check its img and '
-                               'linelist files, or make it again')
+            raise DataSetError(
+                f'{self.ann_file}: the data set has no rows: check its img and '
+                'linelist files, or make it again'
+            )
         self._lines = lines
         # Shared by the worker processes, so that the count of a whole run can be told.
         self._unusable = torch.zeros(len(lines), dtype=torch.uint8).share_memory_()
@@ -142,15 +160,21 @@ class MeshTSVDataset(Dataset):
             if file is None:
                 continue
             if composite and len(self._img.sources) != len(file.sources):
-                raise DataSetError(f'{self.ann_file}: {len(self._img.sources)} img files but '
-                                   f'{len(file.sources)} {part} files: list them in pairs')
-            pairs = (zip(self._img.sources, file.sources, strict=True) if composite
-                     else [(self._img, file)])
+                raise DataSetError(
+                    f'{self.ann_file}: {len(self._img.sources)} img files but '
+                    f'{len(file.sources)} {part} files: list them in pairs'
+                )
+            pairs = (
+                zip(self._img.sources, file.sources, strict=True)
+                if composite
+                else [(self._img, file)]
+            )
             for img, other in pairs:
                 if len(img) != len(other):
                     raise DataSetError(
                         f'{other.path} has {len(other)} rows but {img.path} has {len(img)}: use '
-                        'files of one release, or set check_rows=False if this is meant')
+                        'files of one release, or set check_rows=False if this is meant'
+                    )
 
     def _read_lines(self) -> np.ndarray:
         path = self._yaml.linelist
@@ -160,8 +184,10 @@ class MeshTSVDataset(Dataset):
         limit = min(len(f) for f in (self._img, self._label, self._hw) if f is not None)
         bad = np.flatnonzero((lines < 0) | (lines >= limit))
         if len(bad):
-            raise DataSetError(f'{path} line {bad[0] + 1}: row {lines[bad[0]]} does not exist, '
-                               f'the files have {limit}: use the linelist of these files')
+            raise DataSetError(
+                f'{path} line {bad[0] + 1}: row {lines[bad[0]]} does not exist, '
+                f'the files have {limit}: use the linelist of these files'
+            )
         return lines
 
     def __len__(self) -> int:
@@ -182,8 +208,11 @@ class MeshTSVDataset(Dataset):
         """TSV files of the parts ``img``, ``hw`` and ``label`` that the set has."""
         self.full_init()
         parts = {'img': self._img, 'hw': self._hw, 'label': self._label}
-        return {name: [file.path for file in getattr(part, 'sources', [part])]
-                for name, part in parts.items() if part is not None}
+        return {
+            name: [file.path for file in getattr(part, 'sources', [part])]
+            for name, part in parts.items()
+            if part is not None
+        }
 
     def where(self, idx: int) -> str:
         """File and row of a sample's image as text."""
@@ -199,9 +228,13 @@ class MeshTSVDataset(Dataset):
         self.full_init()
         line = int(self._lines[idx])
         image = self._columns(self._img, line)
-        info = dict(img_key=self._key(self._img, line, image), sample_idx=int(idx),
-                    dataset_name=self._metainfo['dataset_name'],
-                    flip_indices=self._metainfo['flip_indices'], gender='none')
+        info = dict(
+            img_key=self._key(self._img, line, image),
+            sample_idx=int(idx),
+            dataset_name=self._metainfo['dataset_name'],
+            flip_indices=self._metainfo['flip_indices'],
+            gender='none',
+        )
         try:
             info['img_bytes'] = base64.b64decode(image[-1], validate=True)
         except binascii.Error:
@@ -232,11 +265,16 @@ class MeshTSVDataset(Dataset):
         except UnicodeDecodeError:
             raise self._error(file, line, 'the key is not UTF-8 text') from None
 
-    def _compare_keys(self, file: TSVFile | CompositeTSV, line: int, columns: list[bytes],
-                      key: str) -> None:
+    def _compare_keys(
+        self, file: TSVFile | CompositeTSV, line: int, columns: list[bytes], key: str
+    ) -> None:
         if self.check_rows and columns[0] != key.encode():
-            raise self._error(file, line, f'key {columns[0][:60]!r} but the image is {key!r} '
-                              '(set check_rows=False if this is meant)')
+            raise self._error(
+                file,
+                line,
+                f'key {columns[0][:60]!r} but the image is {key!r} '
+                '(set check_rows=False if this is meant)',
+            )
 
     def _parse_size(self, text: bytes, line: int) -> tuple[int, int]:
         try:
@@ -255,8 +293,9 @@ class MeshTSVDataset(Dataset):
 
     @staticmethod
     def _error(file: TSVFile | CompositeTSV, line: int, reason: str) -> DataRowError:
-        return DataRowError(f'{file.where(line)}: {reason}; fix the row or take it out of the '
-                            'linelist')
+        return DataRowError(
+            f'{file.where(line)}: {reason}; fix the row or take it out of the linelist'
+        )
 
     def prepare_data(self, idx: int) -> dict:
         """Sample after the pipeline.
@@ -303,8 +342,10 @@ class MeshTSVDataset(Dataset):
                 last = error
                 self._unusable[candidate] = 1
                 print_log(f'skipped: {error}', 'current', level=logging.WARNING)
-        raise DataSetError(f'{self.ann_file}: no usable row among {min(_MAX_TRIES, len(self))} '
-                           f'from {idx} on' + (f'; last: {last}' if last else ''))
+        raise DataSetError(
+            f'{self.ann_file}: no usable row among {min(_MAX_TRIES, len(self))} '
+            f'from {idx} on' + (f'; last: {last}' if last else '')
+        )
 
     @property
     def num_skipped(self) -> int:
@@ -316,8 +357,10 @@ class MeshTSVDataset(Dataset):
         count = self.num_skipped
         if not count:
             return None
-        return (f'{self.ann_file}: {count} of {len(self)} rows cannot be used and were skipped, '
-                'others were taken in their place; each is named once above')
+        return (
+            f'{self.ann_file}: {count} of {len(self)} rows cannot be used and were skipped, '
+            'others were taken in their place; each is named once above'
+        )
 
 
 @DATASETS.register_module()

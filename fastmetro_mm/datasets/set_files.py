@@ -43,8 +43,10 @@ def refuse_half_placed(yaml_path: Path) -> None:
         DataSetError: With what to do.
     """
     if _ready_folder(yaml_path.parent, yaml_path.stem).is_dir():
-        raise DataSetError(f'{yaml_path}: the run that made this set was stopped while it put the '
-                           'files in place: run the same command again, it finishes at once')
+        raise DataSetError(
+            f'{yaml_path}: the run that made this set was stopped while it put the '
+            'files in place: run the same command again, it finishes at once'
+        )
 
 
 class SetFolder:
@@ -92,8 +94,10 @@ class SetFolder:
         own = [path for path in own if path.exists()]
         for source in sources:
             if any(os.path.samefile(source, path) for path in own):
-                raise DataSetError(f'{source} is a file of the source, and the new set would '
-                                   'replace it: take another folder or another split')
+                raise DataSetError(
+                    f'{source} is a file of the source, and the new set would '
+                    'replace it: take another folder or another split'
+                )
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -108,8 +112,10 @@ class SetFolder:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if not _lock(handle, path):
-                raise DataSetError(f'{self.yaml_path}: another run is writing this set: wait for '
-                                   'it, or take another folder')
+                raise DataSetError(
+                    f'{self.yaml_path}: another run is writing this set: wait for '
+                    'it, or take another folder'
+                )
             self._place()
             try:
                 yield

@@ -35,7 +35,8 @@ class SetYaml:
         if not path.is_file():
             raise MissingFileError(
                 f'data set {path} not found: set ann_file and data_root in the config '
-                'to a yaml of the TSV layout, or make one with `fastmetro convert`')
+                'to a yaml of the TSV layout, or make one with `fastmetro convert`'
+            )
         try:
             config = yaml.safe_load(path.read_bytes())  # bytes: finds BOM and UTF-16
         except (yaml.YAMLError, ValueError, RecursionError):
@@ -48,8 +49,9 @@ class SetYaml:
         self.composite = bool(config.get('composite', False))
         self.linelist = self._resolve(config['linelist']) if config.get('linelist') else None
         if self.composite and self.linelist is None:
-            raise DataSetError(f'{path}: a composite set needs a "linelist" of source<TAB>row '
-                               'lines')
+            raise DataSetError(
+                f'{path}: a composite set needs a "linelist" of source<TAB>row lines'
+            )
 
     def _resolve(self, name: str) -> Path:
         """A named file: beside the yaml, beside what the yaml is a link to, or as it is."""
@@ -70,8 +72,9 @@ class SetYaml:
             return None
         if not self.composite:
             if not isinstance(names, str):
-                raise DataSetError(f'{self.path}: "{part}" must be one path (lists of files '
-                                   'need composite: true)')
+                raise DataSetError(
+                    f'{self.path}: "{part}" must be one path (lists of files need composite: true)'
+                )
             return [self._resolve(names)]
         if isinstance(names, str):
             list_file = self._resolve(names)
@@ -87,8 +90,10 @@ def _read_name_list(path: Path) -> list[str]:
     with open(path, 'rb') as file:
         lines = file.read(_LONGEST_LIST).splitlines()
     if not lines or any(b'\t' in line for line in lines):
-        raise DataSetError(f'{path} is not a list of file names, one per line (as a composite '
-                           'set needs it): list the files in the yaml')
+        raise DataSetError(
+            f'{path} is not a list of file names, one per line (as a composite '
+            'set needs it): list the files in the yaml'
+        )
     try:
         return [line.strip().decode('utf-8-sig') for line in lines if line.strip()]
     except UnicodeDecodeError:

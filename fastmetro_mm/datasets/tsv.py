@@ -92,7 +92,8 @@ def read_int_table(path: str | Path, columns: int) -> np.ndarray:
             raise DataSetError(
                 f'{path} line {number}: expected {columns} whole number(s), got '
                 f'{line[:40].decode("utf-8", "replace")!r}; a simple set has one row number per '
-                'line, a composite one (composite: true in the yaml) "source<TAB>row"')
+                'line, a composite one (composite: true in the yaml) "source<TAB>row"'
+            )
         rows.append([int(p) for p in parts])
     return np.array(rows, np.int64).reshape(-1, columns)
 
@@ -124,7 +125,8 @@ class TSVFile:
         self.path = Path(path)
         if not self.path.is_file():
             raise MissingFileError(
-                f'TSV file {self.path} not found: restore it or correct the path in the yaml')
+                f'TSV file {self.path} not found: restore it or correct the path in the yaml'
+            )
         self._fd: int | None = None
         self._pid: int | None = None
         self.size = self.path.stat().st_size
@@ -142,10 +144,15 @@ class TSVFile:
             if problem is None:
                 return offsets
             if on_stale == 'raise':
-                raise StaleIndexError(f'{index_file} does not belong to {self.path} ({problem}): '
-                                      'delete it, it is then made again')
-            print_log(f'{index_file} does not belong to {self.path} ({problem}): making it again',
-                      'current', level=logging.WARNING)
+                raise StaleIndexError(
+                    f'{index_file} does not belong to {self.path} ({problem}): '
+                    'delete it, it is then made again'
+                )
+            print_log(
+                f'{index_file} does not belong to {self.path} ({problem}): making it again',
+                'current',
+                level=logging.WARNING,
+            )
         offsets = scan_line_offsets(self.path)
         try:
             write_atomically(index_file, b''.join(b'%d\n' % o for o in offsets.tolist()))
@@ -206,17 +213,20 @@ class TSVFile:
         stop = int(self.offsets[index + 1]) if index + 1 < len(self.offsets) else self.size
         line = self._pread(max(start - 1, 0), stop)  # with the newline before, to check it
         before, line = (b'\n', line) if start == 0 else (line[:1], line[1:])
-        cut = len(line) < stop - start or (index + 1 < len(self.offsets)
-                                           and not line.endswith(b'\n'))
+        cut = len(line) < stop - start or (
+            index + 1 < len(self.offsets) and not line.endswith(b'\n')
+        )
         if before != b'\n' or cut or b'\n' in line[:-1]:
             now = os.fstat(self._fd).st_size
             if now != self.size:
                 raise DataSetError(
                     f'{self.path} was changed while it was in use ({self.size} bytes, now {now}): '
-                    'restore the file, then start again (a training: with --resume)')
+                    'restore the file, then start again (a training: with --resume)'
+                )
             raise StaleIndexError(
                 f'{lineidx_path(self.path)} does not belong to {self.path} (row {index} is not '
-                'one whole line): delete it, it is then made again')
+                'one whole line): delete it, it is then made again'
+            )
         return [column.strip() for column in line.split(b'\t')]
 
     def where(self, index: int) -> str:
@@ -236,8 +246,9 @@ class CompositeTSV:
         DataSetError: A pick lies outside of the sources.
     """
 
-    def __init__(self, sources: Sequence[TSVFile], picks: np.ndarray,
-                 name: str | Path = 'linelist') -> None:
+    def __init__(
+        self, sources: Sequence[TSVFile], picks: np.ndarray, name: str | Path = 'linelist'
+    ) -> None:
         self.sources = list(sources)
         self.picks = picks
         limits = np.array([len(source) for source in self.sources], np.int64)
@@ -248,7 +259,8 @@ class CompositeTSV:
             raise DataSetError(
                 f'{name} line {line + 1}: source {picks[line, 0]} row {picks[line, 1]} does not '
                 f'exist; the sources have {limits.tolist()} rows: use the linelist that belongs '
-                'to these files')
+                'to these files'
+            )
 
     def __len__(self) -> int:
         return len(self.picks)

@@ -89,8 +89,7 @@ def _columns(row: TSVRow) -> dict[str, bytes]:
     try:
         label = json.dumps([] if row.label is None else [row.label], allow_nan=False)
     except ValueError:
-        raise DataRowError(
-            f'row {row.key}: the label holds a value that is not finite') from None
+        raise DataRowError(f'row {row.key}: the label holds a value that is not finite') from None
     hw = json.dumps([{'height': int(size[0]), 'width': int(size[1])}])
     return {
         'img': key + b'\t' + base64.b64encode(row.image) + b'\n',
@@ -127,8 +126,10 @@ class TSVShardWriter:
     def __enter__(self) -> TSVShardWriter:
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir(parents=True)
-        self._files = {part: self._open.enter_context(open(self._temporary / part, 'wb'))
-                       for part in (*_PARTS, _SKIPPED)}
+        self._files = {
+            part: self._open.enter_context(open(self._temporary / part, 'wb'))
+            for part in (*_PARTS, _SKIPPED)
+        }
         return self
 
     def add(self, row: TSVRow) -> None:
@@ -191,8 +192,10 @@ class TSVSetWriter:
         self._shards = self.files.shards
         about = self._shards / 'about'
         if about.is_file() and about.read_text() != fingerprint:
-            raise DataSetError(f'{self._shards} holds unfinished shards made with other arguments '
-                               f'({about.read_text()}): delete that folder to start again')
+            raise DataSetError(
+                f'{self._shards} holds unfinished shards made with other arguments '
+                f'({about.read_text()}): delete that folder to start again'
+            )
 
     @property
     def yaml_path(self) -> Path:
@@ -237,8 +240,9 @@ class TSVSetWriter:
         return [tuple(line.split('\t', 1)) for line in lines]
 
     def _skipped_text(self, num_shards: int) -> bytes:
-        return b''.join((self._shards / f'{number:06d}' / _SKIPPED).read_bytes()
-                        for number in range(num_shards))
+        return b''.join(
+            (self._shards / f'{number:06d}' / _SKIPPED).read_bytes() for number in range(num_shards)
+        )
 
     def close(self, num_shards: int) -> Path:
         """Join shards 0 to ``num_shards - 1`` in that order and remove them.
@@ -252,13 +256,16 @@ class TSVSetWriter:
         """
         missing = [n for n in range(num_shards) if not self.has_shard(n)]
         if missing:
-            raise DataSetError(f'{self.folder}: {len(missing)} of {num_shards} shards of '
-                               f'{self.split} are missing (first {missing[0]}): write them first')
+            raise DataSetError(
+                f'{self.folder}: {len(missing)} of {num_shards} shards of '
+                f'{self.split} are missing (first {missing[0]}): write them first'
+            )
         with _named(self.folder), self.files.stage() as staging:
             labelled: list[int] = []
             for part in _PARTS:
-                offsets = self._join(staging, part, num_shards,
-                                     labelled if part == 'label' else None)
+                offsets = self._join(
+                    staging, part, num_shards, labelled if part == 'label' else None
+                )
                 if not offsets:
                     raise DataSetError(f'{self.folder}: not one row for {self.split}')
                 lineidx_path(staging / self._name(part)).write_bytes(b''.join(offsets))
@@ -272,8 +279,9 @@ class TSVSetWriter:
     def _name(self, part: str) -> str:
         return self.files.path(part).name
 
-    def _join(self, staging: Path, part: str, num_shards: int,
-              labelled: list[int] | None) -> list[bytes]:
+    def _join(
+        self, staging: Path, part: str, num_shards: int, labelled: list[int] | None
+    ) -> list[bytes]:
         """Concatenate one part of all shards; gives the lines of lineidx, fills `labelled`."""
         offsets, position = [], 0
         with open(staging / self._name(part), 'wb') as out:

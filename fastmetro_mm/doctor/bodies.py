@@ -13,14 +13,19 @@ def check_open_body(name: str) -> Finding:
     try:
         from fastmetro_mm.body.assets import load_body_assets
         from fastmetro_mm.body.model_files import find_model_file, read_model_file
+
         path = find_model_file(name)
         vertices = len(read_model_file(path)['v_template'])
         levels = load_body_assets(name).num_vertices
     except Exception as error:
         return Finding(name, 'problem', one_line(error), 'install fastmetro_mm again')
     if vertices != levels[0]:
-        return Finding(name, 'problem', f'{path} has {vertices} vertices, its levels {levels}',
-                       'install fastmetro_mm again')
+        return Finding(
+            name,
+            'problem',
+            f'{path} has {vertices} vertices, its levels {levels}',
+            'install fastmetro_mm again',
+        )
     return Finding(name, 'ok', f'{"-".join(map(str, levels))} vertices, {path}')
 
 
@@ -42,9 +47,14 @@ def check_licensed_body(name: str, body_data_root: str | None = None) -> list[Fi
             findings.append(Finding(f'{name} {what}', 'ok', str(find())))
         except MissingBodyFileError as error:
             # its message ends with the fix
-            findings.append(Finding(
-                f'{name} {what}', 'note', f'not in {resolve_body_data_root(body_data_root)}',
-                str(error).partition('; ')[2]))
+            findings.append(
+                Finding(
+                    f'{name} {what}',
+                    'note',
+                    f'not in {resolve_body_data_root(body_data_root)}',
+                    str(error).partition('; ')[2],
+                )
+            )
         except (OSError, ValueError) as error:
             findings.append(Finding(f'{name} {what}', 'note', one_line(error), 'replace the file'))
     return findings

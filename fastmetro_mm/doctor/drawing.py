@@ -6,12 +6,11 @@ import sys
 
 from fastmetro_mm.doctor.finding import Finding
 
-GL_MEND = ('apt-get install -y libegl1 libgl1 libegl-mesa0 libgles2 && pip install '
-           'pyrender==0.1.45')
+GL_MEND = 'apt-get install -y libegl1 libgl1 libegl-mesa0 libgles2 && pip install pyrender==0.1.45'
 SECONDS = 90
 
 # A red triangle over the middle of a picture: the middle pixel must turn red, the corner stay.
-_DRAW = '''
+_DRAW = """
 import sys
 import numpy as np
 from fastmetro_mm.geometry.camera import PerspectiveCamera
@@ -28,7 +27,7 @@ assert middle[0] > 60 and middle[0] > 2 * middle[1], f'the picture is wrong: {mi
 assert result.image[0, 0].max() == 0, 'the background is not kept'
 assert abs(result.depth[32, 32] - 3) < 0.01, f'the depth is wrong: {result.depth[32, 32]}'
 print(getattr(renderer, 'platform', renderer.name))
-'''
+"""
 
 
 def try_renderer(backend: str) -> tuple[bool, str]:
@@ -44,7 +43,11 @@ def try_renderer(backend: str) -> tuple[bool, str]:
         # the last word makes the package leave out what drawing does not need (its __init__.py)
         done = subprocess.run(
             [sys.executable, '-W', 'ignore', '-c', _DRAW, backend, 'fastmetro_mm.doctor'],
-            capture_output=True, text=True, timeout=SECONDS, check=False)
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return False, f'no picture within {SECONDS} s'
     lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
@@ -57,8 +60,9 @@ def check_drawing() -> list[Finding]:
     if works:
         opengl = Finding('drawing (OpenGL)', 'ok', f'pyrender draws through {detail}')
     else:
-        opengl = Finding('drawing (OpenGL)', 'note',
-                         f'{detail}; the slower software renderer is used', GL_MEND)
+        opengl = Finding(
+            'drawing (OpenGL)', 'note', f'{detail}; the slower software renderer is used', GL_MEND
+        )
     works, detail = try_renderer('software')
     if works:
         software = Finding('drawing (software)', 'ok', 'draws')

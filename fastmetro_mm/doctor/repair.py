@@ -9,8 +9,9 @@ import sys
 from fastmetro_mm.compat.stack import NEEDS, OPENMMLAB, OPENMMLAB_NEEDS
 
 # An mmengine, mmcv or mmdet that is there (also a fork of it) stays: these are installed alone.
-_ALONE = {pin.split('==')[0].removesuffix('-lite'): pin
-          for pin in shlex.split(OPENMMLAB) if '==' in pin}
+_ALONE = {
+    pin.split('==')[0].removesuffix('-lite'): pin for pin in shlex.split(OPENMMLAB) if '==' in pin
+}
 
 
 def repair_commands() -> list[list[str]]:
@@ -36,7 +37,9 @@ def repair() -> bool:
     for command in repair_commands():
         print(shlex.join(command), flush=True)
         if subprocess.run(command, check=False).returncode != 0:
-            print('error: this command failed; run it again by hand after fixing the cause above',
-                  file=sys.stderr)
+            print(
+                'error: this command failed; run it again by hand after fixing the cause above',
+                file=sys.stderr,
+            )
             return False
     return True

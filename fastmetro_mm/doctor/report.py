@@ -47,8 +47,11 @@ def as_text(findings: list[Finding]) -> str:
             lines.append(f'{"":{width + 8}}  fix: {finding.mend}')
     problems = sum(finding.state == 'problem' for finding in findings)
     notes = sum(finding.state == 'note' for finding in findings)
-    verdict = (f'{problems} problem(s) stop training and inference' if problems else
-               'training and inference on the open body can run')
+    verdict = (
+        f'{problems} problem(s) stop training and inference'
+        if problems
+        else 'training and inference on the open body can run'
+    )
     lines.append(f'{verdict}; {notes} optional thing(s) missing')
     return '\n'.join(lines)
 
@@ -57,4 +60,5 @@ def as_json(findings: list[Finding]) -> str:
     """The report for programs: ``ok`` and the list ``findings``."""
     return json.dumps(
         dict(ok=exit_code(findings) == 0, findings=[asdict(finding) for finding in findings]),
-        indent=2)
+        indent=2,
+    )

@@ -23,8 +23,12 @@ def check_python() -> Finding:
     detail = f'{platform.python_version()} ({sys.executable})'
     if sys.version_info >= (3, 10):  # noqa: UP036 - run by whatever Python the user has
         return Finding('python', 'ok', detail)
-    return Finding('python', 'problem', f'{detail}; >= 3.10 is needed',
-                   'bash tools/setup.sh --python python3.11')
+    return Finding(
+        'python',
+        'problem',
+        f'{detail}; >= 3.10 is needed',
+        'bash tools/setup.sh --python python3.11',
+    )
 
 
 def installed_version(need: Need) -> str:
@@ -68,11 +72,18 @@ def check_mmcv_ops() -> Finding:
             return Finding('mmcv.ops', 'ok', 'full mmcv: compiled operators')
         importlib.import_module('mmcv.ops')
     except Exception as error:
-        return Finding('mmcv.ops', 'problem', one_line(error), next(
-            need.mend for need in NEEDS if need.module == 'mmcv'))
-    return Finding('mmcv.ops', 'ok',
-                   'mmcv-lite: stand-ins for nms, roi_align and deformable convolution; others '
-                   'raise an error when used')
+        return Finding(
+            'mmcv.ops',
+            'problem',
+            one_line(error),
+            next(need.mend for need in NEEDS if need.module == 'mmcv'),
+        )
+    return Finding(
+        'mmcv.ops',
+        'ok',
+        'mmcv-lite: stand-ins for nms, roi_align and deformable convolution; others '
+        'raise an error when used',
+    )
 
 
 def check_torchvision_ops() -> Finding:
@@ -80,14 +91,24 @@ def check_torchvision_ops() -> Finding:
     try:
         import torch
         import torchvision
-        kept = torchvision.ops.nms(torch.tensor([[0., 0, 1, 1], [0, 0, 1, 1]]),
-                                   torch.tensor([0.5, 0.9]), 0.5)
+
+        kept = torchvision.ops.nms(
+            torch.tensor([[0.0, 0, 1, 1], [0, 0, 1, 1]]), torch.tensor([0.5, 0.9]), 0.5
+        )
     except Exception as error:
-        return Finding('torchvision.ops', 'problem', one_line(error),
-                       'pip install torch==2.14.1 torchvision==0.29.1')
+        return Finding(
+            'torchvision.ops',
+            'problem',
+            one_line(error),
+            'pip install torch==2.14.1 torchvision==0.29.1',
+        )
     if kept.tolist() != [1]:
-        return Finding('torchvision.ops', 'problem', f'nms gave {kept.tolist()} instead of [1]',
-                       'pip install torch==2.14.1 torchvision==0.29.1')
+        return Finding(
+            'torchvision.ops',
+            'problem',
+            f'nms gave {kept.tolist()} instead of [1]',
+            'pip install torch==2.14.1 torchvision==0.29.1',
+        )
     return Finding('torchvision.ops', 'ok', 'run')
 
 
@@ -95,6 +116,7 @@ def check_cuda() -> Finding:
     """CUDA devices of torch."""
     try:
         import torch
+
         build = torch.version.cuda
         devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         works = torch.cuda.is_available()
@@ -103,29 +125,43 @@ def check_cuda() -> Finding:
     if works:
         return Finding('cuda', 'ok', f'CUDA {build}: {", ".join(devices)}')
     if build is None:
-        return Finding('cuda', 'note', 'torch is a CPU build; everything runs, but slowly',
-                       'bash tools/setup.sh --torch cuda --torch-index URL')
-    return Finding('cuda', 'note', f'no device (torch is built for CUDA {build}); everything runs '
-                   'on the CPU, but slowly', 'check the driver with nvidia-smi')
+        return Finding(
+            'cuda',
+            'note',
+            'torch is a CPU build; everything runs, but slowly',
+            'bash tools/setup.sh --torch cuda --torch-index URL',
+        )
+    return Finding(
+        'cuda',
+        'note',
+        f'no device (torch is built for CUDA {build}); everything runs on the CPU, but slowly',
+        'check the driver with nvidia-smi',
+    )
 
 
 def check_package() -> Finding:
     """Import everything of the package that is registered."""
     import fastmetro_mm
+
     detail = f'{fastmetro_mm.__version__} in {fastmetro_mm.__path__[0]}'
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             fastmetro_mm.registration.import_all()
     except Exception as error:
-        return Finding('fastmetro_mm', 'problem', f'{detail} does not load ({one_line(error)})',
-                       'fix the problems above, or run bash tools/setup.sh')
+        return Finding(
+            'fastmetro_mm',
+            'problem',
+            f'{detail} does not load ({one_line(error)})',
+            'fix the problems above, or run bash tools/setup.sh',
+        )
     return Finding('fastmetro_mm', 'ok', detail)
 
 
 def check_configs() -> Finding:
     """The shipped configs."""
     from fastmetro_mm.config_files import config_names, config_root
+
     try:
         return Finding('configs', 'ok', f'{len(config_names())} in {config_root()}')
     except FileNotFoundError as error:

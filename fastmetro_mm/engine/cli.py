@@ -20,8 +20,10 @@ from fastmetro_mm.errors import CliError, ConfigError, UserError
 from fastmetro_mm.fileio import NO_SPACE
 
 TRACEBACK_VARIABLE = 'FASTMETRO_TRACEBACK'
-_LOST_PEER = re.compile(r'gloo.*(Connection closed by peer|Connection reset by peer|Broken pipe)|'
-                        r'^Dist\w*Error:')
+_LOST_PEER = re.compile(
+    r'gloo.*(Connection closed by peer|Connection reset by peer|Broken pipe)|'
+    r'^Dist\w*Error:'
+)
 _KILLED_WORKER = re.compile(r'DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) ([^.]+)')
 
 
@@ -42,8 +44,10 @@ class ConfigOptionAction(DictAction):
         for pair in values:
             key, equals, _ = pair.partition('=')
             if not equals or not key or ' ' in key:
-                parser.error(f'{option_string} {pair!r}: expected key=value without spaces, e.g. '
-                             'train_dataloader.batch_size=8')
+                parser.error(
+                    f'{option_string} {pair!r}: expected key=value without spaces, e.g. '
+                    'train_dataloader.batch_size=8'
+                )
         try:
             super().__call__(parser, namespace, values, option_string)
         except (ValueError, AssertionError, SyntaxError) as error:
@@ -65,24 +69,38 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, UserError):
         return text
     if isinstance(error, RuntimeError) and _LOST_PEER.search(f'{type(error).__name__}: {error}'):
-        return ('another process of this run has ended, what it said is above or on its own '
-                'machine: go on with --resume')
+        return (
+            'another process of this run has ended, what it said is above or on its own '
+            'machine: go on with --resume'
+        )
     if isinstance(error, RuntimeError) and (killed := _KILLED_WORKER.search(str(error))):
-        return (f'a data worker (process {killed[1]}) {killed[2]} (the system kills them where '
-                'memory or shared memory is short): go on with --resume, perhaps with fewer '
-                'train_dataloader.num_workers')
+        return (
+            f'a data worker (process {killed[1]}) {killed[2]} (the system kills them where '
+            'memory or shared memory is short): go on with --resume, perhaps with fewer '
+            'train_dataloader.num_workers'
+        )
     if isinstance(error, ConfigParsingError):
         return f'{text}: fix the config file'
     if isinstance(error, KeyError):
         name = re.search(r"'?([\w.]+) is not in the (\S+) registry", text)
         if name is None:
             return None
-        return (f'{name.group(1)} is not registered in {name.group(2)}: check the spelling in the '
-                "config, or import it there with custom_imports=dict(imports=['your.module'])")
+        return (
+            f'{name.group(1)} is not registered in {name.group(2)}: check the spelling in the '
+            "config, or import it there with custom_imports=dict(imports=['your.module'])"
+        )
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return f'{error.filename}: {error.strerror}: choose another place for the output'
-    if isinstance(error, (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError,
-                          NotADirectoryError)):
+    if isinstance(
+        error,
+        (
+            FileNotFoundError,
+            FileExistsError,
+            PermissionError,
+            IsADirectoryError,
+            NotADirectoryError,
+        ),
+    ):
         if error.filename is None:
             return text
         reason = error.strerror or type(error).__name__

@@ -19,13 +19,42 @@ from fastmetro_mm.errors import CliError
 
 # Settings of the Runner that a config may leave out, so naming them is no spelling mistake.
 _RUNNER_SETTINGS = {
-    'auto_scale_lr', 'cfg', 'compile', 'custom_hooks', 'data_preprocessor', 'default_hooks',
-    'default_scope', 'env_cfg', 'experiment_name', 'find_unused_parameters', 'launcher',
-    'load_from', 'log_level', 'log_processor', 'model', 'model_wrapper_cfg', 'optim_wrapper',
-    'param_scheduler', 'randomness', 'resume', 'runner_type', 'strategy', 'sync_bn', 'test_cfg',
-    'test_dataloader', 'test_evaluator', 'train_cfg', 'train_dataloader', 'val_cfg',
-    'val_dataloader', 'val_evaluator', 'vis_backends', 'visualizer', 'work_dir',
-    'activation_checkpointing', 'efficient_conv_bn_eval',
+    'auto_scale_lr',
+    'cfg',
+    'compile',
+    'custom_hooks',
+    'data_preprocessor',
+    'default_hooks',
+    'default_scope',
+    'env_cfg',
+    'experiment_name',
+    'find_unused_parameters',
+    'launcher',
+    'load_from',
+    'log_level',
+    'log_processor',
+    'model',
+    'model_wrapper_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'randomness',
+    'resume',
+    'runner_type',
+    'strategy',
+    'sync_bn',
+    'test_cfg',
+    'test_dataloader',
+    'test_evaluator',
+    'train_cfg',
+    'train_dataloader',
+    'val_cfg',
+    'val_dataloader',
+    'val_evaluator',
+    'vis_backends',
+    'visualizer',
+    'work_dir',
+    'activation_checkpointing',
+    'efficient_conv_bn_eval',
 }
 
 
@@ -94,9 +123,9 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
             mend = f'did you mean {alike[0]}?' if alike else 'see the config for the names'
             raise CliError(f'--cfg-options {name}: the config has no {first!r}: {mend}')
     before = {
-        name: cfg[name] for name in options
-        if name in cfg and isinstance(cfg[name], str)
-        and name.endswith(('_root', '_dir'))
+        name: cfg[name]
+        for name in options
+        if name in cfg and isinstance(cfg[name], str) and name.endswith(('_root', '_dir'))
     }
     for name, value in options.items():
         try:
@@ -108,8 +137,9 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
     propagate_folders(cfg, before)
 
 
-def choose_work_dir(cfg: Config, config_path: str, work_dir: str | None,
-                    policy: str = 'overwrite') -> None:
+def choose_work_dir(
+    cfg: Config, config_path: str, work_dir: str | None, policy: str = 'overwrite'
+) -> None:
     """Set ``cfg.work_dir`` (command line, then config, then the config's name) and try it.
 
     Args:
@@ -133,7 +163,8 @@ def choose_work_dir(cfg: Config, config_path: str, work_dir: str | None,
     except OSError as error:
         raise CliError(
             f'{cfg.work_dir}: cannot be written ({error.strerror}): choose another folder with '
-            '--work-dir') from error
+            '--work-dir'
+        ) from error
 
 
 def choose_start(cfg: Config, resume: str | None) -> None:
@@ -174,8 +205,10 @@ def choose_device(device: str) -> None:
         raise CliError(f"--device {device}: expected 'auto', 'cpu', 'cuda' or 'cuda:N'")
     count = torch.cuda.device_count()
     if int(number or 0) >= count:
-        raise CliError(f'--device {device}: torch sees {count} GPUs: use --device cpu, or check '
-                       'the driver with python -m fastmetro_mm.doctor')
+        raise CliError(
+            f'--device {device}: torch sees {count} GPUs: use --device cpu, or check '
+            'the driver with python -m fastmetro_mm.doctor'
+        )
     if number:
         torch.cuda.set_device(int(number))
     mmengine.device.utils.DEVICE = 'cuda'
@@ -192,16 +225,19 @@ def enable_amp(cfg: Config) -> None:
     if name == 'MixedPrecisionOptimWrapper':
         return
     if name not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise CliError(f'--amp: the config has optim_wrapper.type={name}, which it cannot replace: '
-                       'leave --amp out')
+        raise CliError(
+            f'--amp: the config has optim_wrapper.type={name}, which it cannot replace: '
+            'leave --amp out'
+        )
     # A dotted path instead of the class, so that the dumped config can be read again.
     cfg.optim_wrapper.type = 'fastmetro_mm.engine.optim_wrapper.MixedPrecisionOptimWrapper'
     if cfg.optim_wrapper.get('dtype') not in ('bfloat16', 'float16'):
         cfg.optim_wrapper.dtype = 'auto'
 
 
-def enable_drawing(cfg: Config, show_dir: str | None, show: bool, interval: int | None,
-                   wait_time: float) -> None:
+def enable_drawing(
+    cfg: Config, show_dir: str | None, show: bool, interval: int | None, wait_time: float
+) -> None:
     """Switch the visualization hook on if the user asked for pictures, in place."""
     if not show and show_dir is None:
         return
@@ -209,7 +245,8 @@ def enable_drawing(cfg: Config, show_dir: str | None, show: bool, interval: int 
         cfg.default_hooks = {}
     if cfg.default_hooks.get('visualization') is None:
         cfg.default_hooks.visualization = dict(
-            type='fastmetro_mm.engine.hooks.mesh_visualization_hook.MeshVisualizationHook')
+            type='fastmetro_mm.engine.hooks.mesh_visualization_hook.MeshVisualizationHook'
+        )
     hook = cfg.default_hooks.visualization
     hook.update(enable=True, show=show, out_dir=show_dir, wait_time=wait_time)
     if interval is not None:

@@ -44,17 +44,18 @@ def init_cpu_process_group(launcher: str, timeout: float = 1800) -> None:
     Raises:
         ValueError: if the launcher's environment variables are missing.
     """
-    for name, source in zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
-                            _LAUNCHER_VARIABLES[launcher], strict=True):
+    for name, source in zip(
+        ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), _LAUNCHER_VARIABLES[launcher], strict=True
+    ):
         if source not in os.environ:
             raise ConfigError(
                 f'--launcher {launcher} needs the environment variable {source}: start through '
-                'tools/dist_train.sh or tools/slurm_train.sh, or use --launcher none')
+                'tools/dist_train.sh or tools/slurm_train.sh, or use --launcher none'
+            )
         os.environ[name] = os.environ[source]
     os.environ.setdefault('MASTER_ADDR', os.environ.get('SLURM_LAUNCH_NODE_IPADDR', '127.0.0.1'))
     os.environ.setdefault('MASTER_PORT', '29500')
-    torch.distributed.init_process_group(
-        'gloo', timeout=datetime.timedelta(seconds=timeout))
+    torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=timeout))
 
 
 @MODEL_WRAPPERS.register_module()

@@ -59,8 +59,9 @@ class MeshLogProcessor(LogProcessor):
             epoch = str(runner.epoch + 1).rjust(len(str(total)))
             where = f'Epoch {epoch}/{total} [{step}/{length}]'
         else:
-            where = f'Iter {str(runner.iter + 1).rjust(len(str(runner.max_iters)))}' \
-                    f'/{runner.max_iters}'
+            where = (
+                f'Iter {str(runner.iter + 1).rjust(len(str(runner.max_iters)))}/{runner.max_iters}'
+            )
         parts = [where]
         if 'loss' in tag:
             count = min(self.window_size, runner.iter + 1)
@@ -80,7 +81,8 @@ class MeshLogProcessor(LogProcessor):
             parts.append(f'ETA {format_duration(runner.message_hub.get_info("eta"))}')
         if self.show_terms:
             parts += [
-                f'{name} {value:.4f}' for name, value in tag.items()
+                f'{name} {value:.4f}'
+                for name, value in tag.items()
                 if isinstance(value, float) and name not in _SHOWN
             ]
         return '  '.join(parts)

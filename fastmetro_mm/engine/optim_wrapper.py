@@ -30,8 +30,7 @@ def choose_dtype(name: str, device: str) -> torch.dtype:
     if name not in ('bfloat16', 'float16'):
         raise ConfigError(f"optim_wrapper.dtype={name!r}: expected 'auto', 'bfloat16' or 'float16'")
     if name == 'float16' and device == 'cpu':
-        raise ConfigError(
-            "optim_wrapper.dtype='float16' needs a GPU: use 'bfloat16' on the CPU")
+        raise ConfigError("optim_wrapper.dtype='float16' needs a GPU: use 'bfloat16' on the CPU")
     return getattr(torch, name)
 
 
@@ -56,13 +55,18 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
         self.cast_dtype = choose_dtype(dtype, self.device_type)
         self.loss_scaler = None
         if self.cast_dtype == torch.float16:
-            options = {} if loss_scale == 'dynamic' else dict(
-                init_scale=float(loss_scale), growth_interval=2**31 - 1)
+            options = (
+                {}
+                if loss_scale == 'dynamic'
+                else dict(init_scale=float(loss_scale), growth_interval=2**31 - 1)
+            )
             # torch.amp.GradScaler came with torch 2.3.
             new_style = hasattr(torch.amp, 'GradScaler')
             self.loss_scaler = (
                 torch.amp.GradScaler(self.device_type, **options)
-                if new_style else torch.cuda.amp.GradScaler(**options))
+                if new_style
+                else torch.cuda.amp.GradScaler(**options)
+            )
 
     def backward(self, loss: torch.Tensor, **kwargs) -> None:
         """Back-propagate, scaled where float16 needs it."""

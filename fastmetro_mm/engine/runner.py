@@ -41,8 +41,13 @@ from fastmetro_mm.speed.cpu_training import train_on_cpu
 from fastmetro_mm.speed.optimizer_layout import follow_weights
 
 # Remarks of mmengine about itself that a user can do nothing about.
-_REMARKS = ('Exp name: ', 'Distributed training is not used', '"FileClient" will be deprecated',
-            '"HardDiskBackend" is the alias', 'The prefix is not set in metric class')
+_REMARKS = (
+    'Exp name: ',
+    'Distributed training is not used',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    'The prefix is not set in metric class',
+)
 
 
 class ShortMessageFilter(logging.Filter):
@@ -145,7 +150,8 @@ class MeshRunner(Runner):
             raise TrainingError(
                 f'{error.filename or self.log_dir}: {error.strerror}: '
                 f'{f"{kept} is whole; " if kept else ""}make room there, then go on with '
-                '--resume, or choose another folder with --work-dir') from error
+                '--resume, or choose another folder with --work-dir'
+            ) from error
         finally:
             for hook in self.hooks:
                 if isinstance(hook, GracefulStopHook):
@@ -164,8 +170,9 @@ class MeshRunner(Runner):
         with our_loaders():
             super()._init_model_weights()
 
-    def load_checkpoint(self, filename: str, map_location: Any = None, strict: bool = False,
-                        revise_keys: Any = None) -> dict:
+    def load_checkpoint(
+        self, filename: str, map_location: Any = None, strict: bool = False, revise_keys: Any = None
+    ) -> dict:
         """Read a checkpoint restricted, onto the CPU, and load it; see mmengine.
 
         ``map_location`` and ``revise_keys`` are of no use: entries go to the device of the
@@ -213,7 +220,8 @@ class MeshRunner(Runner):
             newest = find_resume_checkpoint(self.work_dir)
             if newest is None:
                 self.logger.info(
-                    f'No checkpoint to resume in {self.work_dir}: starting from the beginning')
+                    f'No checkpoint to resume in {self.work_dir}: starting from the beginning'
+                )
                 self._resume = False
                 return
             self.logger.info(f'Resuming from {newest}')

@@ -37,11 +37,13 @@ class MeshTrainLoop(EpochBasedTrainLoop):
         done, length = self.runner.message_hub.runtime_info.pop('batches_done', (0, 1))
         if not done:
             return 0
-        first = done if length == len(self.dataloader) else (
-            done * len(self.dataloader) // length)  # other batches or processes than then
+        first = (
+            done if length == len(self.dataloader) else (done * len(self.dataloader) // length)
+        )  # other batches or processes than then
         self.runner.logger.info(
             f'Going on in epoch {self._epoch + 1} at iteration {first + 1} of '
-            f'{len(self.dataloader)}')
+            f'{len(self.dataloader)}'
+        )
         return first
 
 

@@ -13,8 +13,13 @@ from fastmetro_mm.errors import CliError
 
 LOCK_NAME = '.training.lock'
 POLICIES = ('refuse', 'new', 'overwrite')
-_CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'interrupted_iter_*.pth', 'best_*.pth',
-                'last_checkpoint')
+_CHECKPOINTS = (
+    'epoch_*.pth',
+    'iter_*.pth',
+    'interrupted_iter_*.pth',
+    'best_*.pth',
+    'last_checkpoint',
+)
 
 
 def is_used(folder: str | os.PathLike) -> bool:
@@ -46,7 +51,8 @@ def free_work_dir(folder: str, policy: str = 'refuse') -> str:
     raise CliError(
         f'{folder}: holds the checkpoints of a training: go on with it (--resume), choose another '
         'folder (--work-dir, or --work-dir-policy new for one beside it), or write over it '
-        '(--work-dir-policy overwrite)')
+        '(--work-dir-policy overwrite)'
+    )
 
 
 @contextmanager
@@ -72,13 +78,16 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
             holder = file.read().strip() or 'a process that did not say who it is'
             raise CliError(
                 f'{folder}: another training writes there ({holder}): wait for it, end it, or '
-                'choose another folder with --work-dir') from None
+                'choose another folder with --work-dir'
+            ) from None
         except OSError:  # a file system without locks
             yield
             return
         file.truncate(0)
-        file.write(f'process {os.getpid()} on {socket.gethostname()}, since '
-                   f'{time.strftime("%Y-%m-%d %H:%M:%S")}\n')
+        file.write(
+            f'process {os.getpid()} on {socket.gethostname()}, since '
+            f'{time.strftime("%Y-%m-%d %H:%M:%S")}\n'
+        )
         file.flush()
         try:
             yield

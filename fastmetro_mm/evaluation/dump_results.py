@@ -28,6 +28,7 @@ class MeshDumpResults(DumpResults):
 
     def compute_metrics(self, results: list) -> dict:
         """Write the file; there is no score."""
+
         def fill(path) -> None:
             with open(path, 'wb') as file:
                 pickle.dump(results, file, protocol=pickle.HIGHEST_PROTOCOL)

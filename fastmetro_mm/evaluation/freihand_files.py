@@ -16,8 +16,9 @@ from fastmetro_mm.fileio import write_atomically, write_json
 NUM_JOINTS, NUM_VERTICES = 21, 778
 
 
-def write_predictions(path: str | Path, xyz: Sequence[np.ndarray], verts: Sequence[np.ndarray],
-                      expected: int) -> Path:
+def write_predictions(
+    path: str | Path, xyz: Sequence[np.ndarray], verts: Sequence[np.ndarray], expected: int
+) -> Path:
     """Write ``pred.json`` and a zip with it beside, ready for submission.
 
     Args:
@@ -35,16 +36,21 @@ def write_predictions(path: str | Path, xyz: Sequence[np.ndarray], verts: Sequen
     """
     path = Path(path)
     if len(xyz) != expected or len(verts) != expected:
-        raise DataSetError(f'{path}: expected predictions for {expected} images, got {len(xyz)} '
-                           f'sets of joints and {len(verts)} meshes; nothing was written')
+        raise DataSetError(
+            f'{path}: expected predictions for {expected} images, got {len(xyz)} '
+            f'sets of joints and {len(verts)} meshes; nothing was written'
+        )
     for name, points, count in (('joints', xyz, NUM_JOINTS), ('vertices', verts, NUM_VERTICES)):
         for number, one in enumerate(points):
             if one.shape != (count, 3) or not np.isfinite(one).all():
-                raise DataSetError(f'{path}: {name} of image {number} must be finite numbers of '
-                                 f'shape ({count}, 3), got shape {one.shape}; nothing was written')
+                raise DataSetError(
+                    f'{path}: {name} of image {number} must be finite numbers of '
+                    f'shape ({count}, 3), got shape {one.shape}; nothing was written'
+                )
     # nine digits are below the precision of float32 and halve the file
-    content = [[np.round(one.astype(np.float64), 9).tolist() for one in points]
-               for points in (xyz, verts)]
+    content = [
+        [np.round(one.astype(np.float64), 9).tolist() for one in points] for points in (xyz, verts)
+    ]
     write_json(path, content)
 
     def pack(name: Path) -> None:
@@ -70,13 +76,16 @@ def read_points(path: str | Path, count: int) -> np.ndarray:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file; download the evaluation annotations of '
-                                'FreiHAND v2 or leave the option out')
+        raise MissingFileError(
+            f'{path}: no such file; download the evaluation annotations of '
+            'FreiHAND v2 or leave the option out'
+        )
     try:
         points = np.array(json.loads(path.read_text(encoding='utf-8')), dtype=np.float64)
     except (json.JSONDecodeError, TypeError, ValueError) as error:
-        raise DataSetError(f'{path}: expected a JSON list of ({count}, 3) points for every image '
-                         f'({error})') from error
+        raise DataSetError(
+            f'{path}: expected a JSON list of ({count}, 3) points for every image ({error})'
+        ) from error
     if points.ndim != 3 or points.shape[1:] != (count, 3):
         raise DataSetError(f'{path}: expected shape (N, {count}, 3), got {points.shape}')
     return points

@@ -56,19 +56,25 @@ class FreiHANDMetric(SampleMetric):
         collect_dir: see mmengine's ``BaseMetric``.
     """
 
-    def __init__(self,
-                 xyz_file: str | Path | None = None,
-                 verts_file: str | Path | None = None,
-                 body: dict | None = None,
-                 pred_file: str | Path | None = None,
-                 expected: int | None = None,
-                 curve_file: str | Path | None = None,
-                 per_sample_file: str | Path | None = None,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
-        super().__init__(per_sample_file=per_sample_file, collect_device=collect_device,
-                         prefix=prefix, collect_dir=collect_dir)
+    def __init__(
+        self,
+        xyz_file: str | Path | None = None,
+        verts_file: str | Path | None = None,
+        body: dict | None = None,
+        pred_file: str | Path | None = None,
+        expected: int | None = None,
+        curve_file: str | Path | None = None,
+        per_sample_file: str | Path | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(
+            per_sample_file=per_sample_file,
+            collect_device=collect_device,
+            prefix=prefix,
+            collect_dir=collect_dir,
+        )
         if (xyz_file is None) != (verts_file is None):
             raise ConfigError('FreiHANDMetric: give both xyz_file and verts_file, or neither')
         self.xyz_file, self.verts_file = xyz_file, verts_file
@@ -91,11 +97,14 @@ class FreiHANDMetric(SampleMetric):
             raise ConfigError(
                 f'FreiHANDMetric: {place} has {len(dataset)} images, expected={self.expected} is '
                 'what the released evaluation set has: for another set put expected=None into '
-                'val_evaluator (and test_evaluator)')
+                'val_evaluator (and test_evaluator)'
+            )
         for path in filter(None, (self.xyz_file, self.verts_file)):
             if not Path(path).is_file():
-                raise MissingFileError(f'FreiHANDMetric: {path} not found: unpack the evaluation '
-                                       'labels of FreiHAND there')
+                raise MissingFileError(
+                    f'FreiHANDMetric: {path} not found: unpack the evaluation '
+                    'labels of FreiHAND there'
+                )
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Keep predictions, and truths where the samples hold them.
@@ -113,8 +122,10 @@ class FreiHANDMetric(SampleMetric):
             truths = self._sample_truths(data_samples)
         for sample, (gt_xyz, gt_verts) in zip(data_samples, truths, strict=True):
             # float32 halves what travels between ranks; the network computes no more digits
-            xyz, verts = (to_array(require_instance(sample, 'pred_instances', name)[0]).astype(
-                np.float32) for name in ('joints_3d', 'vertices'))
+            xyz, verts = (
+                to_array(require_instance(sample, 'pred_instances', name)[0]).astype(np.float32)
+                for name in ('joints_3d', 'vertices')
+            )
             self.add_entry(sample, gt_xyz=gt_xyz, gt_verts=gt_verts, xyz=xyz, verts=verts)
 
     def _sample_truths(self, samples: Sequence[Any]) -> list[tuple]:
@@ -124,10 +135,11 @@ class FreiHANDMetric(SampleMetric):
         for number, sample in enumerate(samples):
             if not (has_label(sample, 'has_3d') and has_label(sample, 'has_smpl')):
                 continue
-            joints, verts = (read_instance(sample, 'gt_instance_labels', name)
-                             for name in ('joints_3d', 'vertices'))
-            if joints is not None and (
-                    verts is not None or self.ground_truth.knows_body(samples)):
+            joints, verts = (
+                read_instance(sample, 'gt_instance_labels', name)
+                for name in ('joints_3d', 'vertices')
+            )
+            if joints is not None and (verts is not None or self.ground_truth.knows_body(samples)):
                 joints = to_array(joints[0, :, :3])
                 truths[number] = joints - joints[:1], None if verts is None else to_array(verts[0])
                 complete.append(number)
@@ -156,23 +168,31 @@ class FreiHANDMetric(SampleMetric):
             entries = self._attach_released_truth(entries)
         if self.pred_file is not None:
             expected = self._dataset_size if self.expected is None else self.expected
-            write_predictions(self.pred_file, [entry['xyz'] for entry in entries],
-                              [entry['verts'] for entry in entries],
-                              len(entries) if expected is None else expected)
+            write_predictions(
+                self.pred_file,
+                [entry['xyz'] for entry in entries],
+                [entry['verts'] for entry in entries],
+                len(entries) if expected is None else expected,
+            )
         entries = [entry for entry in entries if entry['gt_xyz'] is not None]
         if not entries:
-            self.warn('no sample has ground truth, so there are no scores; give xyz_file and '
-                      'verts_file to get them')
+            self.warn(
+                'no sample has ground truth, so there are no scores; give xyz_file and '
+                'verts_file to get them'
+            )
             return {}
-        arrays = [np.stack([entry[name] for entry in entries]).astype(np.float64)
-                  for name in ('xyz', 'verts', 'gt_xyz', 'gt_verts')]
+        arrays = [
+            np.stack([entry[name] for entry in entries]).astype(np.float64)
+            for name in ('xyz', 'verts', 'gt_xyz', 'gt_verts')
+        ]
         scores = freihand_scores(*arrays)
         pred_xyz, pred_verts, xyz, verts = arrays
         joints = hand_distances(pred_xyz, xyz)[1]
         vertices = hand_distances(pred_verts, verts)[1]
         if self.curve_file is not None:
-            draw_pck_curves(self.curve_file, {'keypoints, aligned': joints,
-                                              'vertices, aligned': vertices})
+            draw_pck_curves(
+                self.curve_file, {'keypoints, aligned': joints, 'vertices, aligned': vertices}
+            )
         if self.per_sample_file is not None:
             self._write_errors(entries, joints, vertices)
         scores['PA-MPJPE'] = scores['xyz_al_mean3d_cm'] * 10.0
@@ -184,27 +204,37 @@ class FreiHANDMetric(SampleMetric):
         xyz = read_points(self.xyz_file, NUM_JOINTS)
         verts = read_points(self.verts_file, NUM_VERTICES)
         if len(xyz) != len(verts):
-            raise ConfigError(f'{self.xyz_file} holds {len(xyz)} images and {self.verts_file} '
-                             f'{len(verts)}; take both from one release')
+            raise ConfigError(
+                f'{self.xyz_file} holds {len(xyz)} images and {self.verts_file} '
+                f'{len(verts)}; take both from one release'
+            )
         placed = {}
         for entry in entries:
             stem = PurePath(entry['key']).stem
             if not stem.isdigit() or int(stem) >= len(xyz) or int(stem) in placed:
-                raise ConfigError(f'{entry["key"]}: the image name must be a number below '
-                                 f'{len(xyz)}, once in the set, to find its row in '
-                                 f'{self.xyz_file}')
+                raise ConfigError(
+                    f'{entry["key"]}: the image name must be a number below '
+                    f'{len(xyz)}, once in the set, to find its row in '
+                    f'{self.xyz_file}'
+                )
             row = int(stem)
             placed[row] = dict(entry, gt_xyz=xyz[row], gt_verts=verts[row])
         return [placed[row] for row in sorted(placed)]
 
-    def _write_errors(self, entries: list[dict], joints: np.ndarray,
-                      vertices: np.ndarray) -> None:
+    def _write_errors(self, entries: list[dict], joints: np.ndarray, vertices: np.ndarray) -> None:
         """Write aligned errors in millimetres by image, worst first, and by joint."""
-        rows = [{'img_key': entry['key'], 'sample_idx': entry['index'],
-                 'PA-MPJPE': round(float(joint.mean() * 1000.0), 6),
-                 'PA-MPVPE': round(float(vertex.mean() * 1000.0), 6)}
-                for entry, joint, vertex in zip(entries, joints, vertices, strict=True)]
+        rows = [
+            {
+                'img_key': entry['key'],
+                'sample_idx': entry['index'],
+                'PA-MPJPE': round(float(joint.mean() * 1000.0), 6),
+                'PA-MPVPE': round(float(vertex.mean() * 1000.0), 6),
+            }
+            for entry, joint, vertex in zip(entries, joints, vertices, strict=True)
+        ]
         rows.sort(key=lambda row: -row['PA-MPJPE'])
-        by_joint = {name: round(float(value * 1000.0), 6)
-                    for name, value in zip(HAND21, joints.mean(axis=0), strict=True)}
+        by_joint = {
+            name: round(float(value * 1000.0), 6)
+            for name, value in zip(HAND21, joints.mean(axis=0), strict=True)
+        }
         write_json(self.per_sample_file, {'joints_mm': by_joint, 'images': rows}, indent=1)

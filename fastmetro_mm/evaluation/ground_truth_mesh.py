@@ -48,8 +48,10 @@ class GroundTruthMesh:
             ConfigError: If neither the config nor a sample has named one.
         """
         if self._named is None:
-            raise ConfigError("the metric knows no body: give body=dict(name='smpl', ...), or "
-                              'samples of a TopdownMeshEstimator, which name theirs')
+            raise ConfigError(
+                "the metric knows no body: give body=dict(name='smpl', ...), or "
+                'samples of a TopdownMeshEstimator, which name theirs'
+            )
         if self._body is None:
             self._body = build_body(self._named, with_model=False)
         return self._body
@@ -94,8 +96,12 @@ class GroundTruthMesh:
             # Single precision is off by 1e-7 m a vertex and takes half the memory traffic. A GPU
             # has no need of it, and double keeps clear of products in TF32.
             single = self.device.type == 'cpu'
-            model = build_body_model(self.body.name, self.body.assets.root, gender=gender,
-                                     dtype=torch.float32 if single else torch.float64)
+            model = build_body_model(
+                self.body.name,
+                self.body.assets.root,
+                gender=gender,
+                dtype=torch.float32 if single else torch.float64,
+            )
             self._models[gender] = model.to(self.device).eval()
         return self._models[gender]
 
@@ -144,9 +150,13 @@ class GroundTruthMesh:
                 model = self._model(source)
                 shapes = {'pose': (3 * model.num_joints,), 'betas': (model.num_betas,)}
             members = [samples[number] for number in numbers]
-            found[source] = numbers, tuple(
-                stack_field(members, 'gt_instance_labels', name, shape)
-                for name, shape in shapes.items())
+            found[source] = (
+                numbers,
+                tuple(
+                    stack_field(members, 'gt_instance_labels', name, shape)
+                    for name, shape in shapes.items()
+                ),
+            )
         return found
 
     @torch.no_grad()

@@ -42,20 +42,27 @@ class MeshJointMetric(ErrorMetric):
         collect_dir: see mmengine's ``BaseMetric``.
     """
 
-    def __init__(self,
-                 field: str = 'joints_3d',
-                 pck_mm: Sequence[float] = (),
-                 per_sample_file: str | Path | None = None,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        field: str = 'joints_3d',
+        pck_mm: Sequence[float] = (),
+        per_sample_file: str | Path | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         names = ['MPJPE', 'PA-MPJPE']
         self.pck_mm = tuple(pck_mm)
-        curves = [f'{kind}@{threshold:g}mm' for threshold in self.pck_mm
-                  for kind in ('PCK', 'AUC')]
-        super().__init__(curves + names, 'has_3d', at_once=512,
-                         per_sample_file=per_sample_file, collect_device=collect_device,
-                         prefix=prefix, collect_dir=collect_dir)
+        curves = [f'{kind}@{threshold:g}mm' for threshold in self.pck_mm for kind in ('PCK', 'AUC')]
+        super().__init__(
+            curves + names,
+            'has_3d',
+            at_once=512,
+            per_sample_file=per_sample_file,
+            collect_device=collect_device,
+            prefix=prefix,
+            collect_dir=collect_dir,
+        )
         self.field = field
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
@@ -91,18 +98,20 @@ class MeshJointMetric(ErrorMetric):
             raise ConfigError(
                 f'{sample_key(sample)}: pred_instances.{self.field} {pred} does not fit '
                 f'gt_instance_labels.joints_3d {gt}; expected (14, 3) and (24, 4) for a body, '
-                '(21, 3) and (21, 4) for a hand')
+                '(21, 3) and (21, 4) for a hand'
+            )
 
     def errors_of(self, kind: Any, parts: Sequence[tuple]) -> list[dict[str, float]]:
         """Errors of every sample; ``parts`` are predicted and true joints of batches."""
-        pred, gt = (torch.cat(joints).cpu().double().numpy()
-                    for joints in zip(*parts, strict=True))
+        pred, gt = (torch.cat(joints).cpu().double().numpy() for joints in zip(*parts, strict=True))
         if gt.shape[1] == len(J24):
             gt = gt[:, list(J24_TO_J14)]
         gt = gt[..., :3]
         distances = joint_distances(pred, gt)
-        columns = {'MPJPE': distances.mean(axis=1) * 1000.0,
-                   'PA-MPJPE': pa_mpjpe(pred, gt) * 1000.0}
+        columns = {
+            'MPJPE': distances.mean(axis=1) * 1000.0,
+            'PA-MPJPE': pa_mpjpe(pred, gt) * 1000.0,
+        }
         for threshold in self.pck_mm:
             limit = threshold / 1000.0
             columns[f'PCK@{threshold:g}mm'] = (distances <= limit).mean(axis=1) * 100.0

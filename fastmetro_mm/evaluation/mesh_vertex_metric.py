@@ -52,21 +52,29 @@ class MeshVertexMetric(ErrorMetric):
         collect_dir: see mmengine's ``BaseMetric``.
     """
 
-    def __init__(self,
-                 body: dict | None = None,
-                 field: str = 'vertices',
-                 procrustes: bool = False,
-                 gendered: bool = False,
-                 device: str | None = None,
-                 per_sample_file: str | Path | None = None,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        body: dict | None = None,
+        field: str = 'vertices',
+        procrustes: bool = False,
+        gendered: bool = False,
+        device: str | None = None,
+        per_sample_file: str | Path | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         self.suffix = '-gendered' if gendered else ''
         names = ['MPVPE', 'PA-MPVPE'] if procrustes else ['MPVPE']
-        super().__init__([name + self.suffix for name in names], 'has_smpl', at_once=128,
-                         per_sample_file=per_sample_file, collect_device=collect_device,
-                         prefix=prefix, collect_dir=collect_dir)
+        super().__init__(
+            [name + self.suffix for name in names],
+            'has_smpl',
+            at_once=128,
+            per_sample_file=per_sample_file,
+            collect_device=collect_device,
+            prefix=prefix,
+            collect_dir=collect_dir,
+        )
         self.ground_truth = GroundTruthMesh(body, gendered=gendered, device=device)
         self.field = field
         self.procrustes = procrustes
@@ -123,9 +131,11 @@ class MeshVertexMetric(ErrorMetric):
         for sample in samples:
             value = require_instance(sample, 'pred_instances', self.field)
             if tuple(value.shape[1:]) != shape:
-                raise DataSetError(f'{sample_key(sample)}: pred_instances.{self.field} '
-                                 f'{tuple(value.shape[1:])} and the true mesh {shape} must have '
-                                 'the same shape; is the metric set to the body of the network?')
+                raise DataSetError(
+                    f'{sample_key(sample)}: pred_instances.{self.field} '
+                    f'{tuple(value.shape[1:])} and the true mesh {shape} must have '
+                    'the same shape; is the metric set to the body of the network?'
+                )
             values.append(value)
         return stack_instances(values)
 

@@ -60,8 +60,10 @@ def read_instance(sample: Any, group: str, name: str) -> np.ndarray | Tensor | N
     if not isinstance(value, (np.ndarray, Tensor)):
         value = np.asarray(value)
     if value.ndim == 0 or value.shape[0] != 1:
-        raise DataSetError(f'{sample_key(sample)}: {group}.{name} must hold one instance with a '
-                         f'leading dimension of 1, got shape {tuple(value.shape)}')
+        raise DataSetError(
+            f'{sample_key(sample)}: {group}.{name} must hold one instance with a '
+            f'leading dimension of 1, got shape {tuple(value.shape)}'
+        )
     return value
 
 
@@ -73,8 +75,10 @@ def require_instance(sample: Any, group: str, name: str) -> np.ndarray | Tensor:
     """
     value = read_instance(sample, group, name)
     if value is None:
-        raise DataSetError(f'{sample_key(sample)}: {group}.{name} is missing; does the model '
-                           'predict it and does the pipeline pack it?')
+        raise DataSetError(
+            f'{sample_key(sample)}: {group}.{name} is missing; does the model '
+            'predict it and does the pipeline pack it?'
+        )
     return value
 
 
@@ -89,8 +93,9 @@ def stack_instances(values: Sequence[np.ndarray | Tensor]) -> Tensor:
     """
     if all(isinstance(value, Tensor) for value in values):
         return torch.cat(tuple(values)).detach()
-    arrays = [value.detach().cpu().numpy() if isinstance(value, Tensor) else value
-              for value in values]
+    arrays = [
+        value.detach().cpu().numpy() if isinstance(value, Tensor) else value for value in values
+    ]
     return torch.from_numpy(np.concatenate(arrays))
 
 
@@ -113,8 +118,10 @@ def stack_field(samples: Sequence[Any], group: str, name: str, shape: tuple[int,
     for sample in samples:
         value = require_instance(sample, group, name)
         if tuple(value.shape[1:]) != shape:
-            raise DataSetError(f'{sample_key(sample)}: {group}.{name} must be (1, '
-                             f'{", ".join(map(str, shape))}), got {tuple(value.shape)}')
+            raise DataSetError(
+                f'{sample_key(sample)}: {group}.{name} must be (1, '
+                f'{", ".join(map(str, shape))}), got {tuple(value.shape)}'
+            )
         values.append(value)
     return stack_instances(values)
 

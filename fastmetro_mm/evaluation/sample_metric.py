@@ -36,14 +36,17 @@ class SampleMetric(BaseMetric):
         collect_dir: see mmengine's ``BaseMetric``.
     """
 
-    def __init__(self,
-                 per_sample_file: str | Path | None = None,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        per_sample_file: str | Path | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         # plain names are intended here; mmengine warns where it gets no prefix
-        super().__init__(collect_device=collect_device, prefix=prefix or 'mesh',
-                         collect_dir=collect_dir)
+        super().__init__(
+            collect_device=collect_device, prefix=prefix or 'mesh', collect_dir=collect_dir
+        )
         self.prefix = prefix
         self.per_sample_file = per_sample_file
         self._dataset_size: int | None = None
@@ -182,8 +185,10 @@ class ErrorMetric(SampleMetric):
         """
         labelled = [entry for entry in entries if entry['errors'] is not None]
         if not labelled:
-            self.warn(f'none of the {len(entries)} samples has {self.label}=1, '
-                      f'so {", ".join(self.names)} cannot be computed')
+            self.warn(
+                f'none of the {len(entries)} samples has {self.label}=1, '
+                f'so {", ".join(self.names)} cannot be computed'
+            )
         metrics = {}
         for name in self.names:
             values = np.array([entry['errors'][name] for entry in labelled])
@@ -200,8 +205,10 @@ class ErrorMetric(SampleMetric):
 
         A list and not a dict by key: one image with several people has one key for all of them.
         """
-        rows = [dict(img_key=entry['key'], sample_idx=entry['index'], **entry['errors'])
-                for entry in labelled]
+        rows = [
+            dict(img_key=entry['key'], sample_idx=entry['index'], **entry['errors'])
+            for entry in labelled
+        ]
         worst_first = self.names[-1]
         rows.sort(key=lambda row: -np.nan_to_num(row[worst_first], nan=np.inf))
         for row in rows:  # JSON knows no nan

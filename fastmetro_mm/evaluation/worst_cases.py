@@ -40,13 +40,16 @@ def read_worst(path: str | Path, count: int, by: str | None = None) -> list[dict
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file: let `fastmetro test` write it with '
-                                f'--cfg-options test_evaluator.0.per_sample_file={path}')
+        raise MissingFileError(
+            f'{path}: no such file: let `fastmetro test` write it with '
+            f'--cfg-options test_evaluator.0.per_sample_file={path}'
+        )
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise InputError(f'{path}: is not JSON ({error}): write it anew with `fastmetro test`'
-                         ) from None
+        raise InputError(
+            f'{path}: is not JSON ({error}): write it anew with `fastmetro test`'
+        ) from None
     # the file of FreiHANDMetric holds errors by joint, too
     rows = content.get('images') if isinstance(content, dict) else content
     if not rows or not isinstance(rows, list):
@@ -54,8 +57,10 @@ def read_worst(path: str | Path, count: int, by: str | None = None) -> list[dict
     for number, row in enumerate(rows):
         index = row.get('sample_idx') if isinstance(row, dict) else None
         if not isinstance(index, int) or index < 0:
-            raise InputError(f'{path} row {number}: has no sample_idx (the row of the data set): '
-                             'give the per_sample_file of a metric over a set of this package')
+            raise InputError(
+                f'{path} row {number}: has no sample_idx (the row of the data set): '
+                'give the per_sample_file of a metric over a set of this package'
+            )
     if by is not None:
         names = list(error_names(rows[0]))
         if by not in names:
@@ -76,8 +81,11 @@ def error_names(row: dict[str, Any]) -> tuple[str, ...]:
 
 def describe(rank: int, row: dict[str, Any]) -> str:
     """One line about a row: its place, its errors, its key."""
-    errors = '  '.join(f'{name} {"nan" if row[name] is None else format(row[name], ".1f")}'
-                       for name in error_names(row) if not name.startswith(('PCK', 'AUC')))
+    errors = '  '.join(
+        f'{name} {"nan" if row[name] is None else format(row[name], ".1f")}'
+        for name in error_names(row)
+        if not name.startswith(('PCK', 'AUC'))
+    )
     return f'{rank}: {errors}  {Path(row["img_key"]).name}'
 
 
@@ -103,7 +111,7 @@ def draw_worst_cases(
     visualizer.set_dataset_meta(dataset.metainfo)
     tiles = []
     for start in range(0, len(rows), BATCH_SIZE):
-        part = rows[start:start + BATCH_SIZE]
+        part = rows[start : start + BATCH_SIZE]
         batch = pseudo_collate([_find_sample(dataset, row) for row in part])
         with torch.no_grad():
             samples = model.test_step(copy.copy(batch))
@@ -128,6 +136,8 @@ def _find_sample(dataset: Any, row: dict[str, Any]) -> dict[str, Any]:
         found = packed['data_samples'].get('img_key')
     if found != key:
         there = f'has {len(dataset)} samples' if found is None else f'holds {found} there'
-        raise InputError(f'sample {index} should be {key}, but the test set {there}: give the '
-                         'config (and --cfg-options) that the errors were computed with')
+        raise InputError(
+            f'sample {index} should be {key}, but the test set {there}: give the '
+            'config (and --cfg-options) that the errors were computed with'
+        )
     return packed

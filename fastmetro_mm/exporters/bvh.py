@@ -26,10 +26,7 @@ _EARLY = 0.25  # of a frame: smaller differences of time are rounding of the con
 
 
 def write_bvh(
-    path: str | os.PathLike,
-    track: SmplTrack,
-    arrays: Mapping[str, np.ndarray],
-    fps: float = 30.0,
+    path: str | os.PathLike, track: SmplTrack, arrays: Mapping[str, np.ndarray], fps: float = 30.0
 ) -> Path:
     """Write one person: 24 joints, offsets of its body at rest, a row a frame.
 
@@ -56,18 +53,26 @@ def write_bvh(
     if not (np.isfinite(fps) and fps > 0):
         raise ExportError(f'fps is {fps}: give the frames a second, more than 0')
     if track.rotmat.shape[1:] != (24, 3, 3):
-        raise ExportError(f'{track.name}: rotations are {track.rotmat.shape}, expected '
-                          '(N, 24, 3, 3): BVH files are made for SMPL bodies')
+        raise ExportError(
+            f'{track.name}: rotations are {track.rotmat.shape}, expected '
+            '(N, 24, 3, 3): BVH files are made for SMPL bodies'
+        )
     if not all(np.isfinite(part).all() for part in (track.rotmat, track.transl, track.betas)):
-        raise ExportError(f'{track.name}: rotations, positions or betas are not finite: leave '
-                          'the frames out in which they are not')
+        raise ExportError(
+            f'{track.name}: rotations, positions or betas are not finite: leave '
+            'the frames out in which they are not'
+        )
     offsets, ends = _skeleton(arrays, track.betas)
     lines = ['HIERARCHY']
     order: list[int] = []
     _add_joint(lines, order, 0, offsets, ends)
     motion = _motion(track, offsets[0], order, fps)
-    lines += ['MOTION', f'Frames: {len(motion)}', f'Frame Time: {1 / fps:.8f}',
-              *(_row(values) for values in motion)]
+    lines += [
+        'MOTION',
+        f'Frames: {len(motion)}',
+        f'Frame Time: {1 / fps:.8f}',
+        *(_row(values) for values in motion),
+    ]
     return write_atomically(path, '\n'.join(lines).encode() + b'\n')
 
 
@@ -92,8 +97,12 @@ def _skeleton(
 
 
 def _add_joint(
-    lines: list[str], order: list[int], joint: int, offsets: np.ndarray,
-    ends: Mapping[int, np.ndarray], depth: int = 0,
+    lines: list[str],
+    order: list[int],
+    joint: int,
+    offsets: np.ndarray,
+    ends: Mapping[int, np.ndarray],
+    depth: int = 0,
 ) -> None:
     """Append a joint and all below it; ``order`` is that of the channels, depth first."""
     order.append(joint)
@@ -101,14 +110,22 @@ def _add_joint(
     offset = offsets[joint] if joint else np.zeros(3)
     channels = f'3 {_TURNS}' if joint else f'6 Xposition Yposition Zposition {_TURNS}'
     margin = '  ' * depth
-    lines += [f'{margin}{"JOINT" if joint else "ROOT"} {SMPL24[joint]}', margin + '{',
-              f'{margin}  OFFSET {_row(CENTIMETRES * offset)}', f'{margin}  CHANNELS {channels}']
+    lines += [
+        f'{margin}{"JOINT" if joint else "ROOT"} {SMPL24[joint]}',
+        margin + '{',
+        f'{margin}  OFFSET {_row(CENTIMETRES * offset)}',
+        f'{margin}  CHANNELS {channels}',
+    ]
     for child, parent in enumerate(SMPL24_PARENTS):
         if parent == joint:
             _add_joint(lines, order, child, offsets, ends, depth + 1)
     if joint in ends:
-        lines += [f'{margin}  End Site', margin + '  {',
-                  f'{margin}    OFFSET {_row(CENTIMETRES * ends[joint])}', margin + '  }']
+        lines += [
+            f'{margin}  End Site',
+            margin + '  {',
+            f'{margin}    OFFSET {_row(CENTIMETRES * ends[joint])}',
+            margin + '  }',
+        ]
     lines.append(margin + '}')
 
 
@@ -143,8 +160,13 @@ def _evenly(track: SmplTrack, fps: float) -> tuple[np.ndarray, np.ndarray]:
     clock, known = np.unique(clock, return_index=True)
     rotmat, transl = rotmat[known], transl[known]
     wanted = np.minimum(np.arange(round(clock[-1]) + 1), clock[-1])
-    turned = np.stack([Slerp(clock, Rotation.from_matrix(rotmat[:, joint]))(wanted).as_matrix()
-                       for joint in range(rotmat.shape[1])], axis=1)
+    turned = np.stack(
+        [
+            Slerp(clock, Rotation.from_matrix(rotmat[:, joint]))(wanted).as_matrix()
+            for joint in range(rotmat.shape[1])
+        ],
+        axis=1,
+    )
     return turned, np.stack([np.interp(wanted, clock, column) for column in transl.T], axis=1)
 
 

@@ -92,9 +92,7 @@ def report_frame(
 
 
 def write_html_report(
-    path: str | os.PathLike,
-    frames: Sequence[ReportFrame | FrameResult],
-    title: str = 'Meshes',
+    path: str | os.PathLike, frames: Sequence[ReportFrame | FrameResult], title: str = 'Meshes'
 ) -> Path:
     """Write the report.
 

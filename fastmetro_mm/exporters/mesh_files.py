@@ -133,9 +133,7 @@ def write_npz(
         arrays[f'vertices_{number}'] = mesh.vertices.astype(np.float32)
         arrays[f'faces_{number}'] = mesh.faces.astype(np.int32)
         arrays[f'color_{number}'] = mesh.color.astype(np.float32)
-    return write_atomically(
-        _ending(path, '.npz'), lambda name: np.savez_compressed(name, **arrays)
-    )
+    return write_atomically(_ending(path, '.npz'), lambda name: np.savez_compressed(name, **arrays))
 
 
 def _ending(path: str | os.PathLike, ending: str) -> Path:

@@ -209,8 +209,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('graph', type=Path, help='model.onnx, with model.npz beside it')
     parser.add_argument('image', type=Path, help='picture')
     parser.add_argument(
-        '--box', type=float, nargs=4, action='append', required=True,
-        metavar=('X1', 'Y1', 'X2', 'Y2'), help='box of a person, pixels; repeat it for more')
+        '--box',
+        type=float,
+        nargs=4,
+        action='append',
+        required=True,
+        metavar=('X1', 'Y1', 'X2', 'Y2'),
+        help='box of a person, pixels; repeat it for more',
+    )
     parser.add_argument('--out', type=Path, required=True, help='npz to write')
     args = parser.parse_args(argv)
     import onnxruntime

@@ -39,7 +39,7 @@ def axes_rotation(axes: str) -> np.ndarray:
         ExportError: Unknown name.
     """
     if axes not in AXES:
-        raise ExportError(f"unknown axes {axes!r}: use {', '.join(AXES)}")
+        raise ExportError(f'unknown axes {axes!r}: use {", ".join(AXES)}')
     return AXES[axes]
 
 
@@ -62,7 +62,7 @@ def frame_meshes(frame: FrameResult, mesh: str = 'network') -> list[RenderMesh]:
         ExportError: Unknown mesh, or a person without one.
     """
     if mesh not in MESHES:
-        raise ExportError(f"unknown mesh {mesh!r}: use {' or '.join(MESHES)}")
+        raise ExportError(f'unknown mesh {mesh!r}: use {" or ".join(MESHES)}')
     meshes = []
     for number, person in enumerate(frame.people):
         if not person.is_placed:

@@ -87,8 +87,11 @@ def smpl_tracks(
         filled, rotmat, transl = fill_gaps(index, rotmat, translation - pelvis)
         name = f'track_{number}' if people[0].track_id is not None else f'person_{number}'
         times = np.interp(filled, *clock) if clock is not None else None
-        tracks.append(SmplTrack(name, number, filled, rotmat, betas, transl, rest, times,
-                                len(filled) - len(index)))
+        tracks.append(
+            SmplTrack(
+                name, number, filled, rotmat, betas, transl, rest, times, len(filled) - len(index)
+            )
+        )
     return tracks
 
 
@@ -132,8 +135,10 @@ def _sightings(frames: Sequence[FrameResult]) -> dict[int, list[tuple[int, Perso
             if not person.is_placed:
                 continue
             if person.is_right is not None:
-                raise ExportError('SMPL parameters and rigs are for bodies, these results are '
-                                  'hands: export meshes instead')
+                raise ExportError(
+                    'SMPL parameters and rigs are for bodies, these results are '
+                    'hands: export meshes instead'
+                )
             if person.global_orient is None or person.body_pose is None or person.betas is None:
                 raise ExportError(
                     'these results have no SMPL parameters, and a rig needs them: use a config '
@@ -147,21 +152,23 @@ def _sightings(frames: Sequence[FrameResult]) -> dict[int, list[tuple[int, Perso
             number = place if person.track_id is None else person.track_id
             seen = found.setdefault(number, [])
             if seen and seen[-1][0] >= frame.frame_index:
-                raise ExportError(f'track {number} comes twice at frame {frame.frame_index} or '
-                                  'frames are not in order: give every frame once, in order')
+                raise ExportError(
+                    f'track {number} comes twice at frame {frame.frame_index} or '
+                    'frames are not in order: give every frame once, in order'
+                )
             seen.append((frame.frame_index, person))
     if not found:
         count = sum(len(frame.bodies) for frame in frames)
         raise ExportError(
-            'nothing to export: there are no bodies in these results' if not count else
-            f'nothing to export: none of {count} bodies has a place in the scene, the network '
-            'gives cameras without meaning, as untrained networks do')
+            'nothing to export: there are no bodies in these results'
+            if not count
+            else f'nothing to export: none of {count} bodies has a place in the scene, the network '
+            'gives cameras without meaning, as untrained networks do'
+        )
     return found
 
 
-def _pelvis(
-    body: MeshBody, rotmat: np.ndarray, betas: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _pelvis(body: MeshBody, rotmat: np.ndarray, betas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """H36M pelvis of the posed model (N, 3), and its pelvis joint at rest (3,)."""
     pelvis = []
     shape = torch.from_numpy(np.asarray(betas, np.float32))

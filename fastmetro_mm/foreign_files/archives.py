@@ -61,8 +61,11 @@ def read_header(stream: BinaryIO) -> Header:
     if length > 1 << 16:
         raise ValueError(f'its header is {length} bytes long')
     start += stream.read(8 + length - len(start))
-    parse = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-             else np.lib.format.read_array_header_2_0)
+    parse = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
     shape, _, dtype = parse(io.BytesIO(start[8:]))
     if not all(type(n) is int and n >= 0 for n in shape):
         raise ValueError(f'unexpected shape {shape}')
@@ -91,15 +94,21 @@ class NpzFile:
         self.path, self.fix = Path(path), fix
         kind = recognise(self.path)
         if kind not in ('npz', 'zip'):
-            raise ForeignFileError(f'{self.path}: expected a NumPy archive (.npz), but the file '
-                                   f'{sentence(kind)}')
+            raise ForeignFileError(
+                f'{self.path}: expected a NumPy archive (.npz), but the file {sentence(kind)}'
+            )
         with zipfile.ZipFile(self.path) as archive:
-            self._members = {info.filename[:-4]: info for info in archive.infolist()
-                             if info.filename.endswith('.npy')}
+            self._members = {
+                info.filename[:-4]: info
+                for info in archive.infolist()
+                if info.filename.endswith('.npy')
+            }
         self.names = list(self._members)
         if kind == 'zip' and not self.names:
-            raise ForeignFileError(f'{self.path}: expected a NumPy archive (.npz), but the file '
-                                   f'{sentence(kind, self.path)}')
+            raise ForeignFileError(
+                f'{self.path}: expected a NumPy archive (.npz), but the file '
+                f'{sentence(kind, self.path)}'
+            )
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
@@ -134,8 +143,9 @@ class NpzFile:
             header, info = self._header(archive, name)
             fits = shape is not None and header.size is not None
             if fits and not _same_shape(header.shape, shape):
-                raise ForeignFileError(f'{self._where(name)}: has shape {header.shape}, expected '
-                                       f'{_shown(shape)}')
+                raise ForeignFileError(
+                    f'{self._where(name)}: has shape {header.shape}, expected {_shown(shape)}'
+                )
             if not (fits and None not in shape):
                 refuse_bomb(info, self._where(name), self.fix)
             with archive.open(info) as stream:
@@ -145,8 +155,9 @@ class NpzFile:
                         raise ValueError('there are bytes behind the array')
                     return array
                 read_header(stream)
-                return deep_plain(load_allow_listed(io.BytesIO(stream.read()),
-                                                    self._where(name), self.fix))
+                return deep_plain(
+                    load_allow_listed(io.BytesIO(stream.read()), self._where(name), self.fix)
+                )
 
     def _where(self, name: str) -> str:
         return f'{self.path}[{one_line(name)}]'
@@ -156,13 +167,15 @@ class NpzFile:
         if info is None:
             raise ForeignFileError(f'{self.path}: holds no array {name}; {self.fix}')
         if info.flag_bits & 1:
-            raise ForeignFileError(f'{self._where(name)}: is encrypted; save the arrays anew '
-                                   'without a password')
+            raise ForeignFileError(
+                f'{self._where(name)}: is encrypted; save the arrays anew without a password'
+            )
         with archive.open(info) as stream:
             header = read_header(stream)
         if header.size is not None and header.size != info.file_size:
-            raise ValueError(f'an array of {header.size} bytes is announced in a member of '
-                             f'{info.file_size}')
+            raise ValueError(
+                f'an array of {header.size} bytes is announced in a member of {info.file_size}'
+            )
         return header, info
 
     @contextmanager
@@ -179,8 +192,9 @@ def refuse_bomb(info: zipfile.ZipInfo, source: str, fix: str = DOWNLOAD_AGAIN) -
     """
     size, packed = info.file_size, max(info.compress_size, 1)
     if size > _ALWAYS_ALLOWED and size > _LARGEST_RATIO * packed:
-        raise ForeignFileError(f'{source}: {packed} bytes would unpack to {size}, which no real '
-                               f'data does; {fix}')
+        raise ForeignFileError(
+            f'{source}: {packed} bytes would unpack to {size}, which no real data does; {fix}'
+        )
 
 
 def load_npy(path: str | os.PathLike, fix: str = DOWNLOAD_AGAIN) -> np.ndarray:
@@ -197,8 +211,9 @@ def load_npy(path: str | os.PathLike, fix: str = DOWNLOAD_AGAIN) -> np.ndarray:
     path = Path(path)
     kind = recognise(path)
     if kind != 'npy':
-        raise ForeignFileError(f'{path}: expected a NumPy array (.npy), but the file '
-                               f'{sentence(kind, path)}')
+        raise ForeignFileError(
+            f'{path}: expected a NumPy array (.npy), but the file {sentence(kind, path)}'
+        )
     with reading(str(path), fix), path.open('rb') as stream:
         header = read_header(stream)
         if header.size is None:
@@ -211,7 +226,8 @@ def load_npy(path: str | os.PathLike, fix: str = DOWNLOAD_AGAIN) -> np.ndarray:
 
 def _same_shape(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     return len(found) == len(wanted) and all(
-        b is None or a == b for a, b in zip(found, wanted, strict=True))
+        b is None or a == b for a, b in zip(found, wanted, strict=True)
+    )
 
 
 def _shown(shape: tuple[int | None, ...]) -> str:

@@ -38,8 +38,9 @@ def reading(source: str, fix: str = DOWNLOAD_AGAIN, what: str = 'damaged') -> It
     except (UserError, PermissionError):
         raise
     except DAMAGED as error:
-        raise ForeignFileError(f'{source}: {what} ({type(error).__name__}: '
-                               f'{one_line(error)}); {fix}') from None
+        raise ForeignFileError(
+            f'{source}: {what} ({type(error).__name__}: {one_line(error)}); {fix}'
+        ) from None
 
 
 @contextmanager

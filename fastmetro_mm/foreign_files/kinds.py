@@ -40,10 +40,10 @@ _SENTENCES = {
     'empty': f'is empty (0 bytes): {_AGAIN}',
     'zeros': f'holds zero bytes only, its copy or download was cut off: {_AGAIN}',
     'lfs': 'is a Git LFS pointer instead of the file: run `git lfs pull` where it was cloned, or '
-           'download the file itself',
+    'download the file itself',
     'html': 'is a web page (HTML), probably of a login or of an error: download the file in a '
-            'browser where you are logged in',
-    'xml': f'is an XML text, probably a server\'s error: {_AGAIN}',
+    'browser where you are logged in',
+    'xml': f"is an XML text, probably a server's error: {_AGAIN}",
     'gzip': f'is packed with gzip: {_UNPACK} (gunzip, or tar -xzf)',
     'bzip2': f'is packed with bzip2: {_UNPACK} (bunzip2, or tar -xjf)',
     'xz': f'is packed with xz: {_UNPACK} (unxz, or tar -xJf)',
@@ -55,7 +55,7 @@ _SENTENCES = {
     'npy': 'is a NumPy array (.npy)',
     'npz': 'is a NumPy archive (.npz)',
     'torchscript': 'is a TorchScript program, not a file of weights: save the weights with '
-                   'torch.save(torch.jit.load(FILE).state_dict(), NEW)',
+    'torch.save(torch.jit.load(FILE).state_dict(), NEW)',
     'torch': 'is a torch checkpoint',
     'old torch': 'is a torch checkpoint of the format before 1.6',
     'safetensors': 'is a safetensors file',

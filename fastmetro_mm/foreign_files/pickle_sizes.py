@@ -9,8 +9,12 @@ import pickletools
 from typing import BinaryIO
 
 _BY_CODE = {opcode.code.encode('latin1'): opcode for opcode in pickletools.opcodes}
-_LENGTHS = {pickletools.TAKEN_FROM_ARGUMENT1: 1, pickletools.TAKEN_FROM_ARGUMENT4: 4,
-            pickletools.TAKEN_FROM_ARGUMENT4U: 4, pickletools.TAKEN_FROM_ARGUMENT8U: 8}
+_LENGTHS = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
 _TWO_LINES = ('GLOBAL', 'INST')
 _SPARE = 1000  # memo entries that need no opcode each
 

@@ -22,8 +22,9 @@ class AllowListUnpickler(pickle.Unpickler):
         names: Stand-ins by module and name.
     """
 
-    def __init__(self, stream: BinaryIO, source: str,
-                 names: Mapping[tuple[str, str], Any] = ARRAY_NAMES) -> None:
+    def __init__(
+        self, stream: BinaryIO, source: str, names: Mapping[tuple[str, str], Any] = ARRAY_NAMES
+    ) -> None:
         # Python 2's texts: latin1 takes every byte, and its arrays are read as such texts
         super().__init__(stream, encoding='latin1')
         self._source, self._names = source, names
@@ -51,7 +52,8 @@ class AllowListUnpickler(pickle.Unpickler):
         raise UnsafePickleError(
             f'{self._source}: refused, the pickle asks for {one_line(module)}.{one_line(name)}, '
             'which no file of arrays needs; nothing was run. Use the file from the official '
-            'download page, or an .npz with the same arrays')
+            'download page, or an .npz with the same arrays'
+        )
 
 
 def load_allow_listed(stream: BinaryIO, source: str, fix: str = DOWNLOAD_AGAIN) -> Any:
@@ -99,8 +101,9 @@ def open_pickle(path: str | os.PathLike, fix: str = DOWNLOAD_AGAIN) -> Any:
     kind = recognise(path)
     # the oldest pickles begin like a text, or like nothing that is known
     if kind not in ('pickle', 'text', 'unknown'):
-        raise ForeignFileError(f'{path}: expected a pickle (.pkl), but the file '
-                               f'{sentence(kind, path)}')
+        raise ForeignFileError(
+            f'{path}: expected a pickle (.pkl), but the file {sentence(kind, path)}'
+        )
     with open(path, 'rb') as stream:
         return load_allow_listed(stream, str(path), fix)
 

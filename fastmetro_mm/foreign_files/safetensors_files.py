@@ -30,6 +30,7 @@ def read_safetensors(path: str | os.PathLike) -> dict:
         ForeignFileError: It is damaged.
     """
     from safetensors import SafetensorError, safe_open
+
     with reading(str(path), 'copy or download it again'):
         try:
             with safe_open(path, framework='pt', device='cpu') as file:
@@ -37,16 +38,22 @@ def read_safetensors(path: str | os.PathLike) -> dict:
                 meta = json.loads((file.metadata() or {}).get(_META, '{}'))
         except SafetensorError as error:
             raise ValueError(str(error)) from error
-    unused = {name.removeprefix(_UNUSED): value for name, value in tensors.items()
-              if name.startswith(_UNUSED)}
+    unused = {
+        name.removeprefix(_UNUSED): value
+        for name, value in tensors.items()
+        if name.startswith(_UNUSED)
+    }
     weights = {name: value for name, value in tensors.items() if not name.startswith(_UNUSED)}
     content = {'state_dict': weights, 'meta': meta if isinstance(meta, dict) else {}}
     return {**content, 'official_unused': unused} if unused else content
 
 
-def write_safetensors(path: str | os.PathLike, weights: Mapping[str, Tensor],
-                      unused: Mapping[str, Tensor] | None = None,
-                      meta: Mapping[str, object] | None = None) -> None:
+def write_safetensors(
+    path: str | os.PathLike,
+    weights: Mapping[str, Tensor],
+    unused: Mapping[str, Tensor] | None = None,
+    meta: Mapping[str, object] | None = None,
+) -> None:
     """Write weights in one step.
 
     Args:
@@ -60,11 +67,16 @@ def write_safetensors(path: str | os.PathLike, weights: Mapping[str, Tensor],
         OSError: The file cannot be written.
     """
     from safetensors.torch import save
+
     entries = {**weights, **{f'{_UNUSED}{name}': value for name, value in (unused or {}).items()}}
     for name, value in entries.items():
         if not isinstance(value, Tensor) or value.is_sparse or value.is_meta:
-            raise CheckpointError(f'{Path(path).name}: {name} is no dense tensor, which a '
-                                  'safetensors file needs; write a .pth')
-    content = save({name: value.contiguous().clone() for name, value in entries.items()},
-                   {'format': 'pt', _META: json.dumps(dict(meta or {}), default=str)})
+            raise CheckpointError(
+                f'{Path(path).name}: {name} is no dense tensor, which a '
+                'safetensors file needs; write a .pth'
+            )
+    content = save(
+        {name: value.contiguous().clone() for name, value in entries.items()},
+        {'format': 'pt', _META: json.dumps(dict(meta or {}), default=str)},
+    )
     write_atomically(path, content)

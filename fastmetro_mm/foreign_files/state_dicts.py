@@ -18,8 +18,10 @@ from fastmetro_mm.errors import CheckpointError
 from fastmetro_mm.foreign_files.damage import one_line
 
 # Parts of a checkpoint that hold tensors but no weights.
-_NO_WEIGHTS = re.compile(r'optim|sched|scaler|meta|message_hub|rng|random|loop|callback|history|'
-                         r'official_unused|config|hyper|args')
+_NO_WEIGHTS = re.compile(
+    r'optim|sched|scaler|meta|message_hub|rng|random|loop|callback|history|'
+    r'official_unused|config|hyper|args'
+)
 _WRAPPERS = ('module', '_orig_mod')  # data parallel and torch.compile, at any depth
 _HOLDERS = ('model', 'net', 'network', 'module', 'estimator', 'generator')  # in front of all names
 _DEPTH = 4
@@ -44,11 +46,18 @@ def find_weights(content: Mapping[str, Any]) -> dict[str, Tensor | np.ndarray]:
 
 
 def _find(content: Mapping, depth: int, where: str) -> dict[str, Tensor | np.ndarray]:
-    entries = {key: value for key, value in content.items()
-               if isinstance(key, str) and _is_tensor(value)}
-    parts = {key: value for key, value in content.items()
-             if isinstance(key, str) and isinstance(value, Mapping)
-             and not _NO_WEIGHTS.search(key.lower()) and depth and _count(value, depth - 1)}
+    entries = {
+        key: value for key, value in content.items() if isinstance(key, str) and _is_tensor(value)
+    }
+    parts = {
+        key: value
+        for key, value in content.items()
+        if isinstance(key, str)
+        and isinstance(value, Mapping)
+        and not _NO_WEIGHTS.search(key.lower())
+        and depth
+        and _count(value, depth - 1)
+    }
     if 'state_dict' in parts:
         parts = {'state_dict': parts['state_dict']}
     biggest = max((_count(part, depth - 1) for part in parts.values()), default=0)
@@ -60,8 +69,9 @@ def _find(content: Mapping, depth: int, where: str) -> dict[str, Tensor | np.nda
         names = one_line(', '.join(sorted(parts)))
         raise CheckpointError(
             f'holds several sets of weights{where} ({names}): save the one you mean alone, with '
-            "torch.save({'state_dict': torch.load(FILE)[NAME]}, NEW_FILE)")
-    (name, part), = parts.items()
+            "torch.save({'state_dict': torch.load(FILE)[NAME]}, NEW_FILE)"
+        )
+    ((name, part),) = parts.items()
     return _find(part, depth - 1, f' in {name!r}')
 
 
@@ -72,9 +82,14 @@ def _is_tensor(value: Any) -> bool:
 def _count(content: Mapping, depth: int) -> int:
     """Tensors in a dict and the dicts in it."""
     return sum(
-        1 if _is_tensor(value) else
-        _count(value, depth - 1) if isinstance(value, Mapping) and depth > 0 else 0
-        for key, value in content.items() if isinstance(key, str))
+        1
+        if _is_tensor(value)
+        else _count(value, depth - 1)
+        if isinstance(value, Mapping) and depth > 0
+        else 0
+        for key, value in content.items()
+        if isinstance(key, str)
+    )
 
 
 def strip_prefixes(weights: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
@@ -96,17 +111,26 @@ def strip_prefixes(weights: Mapping[str, Any], wanted: Collection[str]) -> dict[
         return len(wanted.intersection(names))
 
     best = dict(weights)
-    bare = {key: '.'.join(part for part in key.split('.') if part not in _WRAPPERS)
-            for key in weights}
+    bare = {
+        key: '.'.join(part for part in key.split('.') if part not in _WRAPPERS) for key in weights
+    }
     if matches(bare.values()) > matches(best):
         if len(set(bare.values())) < len(bare):
-            raise CheckpointError('holds entries that are the same without "module." and '
-                                  '"_orig_mod.": save one of the two sets alone')
+            raise CheckpointError(
+                'holds entries that are the same without "module." and '
+                '"_orig_mod.": save one of the two sets alone'
+            )
         best = {bare[key]: value for key, value in weights.items()}
     for _ in range(_DEPTH):
         # never a part of weights whose names fit already
-        inner = {holder: {key.removeprefix(f'{holder}.'): value for key, value in best.items()
-                          if key.startswith(f'{holder}.')} for holder in _HOLDERS}
+        inner = {
+            holder: {
+                key.removeprefix(f'{holder}.'): value
+                for key, value in best.items()
+                if key.startswith(f'{holder}.')
+            }
+            for holder in _HOLDERS
+        }
         holder = max(inner, key=lambda name: (matches(inner[name]), len(inner[name])))
         if matches(best) or not inner[holder]:
             break
@@ -130,22 +154,29 @@ def as_tensor(name: str, value: Tensor | np.ndarray, own: Tensor | None) -> Tens
         try:
             value = torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder('=')))
         except TypeError:
-            raise CheckpointError(f'{shown} is an array of {value.dtype}, expected '
-                                  'numbers') from None
+            raise CheckpointError(
+                f'{shown} is an array of {value.dtype}, expected numbers'
+            ) from None
     if value.is_meta:
-        raise CheckpointError(f'{shown} is a meta tensor, without numbers: save the weights of the '
-                              'trained network, not of its outline')
+        raise CheckpointError(
+            f'{shown} is a meta tensor, without numbers: save the weights of the '
+            'trained network, not of its outline'
+        )
     if value.layout != torch.strided:
         if own is None and value.numel() > _LARGEST_SPARSE:
-            raise CheckpointError(f'{shown} is a sparse tensor of {tuple(value.shape)}: save it '
-                                  'dense')
+            raise CheckpointError(
+                f'{shown} is a sparse tensor of {tuple(value.shape)}: save it dense'
+            )
         value = value.to_dense()
     if own is not None and _nature(value) != _nature(own):
-        raise CheckpointError(f'{shown} holds {value.dtype}, expected {own.dtype}: save the '
-                              'weights of the network as it was trained')
+        raise CheckpointError(
+            f'{shown} holds {value.dtype}, expected {own.dtype}: save the '
+            'weights of the network as it was trained'
+        )
     if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-        raise CheckpointError(f'{shown} holds NaN or infinity: the training diverged; take an '
-                              'earlier checkpoint')
+        raise CheckpointError(
+            f'{shown} holds NaN or infinity: the training diverged; take an earlier checkpoint'
+        )
     return value.detach()
 
 

@@ -32,8 +32,25 @@ _AGAIN = 'copy or download it again, or take an earlier one'
 _BLOCK = 16 << 20
 _OLD_MAGIC = 0x1950A86A20F9469CFC6C
 # Modules whose functions an attack calls; a network's own classes live elsewhere.
-_NEVER = ('os', 'posix', 'nt', 'sys', 'subprocess', 'builtins', '__builtin__', 'shutil', 'socket',
-          'pty', 'importlib', 'runpy', 'ctypes', 'pickle', 'marshal', 'code', 'codecs')
+_NEVER = (
+    'os',
+    'posix',
+    'nt',
+    'sys',
+    'subprocess',
+    'builtins',
+    '__builtin__',
+    'shutil',
+    'socket',
+    'pty',
+    'importlib',
+    'runpy',
+    'ctypes',
+    'pickle',
+    'marshal',
+    'code',
+    'codecs',
+)
 
 
 class _Stranger(Record):
@@ -61,8 +78,12 @@ class _TorchUnpickler(AllowListUnpickler):
         load_storage: Gives the numbers for a storage's (type, key, count).
     """
 
-    def __init__(self, stream: BinaryIO, source: str,
-                 load_storage: Callable[[StorageType, str, int], Storage]) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        source: str,
+        load_storage: Callable[[StorageType, str, int], Storage],
+    ) -> None:
         super().__init__(stream, source, TORCH_NAMES)
         self._load_storage = load_storage
         self.strangers: dict[str, type] = {}
@@ -135,8 +156,10 @@ def _read_zip(archive: zipfile.ZipFile, source: str) -> Any:
     root = pickle_name.removesuffix('data.pkl')
     order = members.get(f'{root}byteorder')
     if order is not None and archive.read(order).strip() != b'little':
-        raise ForeignFileError(f'{source}: was written on a big-endian machine: load it there and '
-                               'save it as safetensors')
+        raise ForeignFileError(
+            f'{source}: was written on a big-endian machine: load it there and '
+            'save it as safetensors'
+        )
     found: dict[str, Tensor] = {}
 
     def load_storage(kind: StorageType, key: str, count: int) -> Storage:
@@ -148,8 +171,10 @@ def _read_zip(archive: zipfile.ZipFile, source: str) -> Any:
                 _fill(data, archive, info)
             found[key] = data
         if count * kind.dtype.itemsize != found[key].numel():
-            raise ValueError(f'storage {key} has {found[key].numel()} bytes, {count} entries of '
-                             f'{kind.dtype} were announced')
+            raise ValueError(
+                f'storage {key} has {found[key].numel()} bytes, {count} entries of '
+                f'{kind.dtype} were announced'
+            )
         return Storage(found[key].view(kind.dtype))
 
     info = members[pickle_name]
@@ -220,8 +245,9 @@ def _networks_to_weights(value: Any) -> Any:
     """
     if isinstance(value, _Stranger):
         return {'state_dict': _weights_of(value, '')}
-    found = {key: _weights_of(item, '') for key, item in value.items()
-             if isinstance(item, _Stranger)}
+    found = {
+        key: _weights_of(item, '') for key, item in value.items() if isinstance(item, _Stranger)
+    }
     if not found:
         raise ValueError('no network in it')
     value.update(found)
@@ -248,4 +274,5 @@ def _untrusted(source: str, path: str) -> UntrustedCheckpointError:
     return UntrustedCheckpointError(
         f'{source}: needs {one_line(path)}, more than tensors and plain values, and so may run '
         f'code while it is read: if you trust where it comes from, pass --trust-checkpoint (or set '
-        f'{TRUST_VARIABLE}=1), or have its state dict saved alone')
+        f'{TRUST_VARIABLE}=1), or have its state dict saved alone'
+    )

@@ -54,6 +54,7 @@ class History(Record):
     def build(self) -> Any:
         """The buffer."""
         from mmengine.logging import HistoryBuffer
+
         state = self.state
         log, count = (plain(state[key]) for key in ('_log_history', '_count_history'))
         return HistoryBuffer(log, count, int(state['max_length']))
@@ -66,7 +67,8 @@ class _Marker(Record):
 def _attribute(owner: Any, name: str) -> type:
     """Stand-in of ``getattr``: of the history's methods, and of an inert object's (its hooks)."""
     of_record = isinstance(owner, Record) or (
-        isinstance(owner, type) and issubclass(owner, Record) and owner is not History)
+        isinstance(owner, type) and issubclass(owner, Record) and owner is not History
+    )
     if not of_record and (owner is not History or name not in _HISTORY_METHODS):
         raise ValueError(f'unexpected use of getattr: {name!r}')
     return _Marker
@@ -82,8 +84,16 @@ def _tensor(storage: Storage, offset: int, size: tuple, stride: tuple, *_: Any) 
     return storage.data.as_strided(size, tuple(stride), offset)
 
 
-def _tensor_v3(storage: Storage, offset: int, size: tuple, stride: tuple, requires_grad: bool,
-               hooks: Any, dtype: torch.dtype, *_: Any) -> Tensor:
+def _tensor_v3(
+    storage: Storage,
+    offset: int,
+    size: tuple,
+    stride: tuple,
+    requires_grad: bool,
+    hooks: Any,
+    dtype: torch.dtype,
+    *_: Any,
+) -> Tensor:
     return _tensor(Storage(storage.data.view(dtype)), offset, size, stride)
 
 

@@ -32,6 +32,8 @@ def read_trusted(path: str | os.PathLike) -> Any:
     if isinstance(content, torch.nn.Module):
         return {'state_dict': content.state_dict()}
     if isinstance(content, dict):
-        return {key: value.state_dict() if isinstance(value, torch.nn.Module) else value
-                for key, value in content.items()}
+        return {
+            key: value.state_dict() if isinstance(value, torch.nn.Module) else value
+            for key, value in content.items()
+        }
     return content

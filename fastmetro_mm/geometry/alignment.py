@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 
-def as_paired_points(source: ArrayLike, target: ArrayLike,
-                     names: tuple[str, str] = ('source', 'target'),
-                     ) -> tuple[np.ndarray, np.ndarray]:
+def as_paired_points(
+    source: ArrayLike, target: ArrayLike, names: tuple[str, str] = ('source', 'target')
+) -> tuple[np.ndarray, np.ndarray]:
     """Convert two sets of points to float64 and check that they belong together.
 
     Args:
@@ -37,8 +37,10 @@ def as_paired_points(source: ArrayLike, target: ArrayLike,
     if first.ndim != 3 or first.shape[-1] != 3 or first.shape[1] == 0:
         raise ValueError(f'{names[0]}: expected points of shape (B, N, 3), got {first.shape}')
     if first.shape != second.shape:
-        raise ValueError(f'{names[0]} {first.shape} and {names[1]} {second.shape} must have the '
-                         'same shape (B, N, 3)')
+        raise ValueError(
+            f'{names[0]} {first.shape} and {names[1]} {second.shape} must have the '
+            'same shape (B, N, 3)'
+        )
     return first, second
 
 

@@ -141,10 +141,7 @@ def overlay_focal_length(image_size: tuple[int, int]) -> float:
 
 
 def orthographic_from_weak(
-    camera: np.ndarray,
-    crop_to_image: np.ndarray,
-    crop_size: float,
-    image_size: tuple[int, int],
+    camera: np.ndarray, crop_to_image: np.ndarray, crop_size: float, image_size: tuple[int, int]
 ) -> OrthographicCamera:
     """The network's own camera, as a camera of the full image. Exact, nothing is approximated.
 

@@ -29,9 +29,7 @@ def axis_angle_to_rotmat(axis_angle: Tensor) -> Tensor:
     # The branch that is not taken must not produce NaN gradients, hence the harmless angle.
     angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
     half_sine = torch.sin(0.5 * angle)
-    sine = torch.where(
-        small, 1 - squared / 6 + squared * squared / 120, torch.sin(angle) / angle
-    )
+    sine = torch.where(small, 1 - squared / 6 + squared * squared / 120, torch.sin(angle) / angle)
     # (1 - cos a) / a^2 through the half angle: no cancellation.
     versine = torch.where(
         small,
@@ -79,9 +77,7 @@ def rotmat_to_axis_angle(rotmat: Tensor) -> Tensor:
     length = torch.where(small, torch.ones_like(squared), squared).sqrt()
     # angle / sin(angle / 2); the series is 2 asin(s) / s, valid for real >= 0.
     factor = torch.where(
-        small,
-        2 + squared / 3 + 0.15 * squared * squared,
-        2 * torch.atan2(length, real) / length,
+        small, 2 + squared / 3 + 0.15 * squared * squared, 2 * torch.atan2(length, real) / length
     )
     return factor * imaginary
 

@@ -70,8 +70,10 @@ def decode_whole(data: bytes, reduced: bool = True) -> DecodedImage:
     if kind == 'heif':
         return _decode_heif(data, reduced)
     if kind == 'video':
-        raise InputError('a video, not an image: give the file itself, not in a list of images, or '
-                         'take a frame out of it')
+        raise InputError(
+            'a video, not an image: give the file itself, not in a list of images, or '
+            'take a frame out of it'
+        )
     other = what_else(start)
     if not kind and other is not None:
         raise InputError(f'unreadable image, {other}')
@@ -102,8 +104,9 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 def reduction_for(size: tuple[int, int]) -> int:
     """Factor (1, 2, 4 or 8) by which an image of this width and height is read smaller."""
-    return next((factor for factor in (1, 2, 4)
-                 if size[0] * size[1] <= WORKING_PIXELS * factor ** 2), 8)
+    return next(
+        (factor for factor in (1, 2, 4) if size[0] * size[1] <= WORKING_PIXELS * factor**2), 8
+    )
 
 
 def _decode_jpeg(data: bytes, reduced: bool) -> DecodedImage:
@@ -138,8 +141,10 @@ def _jpeg_pixels(data: bytes, header: JpegHeader, factor: int) -> np.ndarray:
             message = str(error)
             if 'Corrupt' in message or 'Premature' in message:
                 if not _is_padding(message, data, header.end):
-                    raise InputError(f'damaged JPEG ({message}): fetch the file again, or save it '
-                                     'anew if it looks right') from None
+                    raise InputError(
+                        f'damaged JPEG ({message}): fetch the file again, or save it '
+                        'anew if it looks right'
+                    ) from None
                 return simplejpeg.decode_jpeg(data, strict=False, **options)
     return _opencv_pixels(data, factor)
 
@@ -147,7 +152,7 @@ def _jpeg_pixels(data: bytes, header: JpegHeader, factor: int) -> np.ndarray:
 def _is_padding(message: str, data: bytes, end: int) -> bool:
     """Whether all that is wrong are equal bytes before the end, as some cameras write them."""
     found = _EXTRANEOUS.search(message)
-    return found is not None and len(set(data[end - int(found[1]):end])) <= 1
+    return found is not None and len(set(data[end - int(found[1]) : end])) <= 1
 
 
 def _decode_heif(data: bytes, reduced: bool) -> DecodedImage:
@@ -186,15 +191,17 @@ def _decode_other(data: bytes, reduced: bool) -> DecodedImage:
                 if image.format == 'AVIF' and cv2.haveImageWriter('.avif'):
                     _opencv_pixels(data, 1)  # Pillow does not mind damage in it
     except Image.DecompressionBombError as error:
-        raise InputError(f'too large for this format ({_short(error)}): save it smaller, or as '
-                         '.jpg') from None
+        raise InputError(
+            f'too large for this format ({_short(error)}): save it smaller, or as .jpg'
+        ) from None
     except UnidentifiedImageError:
         # a format that OpenCV alone may know; of a damaged PNG it would believe any size
         if kind_of(data[:400]) == 'png':
             raise InputError('damaged PNG: fetch the file again') from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
-        raise InputError(f'damaged image ({_short(error)}): fetch the file again, or save it as '
-                         '.jpg or .png') from None
+        raise InputError(
+            f'damaged image ({_short(error)}): fetch the file again, or save it as .jpg or .png'
+        ) from None
     if pixels is None:
         pixels = _opencv_pixels(data, 1)
     return _finished(pixels, orientation, exif, frames, reduced)
@@ -221,11 +228,16 @@ def _opaque(image: Image.Image) -> np.ndarray:
 
 
 def _opencv_pixels(data: bytes, factor: int) -> np.ndarray:
-    flags = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
-             8: cv2.IMREAD_REDUCED_COLOR_8}
+    flags = {
+        1: cv2.IMREAD_COLOR,
+        2: cv2.IMREAD_REDUCED_COLOR_2,
+        4: cv2.IMREAD_REDUCED_COLOR_4,
+        8: cv2.IMREAD_REDUCED_COLOR_8,
+    }
     try:
         pixels = cv2.imdecode(
-            np.frombuffer(data, np.uint8), flags[factor] | cv2.IMREAD_IGNORE_ORIENTATION)
+            np.frombuffer(data, np.uint8), flags[factor] | cv2.IMREAD_IGNORE_ORIENTATION
+        )
     except cv2.error:
         pixels = None
     if pixels is None:

@@ -54,7 +54,7 @@ def kind_of(start: bytes) -> str:
     if start[:4] == b'RIFF':
         return {b'WEBP': 'webp', b'AVI ': 'video'}.get(start[8:12], '')
     if start[4:8] == b'ftyp':
-        brands = {start[place:place + 4] for place in range(8, min(len(start), 64), 4)}
+        brands = {start[place : place + 4] for place in range(8, min(len(start), 64), 4)}
         if brands & {b'avif', b'avis'}:
             return 'avif'
         return 'heif' if start[8:12] in _HEIF_BRANDS else 'video'
@@ -64,7 +64,7 @@ def kind_of(start: bytes) -> str:
         return 'netpbm'
     if start.startswith(_VIDEO_STARTS):
         return 'video'
-    packets = start[:2 * _TS_PACKET + 1:_TS_PACKET]
+    packets = start[: 2 * _TS_PACKET + 1 : _TS_PACKET]
     return 'video' if packets == b'GGG' else ''
 
 

@@ -47,10 +47,10 @@ def read_header(data: bytes) -> JpegHeader:
     size, components, exif, end = None, 0, None, None
     for marker, start, stop in _segments(data):
         if marker in _FRAME_HEADERS and size is None and stop - start >= 6:
-            height = int.from_bytes(data[start + 1:start + 3], 'big')
-            width = int.from_bytes(data[start + 3:start + 5], 'big')
+            height = int.from_bytes(data[start + 1 : start + 3], 'big')
+            width = int.from_bytes(data[start + 3 : start + 5], 'big')
             size, components = (width, height), data[start + 5]
-        elif marker == _EXIF and exif is None and data[start:start + 6] == b'Exif\0\0':
+        elif marker == _EXIF and exif is None and data[start : start + 6] == b'Exif\0\0':
             exif = data[start:stop]
         elif marker == _END_OF_IMAGE:
             end = start
@@ -94,7 +94,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     place = 2
     while (place := data.find(b'\xff', place)) >= 0:
         first = place
-        while data[place:place + 1] == b'\xff':
+        while data[place : place + 1] == b'\xff':
             place += 1
         if place >= len(data):
             return
@@ -104,7 +104,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             return
         if marker in _WITHOUT_LENGTH:
             continue
-        stop = place + int.from_bytes(data[place:place + 2], 'big')
+        stop = place + int.from_bytes(data[place : place + 2], 'big')
         yield marker, place + 2, min(stop, len(data))
         place = stop
         if marker == _START_OF_SCAN:

@@ -67,7 +67,8 @@ def _unknown(name: str) -> MissingFileError:
     meant = f'did you mean {" or ".join(similar)}? ' if similar else ''
     return MissingFileError(
         f'{name}: no network of that name, no folder of a saved one and no config file; {meant}'
-        '(`fastmetro models` lists the names)')
+        '(`fastmetro models` lists the names)'
+    )
 
 
 def find_model(name: str, revision: str | None = None) -> ZooModel:

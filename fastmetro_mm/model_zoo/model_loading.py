@@ -44,16 +44,16 @@ def resolve_config(model: str | Path | Config) -> Config:
         return read_saved_config(model)
     if not Path(model).is_file():
         if Path(model).name != str(model):
-            raise MissingFileError(f'{model}: no such config file: check the path, or give the '
-                                   'name of a shipped config')
+            raise MissingFileError(
+                f'{model}: no such config file: check the path, or give the '
+                'name of a shipped config'
+            )
         model = config_path(str(model))
     with _BUILDING:
         return Config.fromfile(model)
 
 
-def load_network(
-    model: str | Path | Config, weights: str | Path | None, device: str
-) -> nn.Module:
+def load_network(model: str | Path | Config, weights: str | Path | None, device: str) -> nn.Module:
     """Build the network through mmpose and load its weights.
 
     Args:
@@ -73,24 +73,33 @@ def load_network(
     if str(device).startswith('cuda') and not torch.cuda.is_available():
         raise InputError(f'device {device} is not available here: use cpu')
     if weights is None:
-        print_log('No weights were given: the network is untrained and its meshes mean nothing.',
-                  logger='current', level=logging.WARNING)
+        print_log(
+            'No weights were given: the network is untrained and its meshes mean nothing.',
+            logger='current',
+            level=logging.WARNING,
+        )
     elif not Path(weights).is_file() and '://' not in str(weights):
-        raise MissingFileError(f'{weights}: no such weights file: check the path (trained ones '
-                                'lie in work_dirs/<config>/)')
+        raise MissingFileError(
+            f'{weights}: no such weights file: check the path (trained ones '
+            'lie in work_dirs/<config>/)'
+        )
     with _BUILDING:
         config = copy.deepcopy(resolve_config(model))
         # Names of released files are recognised, and weights of another network refused, by the
         # estimator's own loading hook.
         network = build_network(config, None if weights is None else str(weights), str(device))
     if weights is not None and not smpl_head_is_trained(network) and has_smpl_head(network):
-        print_log(f'{weights} holds no SMPL head: the mesh is right, but there are no SMPL '
-                  'parameters.', logger='current', level=logging.WARNING)
+        print_log(
+            f'{weights} holds no SMPL head: the mesh is right, but there are no SMPL parameters.',
+            logger='current',
+            level=logging.WARNING,
+        )
     return network
 
 
-def from_pretrained(name: str = 'open_body', device: str = 'cpu', revision: str | None = None
-                    ) -> nn.Module:
+def from_pretrained(
+    name: str = 'open_body', device: str = 'cpu', revision: str | None = None
+) -> nn.Module:
     """A network by name, ready for inference.
 
     Args:
@@ -107,8 +116,9 @@ def from_pretrained(name: str = 'open_body', device: str = 'cpu', revision: str 
     """
     found = find_model(name, revision)
     if found.weights is None:
-        raise MissingFileError(f'{name}: has no weights here: train it first, '
-                               f'`fastmetro train {name}`')
+        raise MissingFileError(
+            f'{name}: has no weights here: train it first, `fastmetro train {name}`'
+        )
     return load_network(resolve_config(found.config), found.weights, device)
 
 

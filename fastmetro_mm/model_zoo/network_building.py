@@ -39,7 +39,6 @@ def build_network(config: Config, weights: str | None, device: str) -> nn.Module
     meta = {}
     if weights is not None:
         meta = load_for_estimator(network, weights).get('meta', {})
-    network.dataset_meta = meta.get('dataset_meta') or parse_pose_metainfo(
-        network.body.metainfo)
+    network.dataset_meta = meta.get('dataset_meta') or parse_pose_metainfo(network.body.metainfo)
     network.cfg = config
     return network.to(device).eval()

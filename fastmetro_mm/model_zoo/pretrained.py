@@ -20,7 +20,8 @@ CARD_FILE = 'README.md'
 # without a dot are layers by their short names ('BN', 'ReLU'), which mmengine keeps in a table.
 _ALLOWED = re.compile(
     r'(?:(?:fastmetro_mm\.(?:models|datasets\.transforms)|mmpose\.models|torch\.nn)'
-    r'(?:\.[a-z_]\w*)*\.[A-Z]\w*|\w+)')
+    r'(?:\.[a-z_]\w*)*\.[A-Z]\w*|\w+)'
+)
 _CARD = """---
 library_name: fastmetro_mm
 pipeline_tag: image-to-3d
@@ -52,16 +53,21 @@ def sha256(path: Path) -> str:
 def _plain(value: Any, where: str) -> Any:
     """A config's value as JSON: classes become their full names."""
     if isinstance(value, dict):
-        return {str(key): _plain(entry, f'{where}.{key}') for key, entry in value.items()
-                if key != 'init_cfg'}  # ImageNet weights have been overwritten by now
+        return {
+            str(key): _plain(entry, f'{where}.{key}')
+            for key, entry in value.items()
+            if key != 'init_cfg'
+        }  # ImageNet weights have been overwritten by now
     if isinstance(value, (list, tuple)):
         return [_plain(entry, f'{where}[{number}]') for number, entry in enumerate(value)]
     if isinstance(value, type) or callable(value):
         return f'{value.__module__}.{value.__qualname__}'
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    raise ConfigError(f'{where} holds a {type(value).__name__}, which a saved config cannot: '
-                      'give it as numbers, text, lists or dicts')
+    raise ConfigError(
+        f'{where} holds a {type(value).__name__}, which a saved config cannot: '
+        'give it as numbers, text, lists or dicts'
+    )
 
 
 def check_types(value: Any, file: Path, where: str = '') -> None:
@@ -73,8 +79,10 @@ def check_types(value: Any, file: Path, where: str = '') -> None:
     if isinstance(value, dict):
         kind = value.get('type')
         if kind is not None and not (isinstance(kind, str) and _ALLOWED.fullmatch(kind)):
-            raise ConfigError(f'{file}: {where or "config"} asks for {kind!r}: only classes of '
-                              'fastmetro_mm, mmpose.models and torch.nn are built from a file')
+            raise ConfigError(
+                f'{file}: {where or "config"} asks for {kind!r}: only classes of '
+                'fastmetro_mm, mmpose.models and torch.nn are built from a file'
+            )
         for key, entry in value.items():
             check_types(entry, file, f'{where}.{key}'.lstrip('.'))
     elif isinstance(value, list):
@@ -82,8 +90,9 @@ def check_types(value: Any, file: Path, where: str = '') -> None:
             check_types(entry, file, f'{where}[{number}]')
 
 
-def save_pretrained(network: Any, folder: str | Path, card: str = '',
-                    licence: str = 'other') -> Path:
+def save_pretrained(
+    network: Any, folder: str | Path, card: str = '', licence: str = 'other'
+) -> Path:
     """Save a network, its config and a card.
 
     Args:
@@ -109,7 +118,8 @@ def save_pretrained(network: Any, folder: str | Path, card: str = '',
         raise ConfigError(f'{folder}: is not empty: choose another folder')
     config = dict(
         model=_plain(network.cfg.model.to_dict(), 'model'),
-        pipeline=_plain(network.cfg.test_dataloader.dataset.pipeline, 'pipeline'))
+        pipeline=_plain(network.cfg.test_dataloader.dataset.pipeline, 'pipeline'),
+    )
     state = {name: value.contiguous().clone() for name, value in network.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / WEIGHTS_FILE
@@ -138,14 +148,21 @@ def read_saved_config(path: str | Path) -> Any:
         sections = dict(model=dict(content['model']), pipeline=list(content['pipeline']))
         expected = content['sha256']
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f'{path}: not the config of a network saved by fastmetro_mm '
-                          f'({type(error).__name__}: {error})') from error
+        raise ConfigError(
+            f'{path}: not the config of a network saved by fastmetro_mm '
+            f'({type(error).__name__}: {error})'
+        ) from error
     check_types(sections, path)
     weights = path.with_name(WEIGHTS_FILE)
     found = sha256(weights)
     if found != expected:
-        raise CheckpointError(f'{weights}: is not the file that was saved (sha256 {found[:12]}, '
-                              f'{path.name} says {str(expected)[:12]}): download it again')
-    return Config(dict(
-        model=sections['model'],
-        test_dataloader=dict(dataset=dict(pipeline=sections['pipeline']))))
+        raise CheckpointError(
+            f'{weights}: is not the file that was saved (sha256 {found[:12]}, '
+            f'{path.name} says {str(expected)[:12]}): download it again'
+        )
+    return Config(
+        dict(
+            model=sections['model'],
+            test_dataloader=dict(dataset=dict(pipeline=sections['pipeline'])),
+        )
+    )

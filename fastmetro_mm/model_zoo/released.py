@@ -36,25 +36,43 @@ class ReleasedFile:
     @property
     def advice(self) -> str:
         """One line: where it comes from and where it goes."""
-        return (f'download {self.name} ({SOURCE}) and put it at {self.path}, '
-                f'for config {self.config}')
+        return (
+            f'download {self.name} ({SOURCE}) and put it at {self.path}, for config {self.config}'
+        )
 
 
 RELEASED = (
-    ReleasedFile('FastMETRO-L-H64_h36m_state_dict.bin', 'fastmetro_l_h64_h36m',
-                 'Human3.6M P2: MPJPE 52.96, PA-MPJPE 33.58'),
-    ReleasedFile('FastMETRO-S-R50_h36m_state_dict.bin', 'fastmetro_s_r50_h36m',
-                 'Human3.6M P2: PA-MPJPE 38.8'),
-    ReleasedFile('FastMETRO-L-H64_3dpw_state_dict.bin', 'fastmetro_l_h64_3dpw',
-                 '3DPW: MPVPE 82.95, MPJPE 73.54, PA-MPJPE 44.58'),
-    ReleasedFile('FastMETRO-S-R50_3dpw_state_dict.bin', 'fastmetro_s_r50_3dpw',
-                 '3DPW: PA-MPJPE 49.1'),
-    ReleasedFile('FastMETRO-L-H64_smpl_h36m_state_dict.bin', 'fastmetro_smpl_l_h64_h36m',
-                 'Human3.6M P2, SMPL head: PA-MPJPE 36.1'),
-    ReleasedFile('FastMETRO-L-H64_smpl_3dpw_state_dict.bin', 'fastmetro_smpl_l_h64_3dpw',
-                 '3DPW, SMPL head: PA-MPJPE 51.0'),
-    ReleasedFile('FastMETRO-L-H64_freihand_state_dict.bin', 'fastmetro_l_h64_freihand',
-                 'FreiHAND: PA keypoints 6.5, PA mesh 7.1, F@5 0.687, F@15 0.983'),
+    ReleasedFile(
+        'FastMETRO-L-H64_h36m_state_dict.bin',
+        'fastmetro_l_h64_h36m',
+        'Human3.6M P2: MPJPE 52.96, PA-MPJPE 33.58',
+    ),
+    ReleasedFile(
+        'FastMETRO-S-R50_h36m_state_dict.bin', 'fastmetro_s_r50_h36m', 'Human3.6M P2: PA-MPJPE 38.8'
+    ),
+    ReleasedFile(
+        'FastMETRO-L-H64_3dpw_state_dict.bin',
+        'fastmetro_l_h64_3dpw',
+        '3DPW: MPVPE 82.95, MPJPE 73.54, PA-MPJPE 44.58',
+    ),
+    ReleasedFile(
+        'FastMETRO-S-R50_3dpw_state_dict.bin', 'fastmetro_s_r50_3dpw', '3DPW: PA-MPJPE 49.1'
+    ),
+    ReleasedFile(
+        'FastMETRO-L-H64_smpl_h36m_state_dict.bin',
+        'fastmetro_smpl_l_h64_h36m',
+        'Human3.6M P2, SMPL head: PA-MPJPE 36.1',
+    ),
+    ReleasedFile(
+        'FastMETRO-L-H64_smpl_3dpw_state_dict.bin',
+        'fastmetro_smpl_l_h64_3dpw',
+        '3DPW, SMPL head: PA-MPJPE 51.0',
+    ),
+    ReleasedFile(
+        'FastMETRO-L-H64_freihand_state_dict.bin',
+        'fastmetro_l_h64_freihand',
+        'FreiHAND: PA keypoints 6.5, PA mesh 7.1, F@5 0.687, F@15 0.983',
+    ),
 )
 
 

@@ -21,11 +21,14 @@ def check_test_cfg(test_cfg: dict | None) -> bool:
         ConfigError: If it asks for something that would be ignored.
     """
     # mmpose's demo scripts switch heatmaps off in every config
-    unknown = sorted(name for name, value in (test_cfg or {}).items() if value and
-                     name not in KNOWN)
+    unknown = sorted(
+        name for name, value in (test_cfg or {}).items() if value and name not in KNOWN
+    )
     if unknown:
-        raise ConfigError(f'model.test_cfg: {", ".join(unknown)} would change nothing: '
-                          f'leave it out (known: {", ".join(KNOWN)})')
+        raise ConfigError(
+            f'model.test_cfg: {", ".join(unknown)} would change nothing: '
+            f'leave it out (known: {", ".join(KNOWN)})'
+        )
     return bool((test_cfg or {}).get('flip_test', False))
 
 

@@ -83,7 +83,8 @@ class TopdownMeshEstimator(BasePoseEstimator):
         if None not in (found, wanted) and found != wanted:
             raise ConfigError(
                 f'model.neck.num_joints={found}: {type(self.head).__name__} of body '
-                f"'{body.name}' reads {wanted} joint tokens: set model.neck.num_joints={wanted}")
+                f"'{body.name}' reads {wanted} joint tokens: set model.neck.num_joints={wanted}"
+            )
         self.flip_test = FlipTest(body) if flips else None
         self.smpl_head = None
         if smpl_head is not None:

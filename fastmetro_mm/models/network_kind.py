@@ -52,8 +52,11 @@ def kind_of(state_dict: Mapping[str, Tensor]) -> NetworkKind | None:
     if is_official(state_dict):
         state_dict, _ = to_ours(state_dict)
     tokens = state_dict.get('neck.joint_token_embed.weight')
-    layers = {key.split('.')[4] for key in state_dict
-              if key.startswith('neck.transformer_1.encoder.layers.')}
+    layers = {
+        key.split('.')[4]
+        for key in state_dict
+        if key.startswith('neck.transformer_1.encoder.layers.')
+    }
     if tokens is None or not layers or not tokens.shape:
         return None
     return NetworkKind(
@@ -73,8 +76,11 @@ def _backbone(state_dict: Mapping[str, Tensor]) -> str:
     branch = state_dict.get('backbone.stage4.0.branches.0.0.conv1.weight')
     if branch is not None and branch.shape:
         return f'H{branch.shape[0]}'
-    blocks = {tuple(key.split('.')[1:3]) for key in state_dict
-              if key.startswith('backbone.layer') and len(key.split('.')) > 3}
+    blocks = {
+        tuple(key.split('.')[1:3])
+        for key in state_dict
+        if key.startswith('backbone.layer') and len(key.split('.')) > 3
+    }
     if not blocks:
         return 'another backbone'
     has_bottlenecks = 'backbone.layer1.0.conv3.weight' in state_dict

@@ -79,7 +79,8 @@ def accelerate(
         # Made inside of a CUDA graph it would be overwritten by the next replay.
         network.neck.keep_first_attention()
         network.extract_feat = torch.compile(
-            network.extract_feat, mode='reduce-overhead', dynamic=False)
+            network.extract_feat, mode='reduce-overhead', dynamic=False
+        )
     return network
 
 
@@ -116,8 +117,10 @@ class _Plain:
 
     def require_parts(self) -> dict[str, nn.Module]:
         if not self.parts:
-            raise ConfigError('the network was accelerated with keep_plain=False, its weights are '
-                              'gone: load the checkpoint again')
+            raise ConfigError(
+                'the network was accelerated with keep_plain=False, its weights are '
+                'gone: load the checkpoint again'
+            )
         return self.parts
 
     def put_back(self, network: nn.Module) -> None:
@@ -142,8 +145,10 @@ def _complete_state(network: nn.Module, state: dict, prefix: str, metadata: dict
 
 def _refuse_loading(network: nn.Module, *_: Any) -> None:
     if network._plain is not None:
-        raise ConfigError('weights cannot be loaded into an accelerated network: call '
-                          'fastmetro_mm.speed.acceleration.restore(network) first')
+        raise ConfigError(
+            'weights cannot be loaded into an accelerated network: call '
+            'fastmetro_mm.speed.acceleration.restore(network) first'
+        )
 
 
 @torch.no_grad()

@@ -178,7 +178,12 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, probability: float,
+        ctx: Any,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        mask: Tensor | None,
+        probability: float,
         batch: int,
     ) -> Tensor:
         dropped, ctx.factor = draw_dropped((batch, *q.shape[1:3], k.shape[2]), probability)
@@ -233,9 +238,7 @@ class CpuAttention(Attention):
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         return tuple(map(linear, (query, key, value), weights, biases))
 
-    def attend(
-        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, batch: int
-    ) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, batch: int) -> Tensor:
         """As ``Attention.attend``."""
         return attend(q, k, v, mask, self.dropout if self.training else 0.0, batch)
 

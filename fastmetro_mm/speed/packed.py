@@ -154,7 +154,8 @@ class PackedLinear(nn.Module):
         rows = x.reshape(-1, self.in_features)
         if self._packed is None:
             self._packed = torch.ops.mkldnn._reorder_linear_weight(
-                self._plain.contiguous(), rows.shape[0])
+                self._plain.contiguous(), rows.shape[0]
+            )
             self._plain = None
         out = torch.ops.mkldnn._linear_pointwise(rows, self._packed, self.bias, 'none', [], '')
         return out.view(*x.shape[:-1], self.out_features)

@@ -29,8 +29,7 @@ from fastmetro_mm.geometry.camera import (
 FORMAT = 'fastmetro_mm.frame.1'
 """Name and version of the npz and JSON layout, stored in every file."""
 
-_OPTIONAL_ARRAYS = (
-    'global_orient', 'body_pose', 'betas', 'smpl_vertices', 'detected_keypoints')
+_OPTIONAL_ARRAYS = ('global_orient', 'body_pose', 'betas', 'smpl_vertices', 'detected_keypoints')
 _HAND = 'hand_'  # before the arrays of hands that go with bodies
 _UNKNOWN = -1  # stands for None where a file holds whole numbers
 
@@ -106,8 +105,7 @@ class PersonMesh:
         Raises:
             ValueError: If the person is not placed.
         """
-        return orthographic_from_weak(
-            self.camera, self.crop_to_image, self.crop_size, image_size)
+        return orthographic_from_weak(self.camera, self.crop_to_image, self.crop_size, image_size)
 
 
 @dataclass
@@ -182,14 +180,23 @@ class FrameResult:
             return self
         factor = np.array(self.image.shape[1::-1]) / self.image_size
         people = [
-            replace(person, keypoints=person.keypoints * factor,
-                    detected_keypoints=None if person.detected_keypoints is None
-                    else person.detected_keypoints * np.append(factor, 1),
-                    bbox=person.bbox * np.tile(factor, 2),
-                    crop_to_image=person.crop_to_image * factor[:, None])
-            for person in self.people]
-        return replace(self, image_size=self.image.shape[1::-1], people=people,
-                       intrinsics=np.diag([*factor, 1.0]) @ self.intrinsics)
+            replace(
+                person,
+                keypoints=person.keypoints * factor,
+                detected_keypoints=None
+                if person.detected_keypoints is None
+                else person.detected_keypoints * np.append(factor, 1),
+                bbox=person.bbox * np.tile(factor, 2),
+                crop_to_image=person.crop_to_image * factor[:, None],
+            )
+            for person in self.people
+        ]
+        return replace(
+            self,
+            image_size=self.image.shape[1::-1],
+            people=people,
+            intrinsics=np.diag([*factor, 1.0]) @ self.intrinsics,
+        )
 
     def to_dict(self, with_meshes: bool = True) -> dict[str, Any]:
         """The frame in lists, numbers and strings, ready for JSON. Not-a-number becomes None.
@@ -202,8 +209,11 @@ class FrameResult:
         """
         skipped = set() if with_meshes else {'vertices', 'smpl_vertices'}
         people = [
-            {item.name: _plain(getattr(person, item.name)) for item in fields(person)
-             if item.name not in skipped}
+            {
+                item.name: _plain(getattr(person, item.name))
+                for item in fields(person)
+                if item.name not in skipped
+            }
             for person in self.people
         ]
         content = dict(
@@ -263,8 +273,7 @@ class FrameResult:
         arrays.update(_stacked(self.bodies))
         if self.hand_faces is not None:
             others = [person for person in self.people if self._is_other_hand(person)]
-            arrays.update(
-                {f'{_HAND}{name}': value for name, value in _stacked(others).items()})
+            arrays.update({f'{_HAND}{name}': value for name, value in _stacked(others).items()})
             arrays[f'{_HAND}body'] = np.array(self.hand_body)
             arrays[f'{_HAND}faces'] = self.hand_faces.astype(np.int32)
         return write_atomically(_npz_path(path), lambda name: _write_npz(name, arrays))
@@ -286,20 +295,24 @@ def load_npz(path: str | Path) -> FrameResult:
         file = NpzFile(path, 'write it with FrameResult.save_npz')
         arrays = {name: file.read(name) for name in file.names}
     if str(arrays.get('format', '')) != FORMAT:
-        raise InputError(f'{path}: format is {arrays.get("format")}, expected {FORMAT}; write it '
-                         'with FrameResult.save_npz')
+        raise InputError(
+            f'{path}: format is {arrays.get("format")}, expected {FORMAT}; write it '
+            'with FrameResult.save_npz'
+        )
     try:
         return _frame(arrays)
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise InputError(f'{path}: an array is missing or of another shape '
-                         f'({type(error).__name__} {error}); write it with FrameResult.save_npz'
-                         ) from None
+        raise InputError(
+            f'{path}: an array is missing or of another shape '
+            f'({type(error).__name__} {error}); write it with FrameResult.save_npz'
+        ) from None
 
 
 def _frame(arrays: Mapping[str, np.ndarray]) -> FrameResult:
     people = [_person(arrays, number) for number in range(len(arrays['bbox_score']))]
-    hands = {name.removeprefix(_HAND): value for name, value in arrays.items()
-             if name.startswith(_HAND)}
+    hands = {
+        name.removeprefix(_HAND): value for name, value in arrays.items() if name.startswith(_HAND)
+    }
     if hands:
         people += [_person(hands, number) for number in range(len(hands['bbox_score']))]
     time = float(arrays.get('time', np.nan))
@@ -342,7 +355,8 @@ def _stacked(people: Sequence[PersonMesh]) -> dict[str, np.ndarray]:
                 arrays[item.name] = np.stack(values)
         elif item.name in ('track_id', 'is_right'):
             arrays[item.name] = np.array(
-                [_UNKNOWN if value is None else int(value) for value in values], np.int64)
+                [_UNKNOWN if value is None else int(value) for value in values], np.int64
+            )
         else:
             arrays[item.name] = np.array(values, np.float32 if not values else None)
     return arrays

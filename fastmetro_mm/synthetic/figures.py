@@ -50,7 +50,8 @@ class Figure:
         arrays = read_model_file(find_model_file(name))
         self._model = build_body_model(name)
         self._regressor = JointRegressor(
-            joint_regressor_matrix(load_body_assets(name), joint_set, arrays))
+            joint_regressor_matrix(load_body_assets(name), joint_set, arrays)
+        )
         self.faces = np.asarray(arrays['f']).astype(np.int64)
         self.weights = np.asarray(arrays['weights'], dtype=np.float32)
         self.rest = np.asarray(arrays['v_template'], dtype=np.float32)

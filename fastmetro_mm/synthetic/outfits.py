@@ -233,11 +233,7 @@ class OutfitPainter(BodyPainter):
         return on_upper, on_lower, upper, lower, skirt
 
     def _put_on_shoes(
-        self,
-        rng: np.random.Generator,
-        colors: np.ndarray,
-        offset: np.ndarray,
-        on_lower: np.ndarray,
+        self, rng: np.random.Generator, colors: np.ndarray, offset: np.ndarray, on_lower: np.ndarray
     ) -> None:
         if rng.random() < 0.14:
             return

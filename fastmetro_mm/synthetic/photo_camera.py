@@ -106,10 +106,7 @@ def place_photo_camera(
 
 
 def place_companion(
-    rng: np.random.Generator,
-    camera: PlacedCamera,
-    main: np.ndarray,
-    points: np.ndarray,
+    rng: np.random.Generator, camera: PlacedCamera, main: np.ndarray, points: np.ndarray
 ) -> PlacedCamera:
     """Puts another person near the main one, on about the same ground, in the same camera.
 

@@ -35,10 +35,7 @@ class PhotoHandScene:
     """
 
     def __init__(
-        self,
-        figure: Figure,
-        size: tuple[int, int],
-        backgrounds: str | os.PathLike | None = None,
+        self, figure: Figure, size: tuple[int, int], backgrounds: str | os.PathLike | None = None
     ) -> None:
         self.figure = figure
         self.size = size

@@ -9,12 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from fastmetro_mm.synthetic.activity_families import ACTIVITIES
 from fastmetro_mm.synthetic.anatomy import posture_to_pose
-from fastmetro_mm.synthetic.kinematics import (
-    mirror_pose,
-    place_joints,
-    reach,
-    self_penetration,
-)
+from fastmetro_mm.synthetic.kinematics import mirror_pose, place_joints, reach, self_penetration
 from fastmetro_mm.synthetic.pose_families import sample_posture
 from fastmetro_mm.synthetic.pose_library import load_pose_library
 from fastmetro_mm.synthetic.posture_parts import add_noise

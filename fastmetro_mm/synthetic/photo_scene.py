@@ -14,11 +14,7 @@ from fastmetro_mm.synthetic.figures import Figure, PosedFigure
 from fastmetro_mm.synthetic.occluders import draw_occluders
 from fastmetro_mm.synthetic.outfits import Outfit, OutfitPainter
 from fastmetro_mm.synthetic.photo_backgrounds import PhotoBackgrounds
-from fastmetro_mm.synthetic.photo_camera import (
-    body_framing,
-    place_companion,
-    place_photo_camera,
-)
+from fastmetro_mm.synthetic.photo_camera import body_framing, place_companion, place_photo_camera
 from fastmetro_mm.synthetic.photo_canvas import Canvas, Person, Photo, inside_picture
 from fastmetro_mm.synthetic.photo_effects import finish_picture
 from fastmetro_mm.synthetic.shadows import contact_shadow
@@ -39,10 +35,7 @@ class PhotoScene:
     """
 
     def __init__(
-        self,
-        figure: Figure,
-        size: tuple[int, int],
-        backgrounds: str | os.PathLike | None = None,
+        self, figure: Figure, size: tuple[int, int], backgrounds: str | os.PathLike | None = None
     ) -> None:
         self.figure = figure
         self.size = size

@@ -182,8 +182,13 @@ class Studio:
         if figure.kind == 'hand':
             vertices, values, faces = add_forearm(rng, self.painter, vertices, values, paint.colors)
         moved = vertices + camera.transl
-        seen = rasterize(camera.project(vertices), moved[:, 2], faces, self.size,
-                         both_sides=figure.kind == 'hand')
+        seen = rasterize(
+            camera.project(vertices),
+            moved[:, 2],
+            faces,
+            self.size,
+            both_sides=figure.kind == 'hand',
+        )
         at_pixels = seen.interpolate(values.astype(np.float32), faces)
         colors = at_pixels[:, 3:6]
         if figure.kind == 'body':

@@ -60,12 +60,15 @@ def render_frame(
         raise InputError(f"camera must be 'network' or 'scene', got {camera!r}")
     frame = frame.at_image_scale()
     placed = [
-        number for number, person in enumerate(frame.people)
-        if person.is_placed and (mesh == 'network' or has_smpl_mesh(person))]
+        number
+        for number, person in enumerate(frame.people)
+        if person.is_placed and (mesh == 'network' or has_smpl_mesh(person))
+    ]
     view = frame.camera
     if camera == 'network':
         view = PerspectiveCamera.from_focal_length(
-            overlay_focal_length(frame.image_size), frame.image_size)
+            overlay_focal_length(frame.image_size), frame.image_size
+        )
     meshes = []
     for number in placed:
         person = frame.people[number]
@@ -76,7 +79,9 @@ def render_frame(
         else:
             found, _ = scene_of(
                 [PlacedPerson(vertices, person.image_camera(frame.image_size), color)],
-                faces, view.intrinsics[0, 0])
+                faces,
+                view.intrinsics[0, 0],
+            )
             meshes.extend(found)
     result = renderer.render(meshes, view, frame.image if image is None else image)
     if placed != list(range(len(placed))):
@@ -116,7 +121,7 @@ def draw_frame(
     if smpl_panel is None:
         smpl_panel = any(person.is_placed and has_smpl_mesh(person) for person in frame.people)
     panels = []
-    for label, mesh in (('overlay', 'network'), ('SMPL head', 'smpl'))[:2 if smpl_panel else 1]:
+    for label, mesh in (('overlay', 'network'), ('SMPL head', 'smpl'))[: 2 if smpl_panel else 1]:
         overlay = render_frame(frame, renderer, image, camera, mesh).image
         if opacity < 1 and image is not None:
             overlay = cv2.addWeighted(image, 1 - opacity, overlay, opacity, 0)
@@ -147,9 +152,14 @@ def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> 
     """
     frame = _of_bearable_size(frame)
     people = [
-        PlacedPerson(person.vertices, person.image_camera(frame.image_size),
-                     person_color(number, person.track_id), frame.faces_of(person))
-        for number, person in enumerate(frame.people) if person.is_placed
+        PlacedPerson(
+            person.vertices,
+            person.image_camera(frame.image_size),
+            person_color(number, person.track_id),
+            frame.faces_of(person),
+        )
+        for number, person in enumerate(frame.people)
+        if person.is_placed
     ]
     height = frame.image_size[1]
     size = min(height, LARGEST_VIEW)
@@ -157,7 +167,8 @@ def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> 
     if size < height:  # as high as the panels beside them
         drawn = [cv2.resize(view, (height, height)) for view in drawn]
     return np.concatenate(
-        [label_picture(image, view) for image, view in zip(drawn, views, strict=True)], axis=1)
+        [label_picture(image, view) for image, view in zip(drawn, views, strict=True)], axis=1
+    )
 
 
 def _of_bearable_size(frame: FrameResult) -> FrameResult:
@@ -166,7 +177,8 @@ def _of_bearable_size(frame: FrameResult) -> FrameResult:
     if image is not None and image.shape[0] * image.shape[1] > LARGEST_DRAWN:
         size = image.shape[1] // 2, image.shape[0] // 2
         return _of_bearable_size(
-            replace(frame, image=cv2.resize(image, size, interpolation=cv2.INTER_AREA)))
+            replace(frame, image=cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+        )
     return frame.at_image_scale()
 
 
@@ -176,5 +188,13 @@ def _draw_box(image: np.ndarray, person: PersonMesh, color: tuple[float, float, 
     x1, y1, x2, y2 = (round(float(value)) for value in person.bbox)
     cv2.rectangle(image, (x1, y1), (x2, y2), ink, line)
     if person.track_id is not None:
-        cv2.putText(image, str(person.track_id), (x1 + 2 * line, y1 + 14 * line),
-                    cv2.FONT_HERSHEY_SIMPLEX, 0.5 * line, ink, line, cv2.LINE_AA)
+        cv2.putText(
+            image,
+            str(person.track_id),
+            (x1 + 2 * line, y1 + 14 * line),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.5 * line,
+            ink,
+            line,
+            cv2.LINE_AA,
+        )

@@ -166,9 +166,7 @@ class MeshVisualizer(PoseLocalVisualizer):
         self._ensure_skeleton(data_sample)
         faces = self._body_of(data_sample).faces
         rows = self._rows(image, data_sample, draw_gt, draw_pred)
-        extent = max(
-            (scene_extent(people, faces) for _, people, _ in rows if people), default=1.0
-        )
+        extent = max((scene_extent(people, faces) for _, people, _ in rows if people), default=1.0)
         tiles = []
         for label, people, keypoints in rows:
             panel = draw_overlay(image, people, faces, self.renderer, self.opacity)

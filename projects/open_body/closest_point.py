@@ -45,10 +45,7 @@ def barycentric_closest(points: np.ndarray, triangles: np.ndarray) -> np.ndarray
 
 
 def closest_on_candidates(
-    points: np.ndarray,
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    candidates: list[np.ndarray],
+    points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, candidates: list[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Closest point of a mesh for each point, looking only at that point's candidate faces.
 

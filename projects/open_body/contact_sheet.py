@@ -25,8 +25,16 @@ class Drawer:
 
         self._renderer = pyrender.OffscreenRenderer(size, size)
 
-    def __call__(self, vertices: np.ndarray, faces: np.ndarray, azimuth: float, elevation: float,
-                 half_width: float, label: str, color: tuple[float, float, float]) -> np.ndarray:
+    def __call__(
+        self,
+        vertices: np.ndarray,
+        faces: np.ndarray,
+        azimuth: float,
+        elevation: float,
+        half_width: float,
+        label: str,
+        color: tuple[float, float, float],
+    ) -> np.ndarray:
         """One picture; azimuth 0 looks at the front, 90 at the left side (degrees)."""
         import pyrender
         import trimesh
@@ -38,20 +46,33 @@ class Drawer:
         pose[:3, 3] = centre + view @ [0, 0, 5.0]
         scene = pyrender.Scene(bg_color=(0, 0, 0, 0), ambient_light=(0.25, 0.25, 0.25))
         material = pyrender.MetallicRoughnessMaterial(
-            baseColorFactor=(*color, 1.0), metallicFactor=0.0, roughnessFactor=0.9)
-        scene.add(pyrender.Mesh.from_trimesh(
-            trimesh.Trimesh(vertices, faces, process=False), material=material, smooth=True))
+            baseColorFactor=(*color, 1.0), metallicFactor=0.0, roughnessFactor=0.9
+        )
+        scene.add(
+            pyrender.Mesh.from_trimesh(
+                trimesh.Trimesh(vertices, faces, process=False), material=material, smooth=True
+            )
+        )
         scene.add(pyrender.OrthographicCamera(half_width, half_width, 0.05, 20.0), pose=pose)
         for turn, strength in (((-35, -30), 2.6), ((-10, 60), 1.2)):
             light = pose.copy()
-            light[:3, :3] = view @ Rotation.from_euler(
-                'yx', [turn[1], turn[0]], degrees=True).as_matrix()
+            light[:3, :3] = (
+                view @ Rotation.from_euler('yx', [turn[1], turn[0]], degrees=True).as_matrix()
+            )
             scene.add(pyrender.DirectionalLight(intensity=strength), pose=light)
         # Over transparent black the smoothed outline carries its coverage; put it on white.
         drawn = self._renderer.render(scene, flags=pyrender.RenderFlags.RGBA)[0].astype(float)
         image = np.clip(drawn[:, :, :3] + 255.0 - drawn[:, :, 3:], 0, 255).astype(np.uint8)
-        cv2.putText(image, label, (6, image.shape[0] - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.42,
-                    (40, 40, 40), 1, cv2.LINE_AA)
+        cv2.putText(
+            image,
+            label,
+            (6, image.shape[0] - 8),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.42,
+            (40, 40, 40),
+            1,
+            cv2.LINE_AA,
+        )
         return image
 
 
@@ -61,8 +82,10 @@ def body_pictures(path: Path, size: int) -> list[np.ndarray]:
     draw, faces = Drawer(size), model['f'].astype(np.int64)
     template, shapedirs = model['v_template'].astype(float), model['shapedirs'].astype(float)
     weights, regressor = model['weights'].astype(float), model['J_regressor'].astype(float)
-    pictures = [draw(template, faces, a, 0, 0.95, f'rest, {n}', SKIN)
-                for a, n in ((0, 'front'), (90, 'left side'), (180, 'back'), (35, 'oblique'))]
+    pictures = [
+        draw(template, faces, a, 0, 0.95, f'rest, {n}', SKIN)
+        for a, n in ((0, 'front'), (90, 'left side'), (180, 'back'), (35, 'oblique'))
+    ]
     for k in range(shapedirs.shape[2]):
         for value in (-2.0, 2.0):
             shaped = template + value * shapedirs[:, :, k]
@@ -98,7 +121,7 @@ def hand_pictures(path: Path, size: int) -> list[np.ndarray]:
 def write_sheet(path: Path, pictures: list[np.ndarray], columns: int) -> None:
     """Tile the pictures and write a palette-friendly png."""
     pictures = pictures + [np.full_like(pictures[0], 255)] * (-len(pictures) % columns)
-    rows = [np.hstack(pictures[i:i + columns]) for i in range(0, len(pictures), columns)]
+    rows = [np.hstack(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]
     sheet = np.vstack(rows)
     # Sixteen levels per channel are enough for a sheet and keep the file small.
     sheet = np.clip((sheet.astype(int) + 4) // 8 * 8, 0, 255).astype(np.uint8)
@@ -114,10 +137,16 @@ def main() -> None:
     parser.add_argument('--size', type=int, default=200, help='pixels per picture')
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    write_sheet(arguments.out / 'open_body_contact_sheet.png',
-                body_pictures(arguments.data / 'OPEN_BODY.npz', arguments.size), 8)
-    write_sheet(arguments.out / 'open_hand_contact_sheet.png',
-                hand_pictures(arguments.data / 'OPEN_HAND_RIGHT.npz', arguments.size), 8)
+    write_sheet(
+        arguments.out / 'open_body_contact_sheet.png',
+        body_pictures(arguments.data / 'OPEN_BODY.npz', arguments.size),
+        8,
+    )
+    write_sheet(
+        arguments.out / 'open_hand_contact_sheet.png',
+        hand_pictures(arguments.data / 'OPEN_HAND_RIGHT.npz', arguments.size),
+        8,
+    )
 
 
 if __name__ == '__main__':

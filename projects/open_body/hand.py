@@ -64,11 +64,19 @@ def build_hand(export: AnnyExport, num_vertices: int = 778, seed: int = 0) -> Ha
     longer = directions[mean[:, 0].argmin(), 0] < 0
     directions = directions * np.where(longer, 1.0, -1.0)
     base, response = linear_response(joints, project(people, mean, directions))
-    rows = fit_joint_regressor(mean, directions, base, response, weights, HAND_PARENTS,
-                               random_hand_pose, seed, nearest=80)
+    rows = fit_joint_regressor(
+        mean, directions, base, response, weights, HAND_PARENTS, random_hand_pose, seed, nearest=80
+    )
     tip_ids = _tip_vertices(mean, base, weights)
-    return HandParts(mean, faces, directions, weights, rows,
-                     np.array([tip_ids[f] for f in FINGERTIP_ORDER]), share)
+    return HandParts(
+        mean,
+        faces,
+        directions,
+        weights,
+        rows,
+        np.array([tip_ids[f] for f in FINGERTIP_ORDER]),
+        share,
+    )
 
 
 def _bone(joint: str) -> str:
@@ -132,15 +140,15 @@ def _cut_at_wrist(
     faces = np.array(result)
     start, end, share = (np.array(column) for column in zip(*rows, strict=True))
     number = np.arange(len(rows))
-    table = csr_matrix((np.r_[share, 1 - share], (np.r_[number, number], np.r_[start, end])),
-                       shape=(len(rows), total))
+    table = csr_matrix(
+        (np.r_[share, 1 - share], (np.r_[number, number], np.r_[start, end])),
+        shape=(len(rows), total),
+    )
     keep = largest_component(faces, len(rows))
     return table[keep], restrict_faces(faces, keep, len(rows))
 
 
-def _tip_vertices(
-    vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray
-) -> dict[str, int]:
+def _tip_vertices(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray) -> dict[str, int]:
     """The vertex furthest out on each finger's last bone."""
     tips = {}
     for finger in _FINGERS:
@@ -194,17 +202,25 @@ def _decimate(
     for surplus in range(12):
         points, reduced, _ = collapse_to(vertices, faces, size + surplus, 5.0)
         facts = mesh_facts(reduced, len(points))
-        if facts.manifold and (facts.vertices, facts.euler, facts.boundary_loops,
-                               facts.boundary_edges) == (size + surplus, 1, 1, border + surplus):
+        if facts.manifold and (
+            facts.vertices,
+            facts.euler,
+            facts.boundary_loops,
+            facts.boundary_edges,
+        ) == (size + surplus, 1, 1, border + surplus):
             break
     else:
-        raise ValueError(f'hand: wanted an open disc of {size} vertices and {border} border '
-                         f'edges, the last try gave {facts}; change _CUFF a little')
+        raise ValueError(
+            f'hand: wanted an open disc of {size} vertices and {border} border '
+            f'edges, the last try gave {facts}; change _CUFF a little'
+        )
     for _ in range(surplus):
         points, reduced = _shorten_border(points, reduced)
     face, bary, _ = closest_on_mesh(points, vertices, faces)
-    transfer = csr_matrix((bary.ravel(), faces[face].ravel(), np.arange(0, 3 * size + 1, 3)),
-                          shape=(size, len(vertices)))
+    transfer = csr_matrix(
+        (bary.ravel(), faces[face].ravel(), np.arange(0, 3 * size + 1, 3)),
+        shape=(size, len(vertices)),
+    )
     return transfer, reduced
 
 
@@ -213,9 +229,11 @@ def _shorten_border(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, 
     neighbours = vertex_adjacency(faces, len(points)).tolil().rows
     edges = border_edges(faces)
     order = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1).argsort()
-    keep, drop = next((a, b) for a, b in edges[order]
-                      if len(set(neighbours[a]) & set(neighbours[b])) == 1)
+    keep, drop = next(
+        (a, b) for a, b in edges[order] if len(set(neighbours[a]) & set(neighbours[b])) == 1
+    )
     faces = np.where(faces == drop, keep, faces)
-    faces = faces[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2])
-                  & (faces[:, 2] != faces[:, 0])]
+    faces = faces[
+        (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
+    ]
     return np.delete(points, drop, axis=0), faces - (faces > drop)

@@ -41,7 +41,8 @@ def mesh_facts(faces: np.ndarray, num_vertices: int) -> MeshFacts:
     faces = np.asarray(faces, dtype=np.int64)
     directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     edges, inverse, counts = np.unique(
-        np.sort(directed, axis=1), axis=0, return_inverse=True, return_counts=True)
+        np.sort(directed, axis=1), axis=0, return_inverse=True, return_counts=True
+    )
     oriented = len(np.unique(directed, axis=0)) == len(directed)
     degenerate = bool((directed[:, 0] == directed[:, 1]).any())
     graph = coo_matrix((np.ones(len(edges)), edges.T), shape=(num_vertices,) * 2)
@@ -52,10 +53,20 @@ def mesh_facts(faces: np.ndarray, num_vertices: int) -> MeshFacts:
         used, local = np.unique(border, return_inverse=True)
         local = local.reshape(border.shape)
         loops = connected_components(
-            coo_matrix((np.ones(len(local)), local.T), shape=(len(used),) * 2), directed=False)[0]
+            coo_matrix((np.ones(len(local)), local.T), shape=(len(used),) * 2), directed=False
+        )[0]
     manifold = not degenerate and counts.max() <= 2 and _single_fans(faces, inverse.ravel(), counts)
-    return MeshFacts(num_vertices, len(faces), len(edges), num_vertices - len(edges) + len(faces),
-                     components, len(border), loops, bool(manifold), oriented)
+    return MeshFacts(
+        num_vertices,
+        len(faces),
+        len(edges),
+        num_vertices - len(edges) + len(faces),
+        components,
+        len(border),
+        loops,
+        bool(manifold),
+        oriented,
+    )
 
 
 def _single_fans(faces: np.ndarray, edge_of: np.ndarray, counts: np.ndarray) -> bool:
@@ -69,12 +80,18 @@ def _single_fans(faces: np.ndarray, edge_of: np.ndarray, counts: np.ndarray) -> 
     order = np.argsort(edge_of, kind='stable')
     starts = np.r_[0, np.cumsum(counts)[:-1]][counts == 2]
     # Directed edge number e belongs to face e % F and joins its corners e // F and the next one.
-    corners = [np.stack([e % num_faces * 3 + e // num_faces,
-                         e % num_faces * 3 + (e // num_faces + 1) % 3], axis=1)
-               for e in (order[starts], order[starts + 1])]
+    corners = [
+        np.stack(
+            [e % num_faces * 3 + e // num_faces, e % num_faces * 3 + (e // num_faces + 1) % 3],
+            axis=1,
+        )
+        for e in (order[starts], order[starts + 1])
+    ]
     same = flat[corners[0][:, 0]] == flat[corners[1][:, 0]]
-    links = [np.stack([corners[0][:, k], np.where(same, corners[1][:, k], corners[1][:, 1 - k])],
-                      axis=1) for k in (0, 1)]
+    links = [
+        np.stack([corners[0][:, k], np.where(same, corners[1][:, k], corners[1][:, 1 - k])], axis=1)
+        for k in (0, 1)
+    ]
     joined = np.concatenate(links)
     graph = coo_matrix((np.ones(len(joined)), joined.T), shape=(3 * num_faces,) * 2)
     fans = connected_components(graph, directed=False)[0]

@@ -11,14 +11,47 @@ from poses import skin
 from scipy.optimize import nnls
 from skeleton import BODY_JOINTS, BODY_PARENTS
 
-H36M17 = ('Pelvis', 'R_Hip', 'R_Knee', 'R_Ankle', 'L_Hip', 'L_Knee', 'L_Ankle', 'Torso', 'Neck',
-          'Nose', 'Head', 'L_Shoulder', 'L_Elbow', 'L_Wrist', 'R_Shoulder', 'R_Elbow', 'R_Wrist')
-EXTRA14 = ('Nose', 'R_Eye', 'L_Eye', 'R_Ear', 'L_Ear', 'R_Hip', 'L_Hip', 'Neck', 'Top_of_Head',
-           'Pelvis', 'Thorax', 'Spine', 'Jaw', 'Head')
+H36M17 = (
+    'Pelvis',
+    'R_Hip',
+    'R_Knee',
+    'R_Ankle',
+    'L_Hip',
+    'L_Knee',
+    'L_Ankle',
+    'Torso',
+    'Neck',
+    'Nose',
+    'Head',
+    'L_Shoulder',
+    'L_Elbow',
+    'L_Wrist',
+    'R_Shoulder',
+    'R_Elbow',
+    'R_Wrist',
+)
+EXTRA14 = (
+    'Nose',
+    'R_Eye',
+    'L_Eye',
+    'R_Ear',
+    'L_Ear',
+    'R_Hip',
+    'L_Hip',
+    'Neck',
+    'Top_of_Head',
+    'Pelvis',
+    'Thorax',
+    'Spine',
+    'Jaw',
+    'Head',
+)
 
 
 def fit_rows(
-    samples: np.ndarray, targets: np.ndarray, candidates: list[np.ndarray],
+    samples: np.ndarray,
+    targets: np.ndarray,
+    candidates: list[np.ndarray],
     sample_weight: np.ndarray,
 ) -> np.ndarray:
     """Convex rows that reproduce moving targets from moving vertices.
@@ -35,7 +68,7 @@ def fit_rows(
     rows = np.zeros((targets.shape[1], samples.shape[1]))
     for j, chosen in enumerate(candidates):
         origin = targets[:, j][:, None]
-        system = ((samples[:, chosen] - origin) * sample_weight[:, None, None])
+        system = (samples[:, chosen] - origin) * sample_weight[:, None, None]
         system = np.moveaxis(system, 1, 2).reshape(-1, len(chosen))
         # Positions are relative to the target, so the fit asks for zero; the heavy row of ones
         # keeps the weights from vanishing.
@@ -51,8 +84,11 @@ def fit_rows(
 
 
 def joint_candidates(
-    vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray,
-    parents: tuple[int, ...] = BODY_PARENTS, count: int = 240,
+    vertices: np.ndarray,
+    joints: np.ndarray,
+    weights: np.ndarray,
+    parents: tuple[int, ...] = BODY_PARENTS,
+    count: int = 240,
 ) -> list[np.ndarray]:
     """The vertices nearest each joint among those that the joint or its neighbours move."""
     chosen = []
@@ -68,9 +104,17 @@ def joint_candidates(
 
 
 def fit_joint_regressor(
-    mean: np.ndarray, directions: np.ndarray, joints: np.ndarray, joint_directions: np.ndarray,
-    weights: np.ndarray, parents: tuple[int, ...], random_pose, seed: int,
-    num_shapes: int = 24, num_poses: int = 16, nearest: int = 240,
+    mean: np.ndarray,
+    directions: np.ndarray,
+    joints: np.ndarray,
+    joint_directions: np.ndarray,
+    weights: np.ndarray,
+    parents: tuple[int, ...],
+    random_pose,
+    seed: int,
+    num_shapes: int = 24,
+    num_poses: int = 16,
+    nearest: int = 240,
 ) -> np.ndarray:
     """(J, V) rows for the skeleton; rest meshes weigh most because skinning starts from them."""
     rng = np.random.default_rng(seed)
@@ -83,13 +127,20 @@ def fit_joint_regressor(
         samples.append(vertices)
         targets.append(moved)
         trust.append(4.0 if i < num_shapes else 1.0)
-    return fit_rows(np.stack(samples), np.stack(targets),
-                    joint_candidates(mean, joints, weights, parents, nearest), np.array(trust))
+    return fit_rows(
+        np.stack(samples),
+        np.stack(targets),
+        joint_candidates(mean, joints, weights, parents, nearest),
+        np.array(trust),
+    )
 
 
 def body_landmark_rows(
-    vertices: np.ndarray, weights: np.ndarray, eye: np.ndarray,
-    joint_rows: np.ndarray, mirror: np.ndarray,
+    vertices: np.ndarray,
+    weights: np.ndarray,
+    eye: np.ndarray,
+    joint_rows: np.ndarray,
+    mirror: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The 17 H36M rows and the 14 extra rows.
 
@@ -122,21 +173,33 @@ def body_landmark_rows(
     # The chin is the foremost midline point in the band under the lips.
     band = midline & (points[:, 1] < tip[1] - 0.055) & (points[:, 1] > tip[1] - 0.085)
     chin = points[np.where(band, front, -9.0).argmax()]
-    lens = points[np.where(np.linalg.norm(points[:, :2] - eye[:2], axis=1) < 0.006,
-                           front, -9.0).argmax()]
+    lens = points[
+        np.where(np.linalg.norm(points[:, :2] - eye[:2], axis=1) < 0.006, front, -9.0).argmax()
+    ]
     ear_band = np.abs(points[:, 1] - (eye[1] + tip[1]) / 2) < 0.02
     ear = points[np.where(ear_band, points[:, 0], -9.0).argmax()]
     crown = points[np.where(midline, points[:, 1], -9.0).argmax()]
 
-    nose, top, l_eye, l_ear = even(around(tip, 3)), even(around(crown, 4)), around(lens, 4), \
-        around(ear, 3)
+    nose, top, l_eye, l_ear = (
+        even(around(tip, 3)),
+        even(around(crown, 4)),
+        around(lens, 4),
+        around(ear, 3),
+    )
     pelvis = 0.5 * (row['l_hip'] + row['r_hip'])
     shoulders = 0.5 * (row['l_shoulder'] + row['r_shoulder'])
     named = {
-        'Nose': nose, 'L_Eye': l_eye, 'R_Eye': l_eye[mirror], 'L_Ear': l_ear,
-        'R_Ear': l_ear[mirror], 'Top_of_Head': top, 'Pelvis': pelvis,
-        'Neck': 0.5 * (row['neck'] + shoulders), 'Thorax': 0.25 * row['neck'] + 0.75 * shoulders,
-        'Spine': row['spine2'], 'Torso': row['spine2'],
+        'Nose': nose,
+        'L_Eye': l_eye,
+        'R_Eye': l_eye[mirror],
+        'L_Ear': l_ear,
+        'R_Ear': l_ear[mirror],
+        'Top_of_Head': top,
+        'Pelvis': pelvis,
+        'Neck': 0.5 * (row['neck'] + shoulders),
+        'Thorax': 0.25 * row['neck'] + 0.75 * shoulders,
+        'Spine': row['spine2'],
+        'Torso': row['spine2'],
         'Jaw': 0.6 * even(around(chin, 4)) + 0.4 * row['head'],
         'Head': 0.75 * top + 0.25 * row['head'],
     }

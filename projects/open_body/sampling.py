@@ -51,8 +51,9 @@ def build_levels(vertices: np.ndarray, faces: np.ndarray, sizes: list[int]) -> M
     vertices = np.asarray(vertices, dtype=np.float64)
     for size in sizes:
         kept, coarse_faces, owner = decimate_to_subset(vertices, faces, size)
-        levels.down.append(csr_matrix(
-            (np.ones(size), (np.arange(size), kept)), shape=(size, len(vertices))))
+        levels.down.append(
+            csr_matrix((np.ones(size), (np.arange(size), kept)), shape=(size, len(vertices)))
+        )
         levels.up.append(upsampling_matrix(vertices, kept, coarse_faces, owner))
         vertices, faces = vertices[kept], coarse_faces
         levels.faces.append(faces)
@@ -78,7 +79,8 @@ def decimate_to_subset(
     if not 3 < size < len(vertices):
         raise ValueError(
             f'mesh levels: size {size} is not between 4 and the {len(vertices)} vertices of the '
-            'level before; list decreasing sizes')
+            'level before; list decreasing sizes'
+        )
     want = mesh_facts(faces, len(vertices))
     for aggressiveness in (7.0, 5.0, 4.0, 3.0, 2.0, 9.0):
         points, coarse_faces, owner = collapse_to(vertices, faces, size, aggressiveness)
@@ -86,15 +88,21 @@ def decimate_to_subset(
             continue
         found = mesh_facts(coarse_faces, size)
         if (found.manifold, found.euler, found.boundary_loops, found.components) != (
-                want.manifold, want.euler, want.boundary_loops, want.components):
+            want.manifold,
+            want.euler,
+            want.boundary_loops,
+            want.components,
+        ):
             continue
         kept = _nearest_members(vertices, points, owner)
         order = np.argsort(kept)
         rank = np.empty(size, dtype=np.int64)
         rank[order] = np.arange(size)
         return kept[order], rank[coarse_faces], rank[owner]
-    raise ValueError(f'mesh levels: no manifold mesh of exactly {size} vertices could be made from '
-                     f'{len(vertices)}; try another size')
+    raise ValueError(
+        f'mesh levels: no manifold mesh of exactly {size} vertices could be made from '
+        f'{len(vertices)}; try another size'
+    )
 
 
 def collapse_to(
@@ -112,8 +120,12 @@ def collapse_to(
     # A closed or open disc loses at most two faces per vertex; aim lower, stop the replay on time.
     target = max(4, len(faces) - 2 * (len(vertices) - size) - 8)
     _, _, collapses = fast_simplification.simplify(
-        vertices.astype(np.float32), faces.astype(np.int32), target_count=target,
-        agg=aggressiveness, return_collapses=True)
+        vertices.astype(np.float32),
+        faces.astype(np.int32),
+        target_count=target,
+        agg=aggressiveness,
+        return_collapses=True,
+    )
     count = len(vertices) - size
     points, coarse_faces, owner = replay(vertices, faces, collapses[:count])
     # Where a border vertex lost its last face it was dropped as well: replay fewer collapses.
@@ -139,7 +151,8 @@ def replay(
     import fast_simplification
 
     points, faces, owner = fast_simplification.replay_simplification(
-        points.astype(np.float32), faces.astype(np.int32), np.ascontiguousarray(collapses))
+        points.astype(np.float32), faces.astype(np.int32), np.ascontiguousarray(collapses)
+    )
     return points.astype(np.float64), faces.astype(np.int64), owner.astype(np.int64)
 
 
@@ -169,10 +182,13 @@ def upsampling_matrix(
     """
     coarse = vertices[kept]
     around = faces_around_vertices(coarse_faces, len(kept))
-    wide = [np.unique(np.concatenate([around[n] for n in np.unique(coarse_faces[own])]))
-            for own in around]
+    wide = [
+        np.unique(np.concatenate([around[n] for n in np.unique(coarse_faces[own])]))
+        for own in around
+    ]
     face, weights, _ = closest_on_candidates(
-        vertices, coarse, coarse_faces, [wide[o] for o in owner])
+        vertices, coarse, coarse_faces, [wide[o] for o in owner]
+    )
     columns = coarse_faces[face]
     columns[kept] = coarse_faces[[a[0] for a in around]]
     weights[kept] = columns[kept] == np.arange(len(kept))[:, None]
@@ -181,7 +197,8 @@ def upsampling_matrix(
     weights = np.take_along_axis(weights, order, axis=1)
     return csr_matrix(
         (weights.ravel(), columns.ravel(), np.arange(0, columns.size + 1, 3)),
-        shape=(len(vertices), len(kept)))
+        shape=(len(vertices), len(kept)),
+    )
 
 
 def levels_to_arrays(levels: MeshLevels) -> dict[str, np.ndarray]:

@@ -4,9 +4,7 @@
 import numpy as np
 
 
-def principal_shapes(
-    people: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def principal_shapes(people: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and scaled principal directions.
 
     Args:

@@ -4,9 +4,31 @@
 import numpy as np
 
 BODY_JOINTS = (
-    'pelvis', 'l_hip', 'r_hip', 'spine1', 'l_knee', 'r_knee', 'spine2', 'l_ankle', 'r_ankle',
-    'spine3', 'l_foot', 'r_foot', 'neck', 'l_collar', 'r_collar', 'head', 'l_shoulder',
-    'r_shoulder', 'l_elbow', 'r_elbow', 'l_wrist', 'r_wrist', 'l_hand', 'r_hand')
+    'pelvis',
+    'l_hip',
+    'r_hip',
+    'spine1',
+    'l_knee',
+    'r_knee',
+    'spine2',
+    'l_ankle',
+    'r_ankle',
+    'spine3',
+    'l_foot',
+    'r_foot',
+    'neck',
+    'l_collar',
+    'r_collar',
+    'head',
+    'l_shoulder',
+    'r_shoulder',
+    'l_elbow',
+    'r_elbow',
+    'l_wrist',
+    'r_wrist',
+    'l_hand',
+    'r_hand',
+)
 BODY_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 
 # Joint -> (bones whose heads average to the joint, prefixes of the bones whose skin it moves).
@@ -29,8 +51,10 @@ _LIMB = {
     'shoulder': (('upperarm01',), ('upperarm',)),
     'elbow': (('lowerarm01',), ('lowerarm',)),
     'wrist': (('wrist',), ('wrist', 'metacarpal', 'finger1')),
-    'hand': (('finger2-1', 'finger3-1', 'finger4-1', 'finger5-1'),
-             ('finger2', 'finger3', 'finger4', 'finger5')),
+    'hand': (
+        ('finger2-1', 'finger3-1', 'finger4-1', 'finger5-1'),
+        ('finger2', 'finger3', 'finger4', 'finger5'),
+    ),
 }
 
 
@@ -42,9 +66,13 @@ def mirror_joints(names: tuple[str, ...] = BODY_JOINTS) -> np.ndarray:
 
 def joint_positions(bone_heads: np.ndarray, bones: list[str]) -> np.ndarray:
     """(S, B, 3) bone heads to (S, 24, 3) joints."""
-    return np.stack([
-        bone_heads[:, [bones.index(b) for b in _sources(name)[0]]].mean(axis=1)
-        for name in BODY_JOINTS], axis=1)
+    return np.stack(
+        [
+            bone_heads[:, [bones.index(b) for b in _sources(name)[0]]].mean(axis=1)
+            for name in BODY_JOINTS
+        ],
+        axis=1,
+    )
 
 
 def merge_weights(weights: np.ndarray, bones: list[str]) -> np.ndarray:

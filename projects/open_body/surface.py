@@ -66,9 +66,7 @@ class ReducedSurface:
     mirror: np.ndarray
 
 
-def reduce_symmetric(
-    vertices: np.ndarray, faces: np.ndarray, num_vertices: int
-) -> ReducedSurface:
+def reduce_symmetric(vertices: np.ndarray, faces: np.ndarray, num_vertices: int) -> ReducedSurface:
     """Decimate the left half of a closed symmetric surface and mirror it.
 
     A half with ``num_vertices - 2`` faces that is an open disc always mirrors to a closed surface
@@ -97,16 +95,23 @@ def reduce_symmetric(
     # by a face; a slightly different schedule then ends on the other parity.
     for aggressiveness in np.arange(4.0, 7.0, 0.25):
         reduced, reduced_faces = fast_simplification.simplify(
-            points.astype(np.float32), half_faces.astype(np.int32),
-            target_count=num_vertices - 2 + 2 * _SLIVERS, agg=float(aggressiveness))
+            points.astype(np.float32),
+            half_faces.astype(np.int32),
+            target_count=num_vertices - 2 + 2 * _SLIVERS,
+            agg=float(aggressiveness),
+        )
         facts = mesh_facts(reduced_faces, len(reduced))
-        if (len(reduced_faces) == num_vertices - 2 + 2 * _SLIVERS and facts.euler == 1
-                and facts.manifold):
+        if (
+            len(reduced_faces) == num_vertices - 2 + 2 * _SLIVERS
+            and facts.euler == 1
+            and facts.manifold
+        ):
             break
     else:
         raise ValueError(f'decimation gave {facts}, wanted {num_vertices - 2} faces')
     reduced, reduced_faces = drop_slivers(
-        reduced.astype(np.float64), reduced_faces.astype(np.int64), _SLIVERS)
+        reduced.astype(np.float64), reduced_faces.astype(np.int64), _SLIVERS
+    )
     border = np.unique(border_edges(reduced_faces))
     face, weights, _ = closest_on_mesh(reduced, points, half_faces)
     columns = half[half_faces[face]]
@@ -133,8 +138,15 @@ def drop_slivers(
         for face in faces[area.argsort()[:200]]:
             ends = np.stack([face, np.roll(face, -1)], axis=1)
             ends = ends[np.linalg.norm(points[ends[:, 0]] - points[ends[:, 1]], axis=1).argsort()]
-            done = next((c for pair in ends for c in (pair, pair[::-1])
-                         if _may_collapse(points, faces, *c, border)), None)
+            done = next(
+                (
+                    c
+                    for pair in ends
+                    for c in (pair, pair[::-1])
+                    if _may_collapse(points, faces, *c, border)
+                ),
+                None,
+            )
             if done is not None:
                 keep, drop = done
                 break
@@ -158,8 +170,10 @@ def _may_collapse(
     moved = faces[with_drop & ~with_keep]
     before, after = _normals(points, moved), _normals(points, np.where(moved == drop, keep, moved))
     size = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
-    return bool(((before * after).sum(axis=1) > 0.3 * size).all()
-                and (np.linalg.norm(after, axis=1) > 4e-8).all())
+    return bool(
+        ((before * after).sum(axis=1) > 0.3 * size).all()
+        and (np.linalg.norm(after, axis=1) > 4e-8).all()
+    )
 
 
 def _normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -180,8 +194,7 @@ def _onto_midline(reduced, border, points, faces, half, columns, weights):
     start, end = points[edges[:, 0]], points[edges[:, 1]]
     for v in border:
         segments = np.stack([start, end, end], axis=1)
-        bary = barycentric_closest(np.repeat(reduced[v][None], len(edges), 0),
-                                   segments)
+        bary = barycentric_closest(np.repeat(reduced[v][None], len(edges), 0), segments)
         bary = np.stack([bary[:, 0], 1 - bary[:, 0]], axis=1)
         at = bary[:, :1] * start + bary[:, 1:] * end
         best = np.linalg.norm(at - reduced[v], axis=1).argmin()
@@ -200,6 +213,7 @@ def _mirrored(faces, columns, weights, border, vertices) -> ReducedSurface:
     all_weights = np.concatenate([weights, weights[inner]])
     transfer = csr_matrix(
         (all_weights.ravel(), all_columns.ravel(), np.arange(0, all_columns.size + 1, 3)),
-        shape=(len(all_columns), len(vertices)))
+        shape=(len(all_columns), len(vertices)),
+    )
     mirror = np.concatenate([twin, inner])
     return ReducedSurface(np.concatenate([faces, twin[faces][:, ::-1]]), transfer, mirror)

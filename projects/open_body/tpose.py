@@ -21,8 +21,9 @@ def rotation_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return Rotation.from_rotvec(axis / sine * np.arctan2(sine, a @ b)).as_matrix()
 
 
-def chain_transforms(rotations: np.ndarray, joints: np.ndarray,
-                     parents: tuple[int, ...] = BODY_PARENTS) -> tuple[np.ndarray, np.ndarray]:
+def chain_transforms(
+    rotations: np.ndarray, joints: np.ndarray, parents: tuple[int, ...] = BODY_PARENTS
+) -> tuple[np.ndarray, np.ndarray]:
     """Skinning transforms from world rotations of the joints.
 
     Args:
@@ -52,6 +53,7 @@ def tpose_rotations(joints: np.ndarray, palm_side: dict[str, np.ndarray]) -> np.
     at = {name: i for i, name in enumerate(BODY_JOINTS)}
     world = np.tile(np.eye(3), (24, 1, 1))
     for side, sign in (('l', 1.0), ('r', -1.0)):
+
         def joint(name: str, side: str = side) -> int:
             return at[f'{side}_{name}']
 
@@ -60,7 +62,7 @@ def tpose_rotations(joints: np.ndarray, palm_side: dict[str, np.ndarray]) -> np.
 
         # Legs: turn in the frontal plane only, the foot keeps its direction.
         leg = bone('hip', 'ankle')
-        goal = np.array([sign * _STANCE, -np.sqrt(leg[1]**2 + leg[0]**2 - _STANCE**2), 0.0])
+        goal = np.array([sign * _STANCE, -np.sqrt(leg[1] ** 2 + leg[0] ** 2 - _STANCE**2), 0.0])
         turn = rotation_between(np.array([leg[0], leg[1], 0.0]), goal)
         world[joint('hip')] = world[joint('knee')] = turn
         # Arms: collar up a little, then each bone horizontal.
@@ -80,8 +82,9 @@ def tpose_rotations(joints: np.ndarray, palm_side: dict[str, np.ndarray]) -> np.
     return world
 
 
-def to_tpose(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray,
-             palm_side: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def to_tpose(
+    vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray, palm_side: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """One person in the T-pose.
 
     The skin is the inverse of linear blend skinning: skinned back to the A-pose it gives the

@@ -82,14 +82,20 @@ def make_people() -> tuple[FrameResult, PerspectiveCamera]:
     pose[:, 4 * 3] = torch.tensor([0.0, 0.6, 0.2])  # left knee
     with torch.no_grad():
         vertices = body(pose, torch.zeros(3, 10)).vertices
-    joints = JointRegressor(
-        load_body_assets('open_body').J_regressor_h36m)(vertices)
+    joints = JointRegressor(load_body_assets('open_body').J_regressor_h36m)(vertices)
     vertices = (vertices - joints[:, :1]).numpy()
     places = np.array([[-0.35, 0.05, 4.6], [0.15, 0.0, 6.0], [0.6, 0.1, 5.2]])
     people = [_perfect(v, t, camera) for v, t in zip(vertices, places, strict=True)]
     frame = FrameResult(
-        None, 0, SIZE, camera.intrinsics, people, 'open_body', body.faces.numpy(),
-        image=np.full((SIZE[1], SIZE[0], 3), 127, np.uint8))
+        None,
+        0,
+        SIZE,
+        camera.intrinsics,
+        people,
+        'open_body',
+        body.faces.numpy(),
+        image=np.full((SIZE[1], SIZE[0], 3), 127, np.uint8),
+    )
     return frame, camera
 
 
@@ -104,9 +110,16 @@ def _perfect(vertices, translation, camera):
     flat = np.column_stack([np.eye(2) * scale, offset])
     weak = camera_on_crop(flat, crop_to_image, 224)
     return PersonMesh(
-        vertices=vertices, joints_3d=vertices[:14], keypoints=pixels[:14], camera=weak,
-        translation=translation, bbox=np.concatenate([low, high]), bbox_score=1.0,
-        crop_to_image=crop_to_image, crop_size=224.0)
+        vertices=vertices,
+        joints_3d=vertices[:14],
+        keypoints=pixels[:14],
+        camera=weak,
+        translation=translation,
+        bbox=np.concatenate([low, high]),
+        bbox_score=1.0,
+        crop_to_image=crop_to_image,
+        crop_size=224.0,
+    )
 
 
 def true_index(frame: FrameResult, camera: PerspectiveCamera) -> np.ndarray:
@@ -120,7 +133,7 @@ def true_index(frame: FrameResult, camera: PerspectiveCamera) -> np.ndarray:
         # 4 bits of sub-pixels; OpenCV's pixel centres are whole numbers, ours end in .5
         for triangle in np.round((corners - 0.5) * 16).astype(np.int32):
             cv2.fillConvexPoly(mask, triangle, 1, shift=4)
-        shown[mask[fine // 2::fine, fine // 2::fine] > 0] = number
+        shown[mask[fine // 2 :: fine, fine // 2 :: fine] > 0] = number
     return shown
 
 
@@ -129,8 +142,6 @@ def three_people():
     """Three people, their camera, and which of them each pixel shows."""
     frame, camera = make_people()
     return frame, camera, true_index(frame, camera)
-
-
 
 
 @pytest.fixture

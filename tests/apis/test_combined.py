@@ -18,8 +18,10 @@ from fastmetro_mm.visualization.frame_drawing import draw_frame, render_frame
 from fastmetro_mm.visualization.picture_files import write_picture
 from fastmetro_mm.visualization.renderer_factory import build_renderer
 
-HANDS = [dict(bbox=[60, 200, 120, 260], is_right=True),
-         dict(bbox=[300, 190, 360, 250], is_right=False)]
+HANDS = [
+    dict(bbox=[60, 200, 120, 260], is_right=True),
+    dict(bbox=[300, 190, 360, 250], is_right=False),
+]
 
 
 @pytest.fixture(scope='module')
@@ -49,7 +51,7 @@ def combined(inferencer, hand_config):
 @pytest.fixture(scope='module')
 def result(combined, picture):
     boxes = [person.bbox for person in picture[1].people]
-    frame, = combined(picture[0], boxes, HANDS, camera=CameraHint(fov_deg=40))
+    (frame,) = combined(picture[0], boxes, HANDS, camera=CameraHint(fov_deg=40))
     return frame
 
 
@@ -58,8 +60,10 @@ def test_each_is_what_its_own_inferencer_finds(combined, picture, result):
     assert result.bodies == result.people[:3] and result.hands == result.people[3:]
     camera = CameraHint(fov_deg=40)
     boxes = [person.bbox for person in picture[1].people]
-    alone = [*next(combined.body(picture[0], boxes, camera=camera)).people,
-             *next(combined.hands(picture[0], HANDS, camera=camera)).people]
+    alone = [
+        *next(combined.body(picture[0], boxes, camera=camera)).people,
+        *next(combined.hands(picture[0], HANDS, camera=camera)).people,
+    ]
     for mine, theirs in zip(result.people, alone, strict=True):
         for item in fields(mine):
             assert np.array_equal(getattr(mine, item.name), getattr(theirs, item.name))
@@ -107,11 +111,13 @@ def test_files_hold_both(result, renderer, tmp_path):
     assert np.shape(result.to_dict()['hand_faces']) == result.hand_faces.shape
     glb = (tmp_path / 'people.glb').read_bytes()
     assert glb[:4] == b'glTF'
-    scene = json.loads(glb[20:20 + int.from_bytes(glb[12:16], 'little')])
+    scene = json.loads(glb[20 : 20 + int.from_bytes(glb[12:16], 'little')])
     names = {node.get('name') for node in scene['nodes']}
     assert {'person_0', 'person_3_right_hand', 'person_4_left_hand'} <= names
-    counts = [scene['accessors'][mesh['primitives'][0]['attributes']['POSITION']]['count']
-              for mesh in scene['meshes']]
+    counts = [
+        scene['accessors'][mesh['primitives'][0]['attributes']['POSITION']]['count']
+        for mesh in scene['meshes']
+    ]
     assert counts == [6890, 6890, 6890, 778, 778]
 
 
@@ -119,8 +125,10 @@ def test_hands_are_drawn_where_they_are(result, picture, renderer, tmp_path):
     # Real shapes instead of what untrained networks give, with the cameras of the networks.
     hand = load_model_arrays('open_hand')['v_template']
     hand = hand - hand.mean(axis=0)
-    hands = [replace(person, vertices=hand * [side, 1, 1])
-             for person, side in zip(result.hands, (1, -1), strict=True)]
+    hands = [
+        replace(person, vertices=hand * [side, 1, 1])
+        for person, side in zip(result.hands, (1, -1), strict=True)
+    ]
     frame = replace(result, people=[*picture[1].people, *hands])
     index = render_frame(frame, renderer).index
     assert set(np.unique(index)) == {-1, 0, 1, 2, 3, 4}
@@ -142,19 +150,22 @@ def test_lists_videos_and_detectors(combined, picture, monkeypatch):
     first, second = combined([path, image], boxes, [[HANDS[0]], []], keep_images=False)
     assert [len(first.hands), len(second.hands)] == [1, 0] and first.image is None
     assert second.hand_faces is not None
-    by_name, = combined(path, boxes[0], {'people.png': HANDS})
+    (by_name,) = combined(path, boxes[0], {'people.png': HANDS})
     assert len(by_name.hands) == 2
     with pytest.raises(InputError, match='give hand_bboxes'):
         combined(path)
-    monkeypatch.setattr(combined.hands, 'detector',
-                        lambda image: [PersonBox(np.array(HANDS[0]['bbox'], float), is_right=True)])
+    monkeypatch.setattr(
+        combined.hands,
+        'detector',
+        lambda image: [PersonBox(np.array(HANDS[0]['bbox'], float), is_right=True)],
+    )
     assert len(next(combined(path, boxes[0])).hands) == 1
 
 
 def test_mistakes_leave_the_rest(combined, picture, inferencer):
     errors = []
     wrong = [dict(bbox=[5, 5, 5, 9], is_right=True), [60, 200, 120, 260], HANDS[1]]
-    frame, = combined(picture[0], [[20, 20, 300, 460]], wrong, on_error=errors.append)
+    (frame,) = combined(picture[0], [[20, 20, 300, 460]], wrong, on_error=errors.append)
     assert len(frame.bodies) == 1 and [hand.is_right for hand in frame.hands] == [False]
     assert 'people.png, hand 0' in str(errors[0])
     assert 'hand 1: the box does not say which hand it is' in str(errors[1]) and len(errors) == 2

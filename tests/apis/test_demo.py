@@ -22,6 +22,7 @@ def demo(repo_dir):
 @pytest.fixture
 def run(demo, weights_file, tmp_path, capsys):
     """Runs the demo; gives exit code and lines of error."""
+
     def call(*arguments, weights=weights_file):
         given = ['--out', tmp_path / 'out', *arguments, '--quiet', '--renderer', 'software']
         if weights is not None:
@@ -30,8 +31,9 @@ def run(demo, weights_file, tmp_path, capsys):
             code = demo.main([str(argument) for argument in given])
         except SystemExit as stop:
             code = stop.code
-        errors = [line for line in capsys.readouterr().err.splitlines()
-                  if line.startswith('error: ')]
+        errors = [
+            line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')
+        ]
         return code, errors
 
     return call
@@ -60,14 +62,17 @@ def test_video_with_boxes_in_a_file(run, tmp_path):
             writer.write(np.full((64, 96, 3), 90, np.uint8))
     boxes = tmp_path / 'boxes.json'
     boxes.write_text(json.dumps({str(n): [[5 + n, 5, 45 + n, 60]] for n in range(4)}))
-    code, errors = run(tmp_path / 'clip.mp4', '--boxes', boxes, '--save', 'overlay,json',
-                       '--smooth')
+    code, errors = run(
+        tmp_path / 'clip.mp4', '--boxes', boxes, '--save', 'overlay,json', '--smooth'
+    )
     assert (code, errors) == (0, [])
     lines = [json.loads(line) for line in (tmp_path / 'out/clip.jsonl').read_text().splitlines()]
     assert [len(line['people']) for line in lines] == [1, 1, 1, 1, 0]
     assert {person['track_id'] for line in lines for person in line['people']} == {1}
-    assert int(cv2.VideoCapture(str(tmp_path / 'out/clip_overlay.mp4')).get(
-        cv2.CAP_PROP_FRAME_COUNT)) == 5
+    assert (
+        int(cv2.VideoCapture(str(tmp_path / 'out/clip_overlay.mp4')).get(cv2.CAP_PROP_FRAME_COUNT))
+        == 5
+    )
 
 
 def test_mistakes_do_not_stop_the_others(run, photo, tmp_path):
@@ -75,14 +80,47 @@ def test_mistakes_do_not_stop_the_others(run, photo, tmp_path):
     broken.write_bytes(b'no picture')
     empty.touch()
     code, errors = run(
-        broken, 'missing.jpg', empty, '~x.jpg', 's3://b/a', photo, '--save', 'npz',
-        '--bbox', 5, 5, 5, 9, '--bbox', 700, 0, 800, 9, '--bbox', 280, 44, 499, 391,
-        '--bbox', 0, 0, 1e30, 1e30)
+        broken,
+        'missing.jpg',
+        empty,
+        '~x.jpg',
+        's3://b/a',
+        photo,
+        '--save',
+        'npz',
+        '--bbox',
+        5,
+        5,
+        5,
+        9,
+        '--bbox',
+        700,
+        0,
+        800,
+        9,
+        '--bbox',
+        280,
+        44,
+        499,
+        391,
+        '--bbox',
+        0,
+        0,
+        1e30,
+        1e30,
+    )
     assert code == 1
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['000000000785.npz']
-    wanted = ['broken.png: unreadable image', 'missing.jpg: no such image',
-              'empty.mp4: the video is empty', '~x.jpg: no such image', 'use file, http or https',
-              'has no area', 'outside of the 640x425', 'larger than 10000']
+    wanted = [
+        'broken.png: unreadable image',
+        'missing.jpg: no such image',
+        'empty.mp4: the video is empty',
+        '~x.jpg: no such image',
+        'use file, http or https',
+        'has no area',
+        'outside of the 640x425',
+        'larger than 10000',
+    ]
     assert len(errors) == len(wanted)
     assert all(part in line for part, line in zip(wanted, errors, strict=True))
 
@@ -115,8 +153,17 @@ def test_files_beside_the_inputs_are_kept(run, photo, tmp_path, capsys):
         assert (tmp_path / 'a.json').read_text() == '{"label": 1}'
         assert (tmp_path / 'b_overlay.jpg').read_bytes() == photo.read_bytes()
         assert {path.name for path in tmp_path.glob('*.*')} == {
-            'a.jpg', 'b.jpg', 'a.json', 'b_overlay.jpg', 'a_2.json', 'a_2_overlay.jpg',
-            'b_2.json', 'b_2_overlay.jpg', 'b_overlay.json', 'b_overlay_overlay.jpg'}
+            'a.jpg',
+            'b.jpg',
+            'a.json',
+            'b_overlay.jpg',
+            'a_2.json',
+            'a_2_overlay.jpg',
+            'b_2.json',
+            'b_2_overlay.jpg',
+            'b_overlay.json',
+            'b_overlay_overlay.jpg',
+        }
 
 
 def test_keys_of_the_box_file_are_looked_after(run, photo, tmp_path):
@@ -143,7 +190,7 @@ def test_a_video_that_is_cut_off(run, tmp_path):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format='rgb24')))
         container.mux(stream.encode(None))
     data = path.read_bytes()
-    path.write_bytes(data[:int(0.8 * len(data))])
+    path.write_bytes(data[: int(0.8 * len(data))])
     code, errors = run(path, '--save', 'json,overlay', '--bbox', 5, 5, 90, 60)
     assert code == 1 and len(errors) == 1
     kept = len((tmp_path / 'out/cut.jsonl').read_text().splitlines())
@@ -169,11 +216,26 @@ def test_ctrl_c_keeps_what_was_made(demo, weights_file, clip, photo, tmp_path, c
             raise KeyboardInterrupt
 
     monkeypatch.setattr(saving.ResultSaver, 'add', add)
-    given = [clip, photo, '--save', 'json,overlay', '--out', tmp_path / 'out', '--quiet',
-             '--renderer', 'software', '--weights', weights_file, '--detector', 'none']
+    given = [
+        clip,
+        photo,
+        '--save',
+        'json,overlay',
+        '--out',
+        tmp_path / 'out',
+        '--quiet',
+        '--renderer',
+        'software',
+        '--weights',
+        weights_file,
+        '--detector',
+        'none',
+    ]
     assert demo.main([str(argument) for argument in given]) == 130
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {
-        'clip.jsonl', 'clip_overlay.mp4'}
+        'clip.jsonl',
+        'clip_overlay.mp4',
+    }
     assert len((tmp_path / 'out/clip.jsonl').read_text().splitlines()) == 3
     text = capsys.readouterr()
     assert 'what was done until now is kept' in text.err and '--resume' not in text.err
@@ -209,8 +271,24 @@ def test_ctrl_c_is_how_a_webcam_ends(demo, weights_file, tmp_path, capsys, monke
 
     monkeypatch.setattr(videos.cv2, 'VideoCapture', Camera)
     monkeypatch.setattr(saving.ResultSaver, 'add', add)
-    given = ['webcam:0', '--save', 'json,overlay', '--out', tmp_path, '--quiet', '--smooth',
-             '--renderer', 'software', '--weights', weights_file, '--bbox', 5, 5, 90, 60]
+    given = [
+        'webcam:0',
+        '--save',
+        'json,overlay',
+        '--out',
+        tmp_path,
+        '--quiet',
+        '--smooth',
+        '--renderer',
+        'software',
+        '--weights',
+        weights_file,
+        '--bbox',
+        5,
+        5,
+        90,
+        60,
+    ]
     assert demo.main([str(argument) for argument in given]) == 0
     lines = [json.loads(line) for line in (tmp_path / 'webcam_0.jsonl').read_text().splitlines()]
     assert [line['time'] for line in lines] == calls and calls == sorted(calls)
@@ -227,11 +305,21 @@ def count_frames(path):
 
 def test_what_is_counted(run, demo, clip, photo, weights_file, tmp_path, capsys):
     whole = ['--detector', 'none']  # the clip is grey
-    for arguments, text in (([clip, *whole], '1 person in 5 frames'),
-                            ([photo], '1 person in 1 image'),
-                            ([clip, '--no-track', *whole], '5 sightings of people in 5 frames')):
-        given = [*arguments, '--save', 'json', '--out', tmp_path / 'out', '--quiet', '--weights',
-                 weights_file]
+    for arguments, text in (
+        ([clip, *whole], '1 person in 5 frames'),
+        ([photo], '1 person in 1 image'),
+        ([clip, '--no-track', *whole], '5 sightings of people in 5 frames'),
+    ):
+        given = [
+            *arguments,
+            '--save',
+            'json',
+            '--out',
+            tmp_path / 'out',
+            '--quiet',
+            '--weights',
+            weights_file,
+        ]
         assert demo.main([str(argument) for argument in given]) == 0
         assert f': {text}\n' in capsys.readouterr().out
 
@@ -245,15 +333,21 @@ def test_smpl_parameters_need_weights_that_hold_them(demo, photo, weights_file, 
         assert 'there are no SMPL parameters without' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['--detector', 'rtmdet'], 'the person detector needs weights'),
-    (['--detector-weights', 'no.pth'], 'no.pth: no such file of detector weights'),
-    (['--weights', 'no.pth'], 'no.pth: no such weights file'),
-    (['--model', 'quickstar'], 'did you mean quickstart'),
-    (['--boxes', 'no.json'], 'no.json: no such file of boxes'),
-    (['--save', 'fbx'], "cannot save 'fbx'"), (['--views', 'left'], '--views left: choose'),
-    (['--fov', '200'], 'field of view'), (['--device', 'cuda:7'], 'device cuda:7'),
-    (['--bbox', '1', '2'], 'expected 4 arguments')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['--detector', 'rtmdet'], 'the person detector needs weights'),
+        (['--detector-weights', 'no.pth'], 'no.pth: no such file of detector weights'),
+        (['--weights', 'no.pth'], 'no.pth: no such weights file'),
+        (['--model', 'quickstar'], 'did you mean quickstart'),
+        (['--boxes', 'no.json'], 'no.json: no such file of boxes'),
+        (['--save', 'fbx'], "cannot save 'fbx'"),
+        (['--views', 'left'], '--views left: choose'),
+        (['--fov', '200'], 'field of view'),
+        (['--device', 'cuda:7'], 'device cuda:7'),
+        (['--bbox', '1', '2'], 'expected 4 arguments'),
+    ],
+)
 def test_nothing_can_be_started(run, photo, arguments, message):
     weights = {} if '--weights' not in arguments else dict(weights=None)
     code, errors = run(photo, *arguments, **weights)
@@ -301,12 +395,27 @@ def test_smpl_head_gets_its_own_panel(demo, photo, tmp_path):
     boxes = tmp_path / 'boxes.json'
     boxes.write_text(json.dumps({'1': [[5, 5, 45, 60]], photo.name: [[280, 44, 499, 391]]}))
     out = tmp_path / 'out'
-    given = [photo, tmp_path / 'clip.mp4', '--model', 'quickstart_smpl', '--weights',
-             tmp_path / 'smpl.pth', '--boxes', boxes,
-             '--save', 'overlay,npz', '--views', 'side', '--renderer', 'software', '--quiet',
-             '--out', out]
+    given = [
+        photo,
+        tmp_path / 'clip.mp4',
+        '--model',
+        'quickstart_smpl',
+        '--weights',
+        tmp_path / 'smpl.pth',
+        '--boxes',
+        boxes,
+        '--save',
+        'overlay,npz',
+        '--views',
+        'side',
+        '--renderer',
+        'software',
+        '--quiet',
+        '--out',
+        out,
+    ]
     assert demo.main([str(argument) for argument in given]) == 0
-    person, = load_npz(out / f'{photo.stem}.npz').people
+    (person,) = load_npz(out / f'{photo.stem}.npz').people
     assert person.smpl_vertices.shape == (6890, 3)
     picture = cv2.imread(str(out / f'{photo.stem}_overlay.jpg')).astype(int)
     assert picture.shape[1] == 2 * 640 + 425

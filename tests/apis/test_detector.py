@@ -17,7 +17,9 @@ def test_doubles_are_dropped():
 
 def test_mistakes_are_one_line(tmp_path):
     for arguments, message in (
-            ((None,), 'needs weights: download'), ((tmp_path / 'no.pth',), 'no such file')):
+        ((None,), 'needs weights: download'),
+        ((tmp_path / 'no.pth',), 'no such file'),
+    ):
         with pytest.raises(DetectorError, match=message) as caught:
             PersonDetector(*arguments)
         assert '\n' not in str(caught.value)
@@ -34,13 +36,13 @@ def test_the_smallest_rtmdet_runs(tmp_path):
     name = 'rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
     import mmdet
     from mmengine.config import Config
+
     config = Config.fromfile(f'{mmdet.__path__[0]}/.mim/configs/{name}')
     config.model.backbone.init_cfg = None
     torch.manual_seed(0)
     model = init_detector(config, None, palette='random', device='cpu')
     torch.save({'state_dict': model.state_dict(), 'meta': {}}, tmp_path / 'tiny.pth')
-    detector = PersonDetector(tmp_path / 'tiny.pth', name, score_threshold=0.0,
-                              labels=range(80))
+    detector = PersonDetector(tmp_path / 'tiny.pth', name, score_threshold=0.0, labels=range(80))
     image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
     boxes = detector(image)
     assert all(box.bbox.shape == (4,) and 0 <= box.score <= 1 for box in boxes)

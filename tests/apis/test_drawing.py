@@ -63,7 +63,7 @@ def test_views_stand_beside_the_overlay(three_people, renderer):
     height, width = frame.image.shape[:2]
     assert picture.shape[1] == width + 2 * height and picture.shape[0] > height
     for left in (width, width + height):
-        panel = picture[-height:, left:left + height]
+        panel = picture[-height:, left : left + height]
         assert 0.02 < (panel != 255).any(axis=-1).mean() < 0.6
 
 
@@ -76,14 +76,18 @@ def test_smpl_mesh_gets_a_second_overlay(three_people, renderer):
     # The SMPL head sees two of them, the first half a metre to the right.
     first, second, third = frame.people
     moved = first.vertices + np.array([0.5, 0, 0], np.float32)
-    people = [replace(first, smpl_vertices=moved), replace(second, smpl_vertices=second.vertices),
-              third]
+    people = [
+        replace(first, smpl_vertices=moved),
+        replace(second, smpl_vertices=second.vertices),
+        third,
+    ]
     frame = replace(frame, people=people)
     picture = draw_frame(frame, renderer, opacity=1)
     assert picture.shape[1] == 2 * width and height < picture.shape[0] < 1.2 * height
     left, right = picture[-height:, :width], picture[-height:, width:]
-    assert np.array_equal(left, draw_frame(replace(frame, people=three_people[0].people),
-                                           renderer, opacity=1))
+    assert np.array_equal(
+        left, draw_frame(replace(frame, people=three_people[0].people), renderer, opacity=1)
+    )
     shift = round(0.5 * 900 / 4.6)  # focal length over distance
     alone = truth == 0
     alone[:, -shift:] = False

@@ -46,47 +46,87 @@ def test_forms_of_a_box():
     assert parse_box(dict(bbox=A, is_right=None, track_id=None), 'a').is_right is None
 
 
-@pytest.mark.parametrize('value, expected', [
-    (True, True), (False, False), (np.True_, True), (np.False_, False), (1, True), (0, False),
-    (1.0, True), (0.0, False), (np.int64(1), True), (np.int64(0), False), (np.float32(0), False),
-    ('left', False), ('Right', True), (torch.tensor(False), False), (np.array(0), False),
-    (None, None)])
+@pytest.mark.parametrize(
+    'value, expected',
+    [
+        (True, True),
+        (False, False),
+        (np.True_, True),
+        (np.False_, False),
+        (1, True),
+        (0, False),
+        (1.0, True),
+        (0.0, False),
+        (np.int64(1), True),
+        (np.int64(0), False),
+        (np.float32(0), False),
+        ('left', False),
+        ('Right', True),
+        (torch.tensor(False), False),
+        (np.array(0), False),
+        (None, None),
+    ],
+)
 def test_sides(value, expected):
     assert parse_side(value) is expected
     assert PersonBox(A, is_right=value).is_right is expected
 
 
-@pytest.mark.parametrize('value', ['false', 'true', '', 2, -1, 0.5, float('nan'), [0], [], {},
-                                   b'left', np.array([0])])
+@pytest.mark.parametrize(
+    'value', ['false', 'true', '', 2, -1, 0.5, float('nan'), [0], [], {}, b'left', np.array([0])]
+)
 def test_other_sides_are_refused(value):
     with pytest.raises(InputError, match='is_right must be true or false'):
         parse_side(value)
 
 
-@pytest.mark.parametrize('item, match', [
-    ([1, 2, 3], 'expected x1 y1 x2 y2'), ([A], 'expected x1 y1 x2 y2'),
-    ([[1, 2], [3, 4]], 'expected x1 y1 x2 y2'), (['a', 'b', 'c', 'd'], 'expected numbers'),
-    (['1', '2', '3', '4'], 'expected numbers'), ([True] * 4, 'expected numbers'),
-    ([1, 2, 3, None], 'expected numbers'), (None, 'expected numbers'), ('1 2 3 4', 'numbers'),
-    (dict(box=A), 'expected keys bbox'), (dict(bbox=A, sco=1), 'expected keys bbox'),
-    (dict(bbox=[[1, 2], [3, 4]]), 'bbox must be x1'), (dict(bbox=[*A, 0.5], score=1), 'twice'),
-    (dict(bbox=A, score=None), 'score must be'), (dict(bbox=A, score='x'), 'score must be'),
-    (dict(bbox=A, score=float('nan')), 'score must be'), (dict(bbox=A, score=True), 'score must'),
-    ([*A, float('inf')], 'score must be'), (dict(bbox=A, track_id='a'), 'track_id must be'),
-    (dict(bbox=A, track_id=1.5), 'track_id must be'), (dict(bbox=A, track_id=-1), 'track_id must'),
-    (dict(bbox=A, track_id=float('nan')), 'track_id'), (dict(bbox=A, track_id=True), 'track_id')])
+@pytest.mark.parametrize(
+    'item, match',
+    [
+        ([1, 2, 3], 'expected x1 y1 x2 y2'),
+        ([A], 'expected x1 y1 x2 y2'),
+        ([[1, 2], [3, 4]], 'expected x1 y1 x2 y2'),
+        (['a', 'b', 'c', 'd'], 'expected numbers'),
+        (['1', '2', '3', '4'], 'expected numbers'),
+        ([True] * 4, 'expected numbers'),
+        ([1, 2, 3, None], 'expected numbers'),
+        (None, 'expected numbers'),
+        ('1 2 3 4', 'numbers'),
+        (dict(box=A), 'expected keys bbox'),
+        (dict(bbox=A, sco=1), 'expected keys bbox'),
+        (dict(bbox=[[1, 2], [3, 4]]), 'bbox must be x1'),
+        (dict(bbox=[*A, 0.5], score=1), 'twice'),
+        (dict(bbox=A, score=None), 'score must be'),
+        (dict(bbox=A, score='x'), 'score must be'),
+        (dict(bbox=A, score=float('nan')), 'score must be'),
+        (dict(bbox=A, score=True), 'score must'),
+        ([*A, float('inf')], 'score must be'),
+        (dict(bbox=A, track_id='a'), 'track_id must be'),
+        (dict(bbox=A, track_id=1.5), 'track_id must be'),
+        (dict(bbox=A, track_id=-1), 'track_id must'),
+        (dict(bbox=A, track_id=float('nan')), 'track_id'),
+        (dict(bbox=A, track_id=True), 'track_id'),
+    ],
+)
 def test_boxes_without_meaning(item, match):
     with pytest.raises(InputError, match=match) as caught:
         parse_box(item, 'photo.jpg, box 1')
     assert str(caught.value).startswith('photo.jpg, box 1: ') and '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('box, message', [
-    ([5, 5, 5, 9], 'has no area'), ([9, 5, 5, 9], 'has no area'),
-    ([100, 0, 120, 9], 'outside of the 100x50 image'),
-    ([-20, 0, 0, 9], 'outside of the 100x50 image'), ([np.nan, 0, 4, 4], 'not finite'),
-    ([0, 0, 1e30, 1e30], 'larger than 10000'), ([-6000, 0, 6000, 9], 'larger than 10000'),
-    ([0, 0, np.inf, 9], 'not finite')])
+@pytest.mark.parametrize(
+    'box, message',
+    [
+        ([5, 5, 5, 9], 'has no area'),
+        ([9, 5, 5, 9], 'has no area'),
+        ([100, 0, 120, 9], 'outside of the 100x50 image'),
+        ([-20, 0, 0, 9], 'outside of the 100x50 image'),
+        ([np.nan, 0, 4, 4], 'not finite'),
+        ([0, 0, 1e30, 1e30], 'larger than 10000'),
+        ([-6000, 0, 6000, 9], 'larger than 10000'),
+        ([0, 0, np.inf, 9], 'not finite'),
+    ],
+)
 def test_boxes_that_cannot_be_used(box, message):
     with pytest.raises(InputError, match=message) as caught:
         check_box(PersonBox(box), (100, 50), 'photo.jpg, box 3')
@@ -101,8 +141,12 @@ def test_the_bound_is_that_of_the_pixels_worked_on():
 def test_box_of_keypoints_leaves_out_the_invisible():
     points = [[10, 20, 1], [30, 90, 0.2], [500, 500, 0], [np.nan, 0, 1]]
     assert box_of_keypoints(points, 'a').bbox.tolist() == [10, 20, 30, 90]
-    for wrong, match in ((points[1:], '1 keypoints are visible'), ([[1, 2, 3, 4]] * 3, r'\(K, 2'),
-                         ([['a', 'b']], 'expected numbers'), ([[1, 2], [3]], 'expected numbers')):
+    for wrong, match in (
+        (points[1:], '1 keypoints are visible'),
+        ([[1, 2, 3, 4]] * 3, r'\(K, 2'),
+        ([['a', 'b']], 'expected numbers'),
+        ([[1, 2], [3]], 'expected numbers'),
+    ):
         with pytest.raises(InputError, match=match):
             box_of_keypoints(wrong, 'a')
 
@@ -123,7 +167,7 @@ def test_an_entry_for_each_frame_is_one_for_each_frame():
     value = [[[n, 0, 9, 9]] for n in range(20)]
     for given in (value, np.array(value)):
         for index in (0, 7, 19):
-            found, = people(given, video(20), index)
+            (found,) = people(given, video(20), index)
             assert found[0] == index
     assert people([[A], [], [A, B]], video(3), 1) == []
     assert people([[], []], video(2), 1) == []
@@ -156,8 +200,12 @@ def test_a_list_of_images_has_an_entry_for_each():
     assert people([[A], [A, B]], source, 1) == [A, B]
     assert people([A, B], source, 1) == [B]
     assert people([dict(bbox=A), []], source, 0) == [dict(bbox=A)]
-    for wrong, match in ((A, 'one person for 2 images'), ([[A]], '1 entries for 2'),
-                         ([[A]] * 3, '3 entries for 2'), ([[[A]], [[B]]], 'too many brackets')):
+    for wrong, match in (
+        (A, 'one person for 2 images'),
+        ([[A]], '1 entries for 2'),
+        ([[A]] * 3, '3 entries for 2'),
+        ([[[A]], [[B]]], 'too many brackets'),
+    ):
         with pytest.raises(InputError, match=match):
             people(wrong, source)
 
@@ -178,9 +226,9 @@ def test_mixtures():
 def test_keypoints_have_one_dimension_more():
     points = np.zeros((17, 3))
     for value in (points, [points], points[None], [points.tolist()], [[points]]):
-        found, = people(value, images('/d/a.jpg'), dimensions=KEYPOINTS)
+        (found,) = people(value, images('/d/a.jpg'), dimensions=KEYPOINTS)
         assert np.shape(found) == (17, 3)
-    found, = people([[points + n] for n in range(5)], video(5), 3, dimensions=KEYPOINTS)
+    (found,) = people([[points + n] for n in range(5)], video(5), 3, dimensions=KEYPOINTS)
     assert found[0, 0] == 3
     with pytest.raises(InputError, match='all of them in each, or one in each'):
         people(np.zeros((5, 17, 3)), video(5), dimensions=KEYPOINTS)
@@ -201,9 +249,21 @@ def test_longer_videos_and_shorter_ones_are_told():
 # keys
 
 
-@pytest.mark.parametrize('key', [
-    '/data/sa/p.png', 'sa/p.png', 'p.png', 'p', 'sa/p', './sa/p.png', 'sa\\p.png', 'P.PNG',
-    'data/sa/p.png', 'SA/p.png'])
+@pytest.mark.parametrize(
+    'key',
+    [
+        '/data/sa/p.png',
+        'sa/p.png',
+        'p.png',
+        'p',
+        'sa/p',
+        './sa/p.png',
+        'sa\\p.png',
+        'P.PNG',
+        'data/sa/p.png',
+        'SA/p.png',
+    ],
+)
 def test_keys_that_mean_an_image(key):
     given = Given({key: [A]})
     source = images('/data/sa/other.png', '/data/sa/p.png')
@@ -214,9 +274,13 @@ def test_keys_that_mean_an_image(key):
 
 def test_keys_as_the_path_was_given(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    for name, key in (('sa/p.png', 'sa/p.png'), ('sa/p.png', str(tmp_path / 'sa/p.png')),
-                      ('../x/p.png', '../x/p.png'), ('https://host/p.png', 'https://host/p.png'),
-                      ('caf\u00e9.jpg', 'cafe\u0301.jpg')):
+    for name, key in (
+        ('sa/p.png', 'sa/p.png'),
+        ('sa/p.png', str(tmp_path / 'sa/p.png')),
+        ('../x/p.png', '../x/p.png'),
+        ('https://host/p.png', 'https://host/p.png'),
+        ('caf\u00e9.jpg', 'cafe\u0301.jpg'),
+    ):
         assert people({key: [A]}, images(name)) == [A]
 
 
@@ -260,7 +324,7 @@ def _left(value, source):
 @pytest.mark.parametrize('name', ['/films/clip.mp4', 'films/clip.mp4', 'clip.mp4', 'clip'])
 def test_a_video_may_be_meant_by_name(name):
     for value in ([A], A, dict(bbox=A)):
-        found, = people({name: value}, video(5), 4)
+        (found,) = people({name: value}, video(5), 4)
         assert parse_box(found, 'a').bbox.tolist() == A
     assert people({name: {'4': [A]}}, video(5), 4) == [A]
     assert people({name: [[A], [B]]}, video(2), 1) == [B]
@@ -304,8 +368,13 @@ def test_files_of_boxes(tmp_path):
     for text in (json.dumps({'a.jpg': [A]}), '\ufeff' + json.dumps({'a.jpg': [A]})):
         path.write_text(text, encoding='utf-8')
         assert read_boxes(path).for_source(images('/d/a.jpg')).people(0) == [A]
-    for text, match in (('{', 'not JSON'), ('3', 'expected a list'), ('"a"', 'expected a list'),
-                        ('{"a": [], "a": []}', "'a' comes twice"), ('[' * 100_000, 'not JSON')):
+    for text, match in (
+        ('{', 'not JSON'),
+        ('3', 'expected a list'),
+        ('"a"', 'expected a list'),
+        ('{"a": [], "a": []}', "'a' comes twice"),
+        ('[' * 100_000, 'not JSON'),
+    ):
         path.write_text(text)
         with pytest.raises(InputError, match=match):
             read_boxes(path)
@@ -318,7 +387,8 @@ def test_files_of_boxes(tmp_path):
 
 def test_an_entry_that_is_no_list_harms_its_image_alone():
     given = Given({'a.jpg': 'x', 'b.jpg': [A], 'c.jpg': None}).for_source(
-        images('/d/a.jpg', '/d/b.jpg', '/d/c.jpg'))
+        images('/d/a.jpg', '/d/b.jpg', '/d/c.jpg')
+    )
     for number in (0, 2):
         with pytest.raises(InputError, match='expected the people of this image'):
             given.people(number)

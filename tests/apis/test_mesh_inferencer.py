@@ -26,8 +26,10 @@ def clip(tmp_path_factory):
     with VideoWriter(path, 20) as writer:
         for frame in range(40):
             image = np.full((120, 320, 3), 90, np.uint8)
-            both = [[10 + 6 * frame, 20, 40 + 6 * frame, 100],
-                    [270 - 6 * frame, 30, 300 - 6 * frame, 110]]
+            both = [
+                [10 + 6 * frame, 20, 40 + 6 * frame, 100],
+                [270 - 6 * frame, 30, 300 - 6 * frame, 110],
+            ]
             for (x1, y1, x2, y2), color in zip(both, ((220, 60, 40), (40, 80, 220)), strict=True):
                 image[y1:y2, x1:x2] = color
             writer.write(image)
@@ -38,8 +40,8 @@ def clip(tmp_path_factory):
 def test_result_of_a_photo(inferencer, photo):
     results = inferencer(photo, bboxes=BOX)
     assert isinstance(results, types.GeneratorType)
-    frame, = results
-    person, = frame.people
+    (frame,) = results
+    (person,) = frame.people
     assert frame.image_size == (640, 425) and frame.image.shape == (425, 640, 3)
     assert frame.body == 'open_body' and frame.faces.shape == (13776, 3)
     assert person.vertices.shape == (6890, 3) and person.joints_3d.shape == (14, 3)
@@ -53,7 +55,7 @@ def test_result_of_a_photo(inferencer, photo):
 
 
 def test_projection_agrees_with_the_crop(inferencer, photo):
-    frame, = inferencer(photo, bboxes=BOX, camera=CameraHint(focal_length=1e6))
+    (frame,) = inferencer(photo, bboxes=BOX, camera=CameraHint(focal_length=1e6))
     person = frame.people[0]
     for points in (person.vertices, person.joints_3d):
         crop = (person.camera[0] * (points[:, :2] + person.camera[1:]) + 1) * 0.5 * SIDE
@@ -70,7 +72,7 @@ def test_same_as_mmposes_inference_topdown(inferencer, photo):
 
     boxes = [BOX, [10, 10, 200, 300]]
     samples = inference_topdown(inferencer.network, str(photo), boxes)
-    frame, = inferencer(photo, bboxes=boxes)
+    (frame,) = inferencer(photo, bboxes=boxes)
     for sample, person in zip(samples, frame.people, strict=True):
         assert np.allclose(sample.pred_instances.vertices[0], person.vertices, atol=1e-5)
         assert np.allclose(sample.pred_instances.keypoints[0], person.keypoints, atol=1e-2)
@@ -79,24 +81,27 @@ def test_same_as_mmposes_inference_topdown(inferencer, photo):
 def test_batches_run_over_people_and_pictures(inferencer, photo, monkeypatch):
     sizes = []
     test_step = inferencer.network.test_step
-    monkeypatch.setattr(inferencer.network, 'test_step',
-                        lambda data: sizes.append(len(data['inputs'])) or test_step(data))
+    monkeypatch.setattr(
+        inferencer.network,
+        'test_step',
+        lambda data: sizes.append(len(data['inputs'])) or test_step(data),
+    )
     image = cv2.imread(str(photo))
     boxes = [[BOX], [], [BOX, [0, 0, 300, 300]], [[5, 5, 99, 99]]]
     frames = list(inferencer([image, image, str(photo), image], bboxes=boxes, batch_size=2))
     assert [len(frame.people) for frame in frames] == [1, 0, 2, 1]
     assert [frame.frame_index for frame in frames] == [0, 1, 2, 3]
     assert sizes == [2, 1, 1]
-    alone, = inferencer(image, bboxes=BOX)
+    (alone,) = inferencer(image, bboxes=BOX)
     for frame in (frames[0], frames[2]):
         assert np.allclose(frame.people[0].vertices, alone.people[0].vertices, atol=1e-5)
 
 
 def test_boxes_from_keypoints_a_detector_and_the_whole_picture(inferencer, photo, monkeypatch):
     points = np.array([[280, 44], [499, 391], [300, 300.0]])
-    frame, = inferencer(photo, keypoints=[points])
+    (frame,) = inferencer(photo, keypoints=[points])
     assert frame.people[0].bbox.tolist() == BOX
-    frame, = inferencer(photo)
+    (frame,) = inferencer(photo)
     assert frame.people[0].bbox.tolist() == [0, 0, 640, 425]
 
     def detector(image):
@@ -104,7 +109,7 @@ def test_boxes_from_keypoints_a_detector_and_the_whole_picture(inferencer, photo
         return [PersonBox(np.array(BOX, float), 0.75)]
 
     monkeypatch.setattr(inferencer, 'detector', detector)
-    frame, = inferencer(photo)
+    (frame,) = inferencer(photo)
     assert frame.people[0].bbox.tolist() == BOX and frame.people[0].bbox_score == 0.75
     with pytest.raises(InputError, match='not both'):
         inferencer(photo, bboxes=BOX, keypoints=[points])
@@ -119,8 +124,8 @@ def test_a_mirrored_picture_gives_the_mirrored_hand_exactly(hand_config, shared_
     width = image.shape[1]
     for box in ([31, 20, 203, 190.0], [-20, 15, 130.5, 170.25]):
         mirrored_box = [width - box[2], box[1], width - box[0], box[3]]
-        right, = hands(image, bboxes=[dict(bbox=box, is_right=True)])
-        left, = hands(image[:, ::-1], bboxes=[mirrored_box], is_right=False)
+        (right,) = hands(image, bboxes=[dict(bbox=box, is_right=True)])
+        (left,) = hands(image[:, ::-1], bboxes=[mirrored_box], is_right=False)
         right, left = right.people[0], left.people[0]
         assert right.is_right is True and left.is_right is False
         assert left.vertices.shape == (778, 3) and left.joints_3d.shape == (21, 3)
@@ -131,8 +136,10 @@ def test_a_mirrored_picture_gives_the_mirrored_hand_exactly(hand_config, shared_
         assert np.allclose(left.keypoints[:, 0], width - right.keypoints[:, 0], atol=1e-4)
         assert np.allclose(left.translation, right.translation * flip, atol=1e-4)
         # and everything about the left one is of its own picture
-        assert np.abs(left.image_camera((width, width)).project(left.joints_3d)
-                      - left.keypoints).max() < 0.01
+        assert (
+            np.abs(left.image_camera((width, width)).project(left.joints_3d) - left.keypoints).max()
+            < 0.01
+        )
 
 
 def test_ids_are_stable_while_two_people_cross(inferencer, clip):
@@ -210,8 +217,10 @@ def test_an_image_that_is_a_crop_is_cut_as_the_official_demo_does(size):
     assert middle == pytest.approx(np.array(size) / 2, abs=max(size) / 224)
 
 
-@pytest.mark.parametrize('name, config', [
-    ('3dpw_test4.jpg', 'body'), ('freihand_sample1.jpg', 'hand'), ('000000000785.jpg', 'body')])
+@pytest.mark.parametrize(
+    'name, config',
+    [('3dpw_test4.jpg', 'body'), ('freihand_sample1.jpg', 'hand'), ('000000000785.jpg', 'body')],
+)
 def test_the_mesh_of_a_crop_is_that_of_the_official_demo(
     name, config, weights_file, hand_config, shared_dir
 ):
@@ -220,16 +229,24 @@ def test_the_mesh_of_a_crop_is_that_of_the_official_demo(
     from torchvision import transforms
 
     torch.manual_seed(0)
-    taken = MeshInferencer(hand_config, detector='none') if config == 'hand' else MeshInferencer(
-        'quickstart', weights_file, detector='none')
+    taken = (
+        MeshInferencer(hand_config, detector='none')
+        if config == 'hand'
+        else MeshInferencer('quickstart', weights_file, detector='none')
+    )
     path = shared_dir / 'data/images' / name
-    official = transforms.Compose([
-        transforms.Resize(SIDE), transforms.CenterCrop(SIDE), transforms.ToTensor(),
-        transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
+    official = transforms.Compose(
+        [
+            transforms.Resize(SIDE),
+            transforms.CenterCrop(SIDE),
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
     with torch.no_grad():
         expected = taken.network(official(Image.open(path))[None], None, mode='tensor')
-    frame, = taken(path)
-    person, = frame.people
+    (frame,) = taken(path)
+    (person,) = frame.people
     vertices = expected.vertices[0].numpy()
     shift = (person.vertices - vertices).mean(axis=0)  # ours are centred on the pelvis or wrist
     assert np.abs(person.vertices - shift - vertices).max() < 1e-4 * np.ptp(vertices)
@@ -237,9 +254,12 @@ def test_the_mesh_of_a_crop_is_that_of_the_official_demo(
     width, height = frame.image_size
     side = min(width, height)
     corners = person.crop_to_image @ np.array([[0, 0, 1], [SIDE, SIDE, 1]]).T
-    assert corners.T == pytest.approx(np.array(
-        [[(width - side) / 2, (height - side) / 2], [(width + side) / 2, (height + side) / 2]]),
-        abs=0.02 * side)
+    assert corners.T == pytest.approx(
+        np.array(
+            [[(width - side) / 2, (height - side) / 2], [(width + side) / 2, (height + side) / 2]]
+        ),
+        abs=0.02 * side,
+    )
     # a left hand: the official demo is given the mirrored image
     if config == 'hand':
         flipped = np.ascontiguousarray(cv2.imread(str(path))[:, ::-1])
@@ -248,7 +268,7 @@ def test_the_mesh_of_a_crop_is_that_of_the_official_demo(
 
 
 def test_padding_a_crop_is_for_those_who_ask_for_it(weights_file, photo):
-    frame, = MeshInferencer('quickstart', weights_file, box_padding=1.2, detector=None)(photo)
+    (frame,) = MeshInferencer('quickstart', weights_file, box_padding=1.2, detector=None)(photo)
     assert frame.people[0].crop_to_image[0, 0] * SIDE == pytest.approx(1.2 * 640, abs=1)
 
 
@@ -267,12 +287,14 @@ def test_left_hands_however_they_are_written(hand_config, shared_dir, left):
     hands = MeshInferencer(hand_config)
     path = shared_dir / 'data/images/freihand_sample1.jpg'
     box = [31, 20, 203, 190]
-    expected, = next(hands(path, bboxes=[dict(bbox=box, is_right=False)])).people
-    right, = next(hands(path, bboxes=[dict(bbox=box, is_right=True)])).people
+    (expected,) = next(hands(path, bboxes=[dict(bbox=box, is_right=False)])).people
+    (right,) = next(hands(path, bboxes=[dict(bbox=box, is_right=True)])).people
     assert not np.allclose(expected.vertices, right.vertices)
-    for found in (hands(path, bboxes=[dict(bbox=box, is_right=left)]),
-                  hands(path, bboxes=[box], is_right=left)):
-        person, = next(found).people
+    for found in (
+        hands(path, bboxes=[dict(bbox=box, is_right=left)]),
+        hands(path, bboxes=[box], is_right=left),
+    ):
+        (person,) = next(found).people
         assert np.array_equal(person.vertices, expected.vertices) and person.is_right is False
     with pytest.raises(InputError, match='is_right must be true or false'):
         next(hands(path, bboxes=[dict(bbox=box, is_right='false')]))
@@ -282,21 +304,33 @@ def test_left_hands_however_they_are_written(hand_config, shared_dir, left):
 
 def test_sides_are_for_hands(inferencer, photo):
     errors = []
-    frame, = inferencer(photo, bboxes=[BOX, dict(bbox=BOX, is_right=False)],
-                        on_error=errors.append)
+    (frame,) = inferencer(
+        photo, bboxes=[BOX, dict(bbox=BOX, is_right=False)], on_error=errors.append
+    )
     assert len(frame.people) == 1 and 'this network is for bodies' in str(errors[0])
 
 
-@pytest.mark.parametrize('bad', [
-    'x', [1, 2, 3], [0, 0, 1e30, 1e30], dict(bbox=BOX, score=None), [5, 5, 5, 9], None,
-    [300, 300, 301.2, 301.2, float('nan')], dict(bbox=BOX, track_id='a'), {}])
+@pytest.mark.parametrize(
+    'bad',
+    [
+        'x',
+        [1, 2, 3],
+        [0, 0, 1e30, 1e30],
+        dict(bbox=BOX, score=None),
+        [5, 5, 5, 9],
+        None,
+        [300, 300, 301.2, 301.2, float('nan')],
+        dict(bbox=BOX, track_id='a'),
+        {},
+    ],
+)
 def test_one_bad_box_does_not_drop_the_others(inferencer, photo, bad):
     errors = []
-    frame, = inferencer(photo, bboxes=[BOX, bad, BOX], on_error=errors.append)
+    (frame,) = inferencer(photo, bboxes=[BOX, bad, BOX], on_error=errors.append)
     assert [person.bbox.tolist() for person in frame.people] == [BOX, BOX]
     assert len(errors) == 1 and f'{photo}, box 1: ' in str(errors[0])
     points = np.array([[280, 44], [499, 391.0]])
-    frame, = inferencer(photo, keypoints=[points, points[:1], points], on_error='skip')
+    (frame,) = inferencer(photo, keypoints=[points, points[:1], points], on_error='skip')
     assert len(frame.people) == 2
 
 
@@ -314,8 +348,9 @@ def test_a_crop_or_detector_that_fails_harms_its_person_or_image_alone(
 
     monkeypatch.setattr(Cropper, '__call__', call)
     errors = []
-    frames = list(inferencer([photo, photo], bboxes=[[[*BOX, 0.5], BOX], [BOX]],
-                             on_error=errors.append))
+    frames = list(
+        inferencer([photo, photo], bboxes=[[[*BOX, 0.5], BOX], [BOX]], on_error=errors.append)
+    )
     assert [len(frame.people) for frame in frames] == [1, 1]
     assert 'box 0: not enough memory' in str(errors[0])
 
@@ -348,14 +383,15 @@ def test_boxes_nobody_asked_for_are_told(inferencer, photo, clip):
     with pytest.raises(InputError, match=r"1 of 2 keys fit no image or frame: 'other\.jpg'"):
         inferencer(photo, bboxes={photo.name: [BOX], 'other.jpg': [BOX]})
     errors = []
-    frames = list(inferencer(clip[0], bboxes={0: [[5, 5, 90, 90]], 99: [BOX]},
-                             on_error=errors.append))
+    frames = list(
+        inferencer(clip[0], bboxes={0: [[5, 5, 90, 90]], 99: [BOX]}, on_error=errors.append)
+    )
     assert len(frames) == 40 and "'99'" in str(errors[0])
 
 
 def test_bytes_and_names_with_bytes(inferencer, photo):
-    first, = inferencer(photo, bboxes=BOX)
-    second, = inferencer(photo.read_bytes(), bboxes=BOX)
+    (first,) = inferencer(photo, bboxes=BOX)
+    (second,) = inferencer(photo.read_bytes(), bboxes=BOX)
     assert np.array_equal(first.people[0].vertices, second.people[0].vertices)
     assert second.image_path is None
     # the camera that EXIF data tell is known from bytes as well
@@ -367,10 +403,10 @@ def test_huge_images_give_results_in_their_own_pixels(inferencer, photo, monkeyp
     from fastmetro_mm.visualization.renderer_factory import build_renderer
 
     boxes = [BOX, [10, 10, 200, 300]]
-    full, = inferencer(photo, bboxes=boxes)
+    (full,) = inferencer(photo, bboxes=boxes)
     monkeypatch.setattr('fastmetro_mm.images.decoding.WORKING_PIXELS', 100_000)
-    small, = inferencer(photo, bboxes=boxes)
-    whole, = inferencer(photo)
+    (small,) = inferencer(photo, bboxes=boxes)
+    (whole,) = inferencer(photo)
     assert small.image.shape == (213, 320, 3) and small.image_size == (640, 425)
     for first, second in zip(full.people, small.people, strict=True):
         assert np.array_equal(first.bbox, second.bbox)
@@ -397,7 +433,7 @@ def test_many_threads_build_at_once():
 
 
 def test_box_padding(weights_file, photo):
-    frame, = MeshInferencer('quickstart', weights_file, box_padding=1.0)(photo, bboxes=BOX)
+    (frame,) = MeshInferencer('quickstart', weights_file, box_padding=1.0)(photo, bboxes=BOX)
     assert frame.people[0].crop_to_image[0, 0] * SIDE == pytest.approx(347, abs=1)
     with pytest.raises(InputError, match=r'between 0\.5 and 5'):
         MeshInferencer('quickstart', box_padding=120)
@@ -405,8 +441,8 @@ def test_box_padding(weights_file, photo):
 
 def test_weights_are_loaded_and_fast_is_close(weights_file, inferencer, photo):
     loaded = MeshInferencer('quickstart', weights_file, speed='fast')
-    first, = loaded(photo, bboxes=BOX)
-    second, = inferencer(photo, bboxes=BOX)
+    (first,) = loaded(photo, bboxes=BOX)
+    (second,) = inferencer(photo, bboxes=BOX)
     # half precision has 8 binary digits; docs/performance.md has millimetres on trained weights
     assert np.allclose(first.people[0].camera, second.people[0].camera, atol=2e-3)
 
@@ -419,10 +455,12 @@ def test_body_and_hands_share_a_scene(inferencer, hand_config, photo, tmp_path):
     with torch.no_grad():
         hands.network.head.cam_predictor.bias.copy_(torch.tensor([1.2, 0.05, -0.1]))
     camera = CameraHint(focal_length=900)
-    body, = inferencer(photo, bboxes=BOX, camera=camera)
-    boxes = [dict(bbox=[280, 190, 310, 220], is_right=True),
-             dict(bbox=[430, 180, 465, 210], is_right=False)]
-    found, = hands(photo, bboxes=boxes, camera=camera)
+    (body,) = inferencer(photo, bboxes=BOX, camera=camera)
+    boxes = [
+        dict(bbox=[280, 190, 310, 220], is_right=True),
+        dict(bbox=[430, 180, 465, 210], is_right=False),
+    ]
+    (found,) = hands(photo, bboxes=boxes, camera=camera)
     assert np.array_equal(body.intrinsics, found.intrinsics)
     meshes = frame_meshes(body) + frame_meshes(found)
     assert [len(mesh.vertices) for mesh in meshes] == [6890, 778, 778]

@@ -54,10 +54,10 @@ def test_inference_topdown(photo, weights_file):
     from mmpose.apis import inference_topdown, init_model
 
     model = init_model(config_path('quickstart'), str(weights_file), device='cpu')
-    sample, = inference_topdown(model, str(photo), np.array([BOX], np.float32))
+    (sample,) = inference_topdown(model, str(photo), np.array([BOX], np.float32))
     found = sample.pred_instances
     assert found.vertices.shape == (1, 6890, 3) and found.keypoints.shape == (1, 14, 2)
-    whole, = inference_topdown(model, str(photo))
+    (whole,) = inference_topdown(model, str(photo))
     assert whole.pred_instances.bboxes.tolist() == [[0, 0, 640, 425]]
 
 
@@ -68,15 +68,18 @@ def test_inferencer_draws_and_dumps(kind, text_config, photo, weights_file, tmp_
 
     config = config_path('quickstart') if kind == 'shipped' else text_config
     inferencer = MMPoseInferencer(
-        pose2d=config, pose2d_weights=str(weights_file) if kind == 'shipped' else None,
-        det_model='whole_image', device='cpu')
-    result, = inferencer(str(photo), out_dir=str(tmp_path))
-    person, = result['predictions'][0]
+        pose2d=config,
+        pose2d_weights=str(weights_file) if kind == 'shipped' else None,
+        det_model='whole_image',
+        device='cpu',
+    )
+    (result,) = inferencer(str(photo), out_dir=str(tmp_path))
+    (person,) = result['predictions'][0]
     assert len(person['keypoints']) == 14
     dumped = json.loads((tmp_path / 'predictions/000000000785.json').read_text())
     assert dumped[0]['keypoints'] == person['keypoints']
     assert (tmp_path / 'visualizations/000000000785.jpg').stat().st_size > 10_000
-    result, = inferencer(str(photo), return_datasamples=True)
+    (result,) = inferencer(str(photo), return_datasamples=True)
     assert result['predictions'][0].pred_instances.vertices.shape == (1, 6890, 3)
 
 
@@ -99,11 +102,28 @@ def test_mmposes_demo_scripts(text_config, photo, weights_file, tmp_path, monkey
     demos = Path(mmpose.__file__).parent / '.mim' / 'demo'
     out = tmp_path / 'image.jpg'
     calls = {
-        'image_demo.py': [photo, config_path('quickstart'), weights_file, '--device', 'cpu',
-                          '--out-file', out],
-        'inferencer_demo.py': [photo, '--pose2d', text_config, '--det-model', 'whole_image',
-                               '--device', 'cpu', '--vis-out-dir', tmp_path / 'out/visualizations',
-                               '--pred-out-dir', tmp_path / 'out/predictions'],
+        'image_demo.py': [
+            photo,
+            config_path('quickstart'),
+            weights_file,
+            '--device',
+            'cpu',
+            '--out-file',
+            out,
+        ],
+        'inferencer_demo.py': [
+            photo,
+            '--pose2d',
+            text_config,
+            '--det-model',
+            'whole_image',
+            '--device',
+            'cpu',
+            '--vis-out-dir',
+            tmp_path / 'out/visualizations',
+            '--pred-out-dir',
+            tmp_path / 'out/predictions',
+        ],
     }
     for script, arguments in calls.items():
         monkeypatch.setattr(sys, 'argv', [script, *map(str, arguments)])

@@ -30,17 +30,24 @@ def on_crop_then_image(points):
     return pixels @ CROP[:, :2].T + CROP[:, 2]
 
 
-@pytest.mark.parametrize('hint', [
-    CameraHint(), CameraHint(focal_length=5000), CameraHint(fov_deg=60),
-    CameraHint(intrinsics=[[700, 0, 380], [0, 720, 310], [0, 0, 1]])])
+@pytest.mark.parametrize(
+    'hint',
+    [
+        CameraHint(),
+        CameraHint(focal_length=5000),
+        CameraHint(fov_deg=60),
+        CameraHint(intrinsics=[[700, 0, 380], [0, 720, 310], [0, 0, 1]]),
+    ],
+)
 def test_points_at_root_depth_project_where_the_crop_has_them(hint):
     matrix = hint.matrix(SIZE)
     translation = translation_in_picture(WEAK, CROP, 224, matrix)
     points = np.random.default_rng(0).uniform(-0.9, 0.9, (50, 3)) * [1, 1, 0]
     pixels = PerspectiveCamera(matrix, *SIZE).project(points + translation)
     # fx and fy differ by 3 % in the last one: the person keeps its mean size
-    assert np.abs(pixels - on_crop_then_image(points)).max() < (0.5 if matrix[0, 0] ==
-                                                                matrix[1, 1] else 4)
+    assert np.abs(pixels - on_crop_then_image(points)).max() < (
+        0.5 if matrix[0, 0] == matrix[1, 1] else 4
+    )
     root = PerspectiveCamera(matrix, *SIZE).project(translation)
     assert np.abs(root - on_crop_then_image(np.zeros((1, 3)))).max() < 1e-6
 
@@ -50,8 +57,10 @@ def test_all_points_project_alike_with_a_long_lens_and_with_the_networks_camera(
     expected = on_crop_then_image(points)
     matrix = CameraHint(focal_length=1e6).matrix(SIZE)
     translation = translation_in_picture(WEAK, CROP, 224, matrix)
-    assert np.abs(PerspectiveCamera(matrix, *SIZE).project(points + translation)
-                  - expected).max() < 0.5
+    assert (
+        np.abs(PerspectiveCamera(matrix, *SIZE).project(points + translation) - expected).max()
+        < 0.5
+    )
     flat = orthographic_from_weak(WEAK, CROP, 224, SIZE)
     assert np.abs(flat.project(points) - expected).max() < 1e-6
     assert camera_on_crop(flat.matrix, CROP, 224) == pytest.approx(WEAK)
@@ -99,13 +108,25 @@ def test_exif_focal_length(tmp_path):
     assert exif_focal_length(tmp_path / 'missing.jpg', (300, 400)) is None
 
 
-@pytest.mark.parametrize('hint', [
-    dict(intrinsics='K'), dict(intrinsics=[[1, 0], [0, 1]]), dict(intrinsics=np.eye(4)),
-    dict(intrinsics=[[500, 0, np.nan], [0, 500, 9], [0, 0, 1]]),
-    dict(intrinsics=[[500, 0, 9], [0, 500, 9], [0, 0, 0]]),
-    dict(intrinsics=[[-500, 0, 9], [0, 500, 9], [0, 0, 1]]), dict(intrinsics=[[1, 2], [3]]),
-    dict(focal_length='wide'), dict(focal_length=np.nan), dict(focal_length=0),
-    dict(focal_length=True), dict(fov_deg='60'), dict(fov_deg=180), dict(fov_deg=np.inf)])
+@pytest.mark.parametrize(
+    'hint',
+    [
+        dict(intrinsics='K'),
+        dict(intrinsics=[[1, 0], [0, 1]]),
+        dict(intrinsics=np.eye(4)),
+        dict(intrinsics=[[500, 0, np.nan], [0, 500, 9], [0, 0, 1]]),
+        dict(intrinsics=[[500, 0, 9], [0, 500, 9], [0, 0, 0]]),
+        dict(intrinsics=[[-500, 0, 9], [0, 500, 9], [0, 0, 1]]),
+        dict(intrinsics=[[1, 2], [3]]),
+        dict(focal_length='wide'),
+        dict(focal_length=np.nan),
+        dict(focal_length=0),
+        dict(focal_length=True),
+        dict(fov_deg='60'),
+        dict(fov_deg=180),
+        dict(fov_deg=np.inf),
+    ],
+)
 def test_cameras_without_meaning(hint):
     with pytest.raises(InputError, match=r'intrinsics must|focal length must|field of view must'):
         CameraHint(**hint)

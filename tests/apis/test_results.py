@@ -43,8 +43,14 @@ def test_damaged_npz_files_are_named(frame, tmp_path):
     data = path.read_bytes()
     assert len(load_npz(path).people) == 3
     rng = np.random.default_rng(0)
-    variants = [data[:len(data) // 2], data[:100], b'', b'PK\x03\x04', b'nothing',
-                data[:1000] + bytes(3000) + data[4000:]]
+    variants = [
+        data[: len(data) // 2],
+        data[:100],
+        b'',
+        b'PK\x03\x04',
+        b'nothing',
+        data[:1000] + bytes(3000) + data[4000:],
+    ]
     for _ in range(60):
         damaged = bytearray(data)
         for place in rng.integers(0, len(data), 30):

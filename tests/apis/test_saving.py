@@ -54,10 +54,17 @@ def frames_with_poses(frame, count):
     turned = np.tile(np.eye(3, dtype=np.float32), (24, 1, 1))
     turned[0] = np.diag([1, -1, -1])
     for index in range(count):
-        people = [replace(person, track_id=number + 1, global_orient=turned[0],
-                          body_pose=turned[1:], betas=np.zeros(10, np.float32))
-                  for number, person in enumerate(frame.people)]
-        yield replace(frame, frame_index=index, people=people, time=index ** 2 / 10)
+        people = [
+            replace(
+                person,
+                track_id=number + 1,
+                global_orient=turned[0],
+                body_pose=turned[1:],
+                betas=np.zeros(10, np.float32),
+            )
+            for number, person in enumerate(frame.people)
+        ]
+        yield replace(frame, frame_index=index, people=people, time=index**2 / 10)
 
 
 def test_files_of_a_video(three_people, renderer, tmp_path):
@@ -74,7 +81,7 @@ def test_files_of_a_video(three_people, renderer, tmp_path):
     with np.load(tmp_path / 'clip_smpl_track_1.npz') as file:
         assert file['times'] == pytest.approx(times)
     glb = (tmp_path / 'clip.glb').read_bytes()
-    content = json.loads(glb[20:20 + int.from_bytes(glb[12:16], 'little')])
+    content = json.loads(glb[20 : 20 + int.from_bytes(glb[12:16], 'little')])
     clocks = {sampler['input'] for sampler in content['animations'][0]['samplers']}
     assert content['accessors'][clocks.pop()]['max'] == pytest.approx([16.9])
     assert len(list((tmp_path / 'clip_npz').glob('*.npz'))) == 14
@@ -94,8 +101,12 @@ def test_ctrl_c_keeps_what_was_made(three_people, renderer, tmp_path):
     assert count_frames(tmp_path / 'clip_overlay.mp4') == 3
     assert len((tmp_path / 'clip.jsonl').read_text().splitlines()) == 3
     assert {path.name for path in tmp_path.iterdir()} == {
-        'clip_overlay.mp4', 'clip.jsonl', 'clip.glb', 'clip.html',
-        *(f'clip_smpl_track_{n}.npz' for n in (1, 2, 3))}
+        'clip_overlay.mp4',
+        'clip.jsonl',
+        'clip.glb',
+        'clip.html',
+        *(f'clip_smpl_track_{n}.npz' for n in (1, 2, 3)),
+    }
 
 
 def test_a_kind_that_fails_does_not_stop_the_others(three_people, renderer, tmp_path, monkeypatch):
@@ -106,8 +117,9 @@ def test_a_kind_that_fails_does_not_stop_the_others(three_people, renderer, tmp_
         monkeypatch.setattr('fastmetro_mm.apis.video_writer.VideoWriter.' + method, broken)
         errors, folder = [], tmp_path / method
         folder.mkdir()
-        with ResultSaver(folder, ('overlay', 'json', 'npz'), renderer, fps=10,
-                         on_error=errors.append) as saver:
+        with ResultSaver(
+            folder, ('overlay', 'json', 'npz'), renderer, fps=10, on_error=errors.append
+        ) as saver:
             for frame in frames_with_poses(three_people[0], 3):
                 saver.add(frame, 'clip')
         assert str(errors[0]) == f'{tmp_path}/clip_overlay.mp4: No space left on device'
@@ -118,8 +130,10 @@ def test_a_kind_that_fails_does_not_stop_the_others(three_people, renderer, tmp_
         with ResultSaver(tmp_path, ('overlay', 'json'), renderer, fps=10) as saver:
             frames = list(frames_with_poses(three_people[0], 2))
             saver.add(frames[0], 'clip')
-            saver.add(replace(frames[1], image_size=(320, 240),
-                              image=np.zeros((240, 320, 3), np.uint8)), 'clip')
+            saver.add(
+                replace(frames[1], image_size=(320, 240), image=np.zeros((240, 320, 3), np.uint8)),
+                'clip',
+            )
     assert len((tmp_path / 'clip.jsonl').read_text().splitlines()) == 2
     assert count_frames(tmp_path / 'clip_overlay.mp4') == 1
 
@@ -164,8 +178,11 @@ def test_a_user_s_own_file_is_left_alone(three_people, renderer, tmp_path, kind)
 def test_links_folders_and_devices_are_left_alone(three_people, tmp_path, what):
     path = tmp_path / 'photo.json'
     (tmp_path / 'target').write_text('mine')
-    dict(link=lambda: path.symlink_to(tmp_path / 'target'), folder=path.mkdir,
-         pipe=lambda: os.mkfifo(path))[what]()
+    dict(
+        link=lambda: path.symlink_to(tmp_path / 'target'),
+        folder=path.mkdir,
+        pipe=lambda: os.mkfifo(path),
+    )[what]()
     with pytest.raises(InputError, match=r'symbolic link|is a folder|a device or a pipe'):
         with ResultSaver(tmp_path, ('json',)) as saver:
             saver.add(three_people[0], 'photo')
@@ -177,7 +194,11 @@ def test_an_image_without_people(three_people, renderer, tmp_path, notices):
     with ResultSaver(tmp_path, kinds, renderer) as saver:
         saver.add(replace(three_people[0], people=[]), 'photo')
     assert {path.name for path in tmp_path.iterdir()} == {
-        'photo.npz', 'photo.json', 'photo_overlay.jpg', 'photo.html'}
+        'photo.npz',
+        'photo.json',
+        'photo_overlay.jpg',
+        'photo.html',
+    }
     assert len(notices) == 4 and 'no .glb is written' in notices[0]
 
 

@@ -39,8 +39,14 @@ def test_people_are_smoothed_by_track(three_people):
         for number, person in enumerate(frame.people):
             noise = rng.normal(0, 0.01, 3).astype(np.float32)
             camera = person.camera * (1 + rng.normal(0, 0.01, 3))
-            people.append(replace(person, vertices=person.vertices + noise, camera=camera,
-                                  track_id=number if number else None))
+            people.append(
+                replace(
+                    person,
+                    vertices=person.vertices + noise,
+                    camera=camera,
+                    track_id=number if number else None,
+                )
+            )
         before = [person.camera.copy() for person in people]
         result = smoother.update(replace(frame, frame_index=index, people=people))
         rough.append(before[1])
@@ -52,8 +58,12 @@ def test_people_are_smoothed_by_track(three_people):
     view = PerspectiveCamera(frame.intrinsics, *frame.image_size)
     root = person.image_camera(frame.image_size).project(np.zeros((1, 3)))
     assert np.abs(view.project(person.translation) - root).max() < 1e-3
-    assert np.abs(person.image_camera(frame.image_size).project(person.joints_3d)
-                  - person.keypoints).max() < 1e-2
+    assert (
+        np.abs(
+            person.image_camera(frame.image_size).project(person.joints_3d) - person.keypoints
+        ).max()
+        < 1e-2
+    )
 
 
 def test_people_who_were_away_start_anew(three_people):
@@ -84,10 +94,12 @@ def test_frames_tell_their_times(three_people):
     def run(fps, times):
         smoother = MeshSmoother(fps)
         for number, moment in enumerate(times):
-            person = replace(frame.people[0], track_id=1,
-                             vertices=frame.people[0].vertices + 0.1 * number)
-            found = smoother.update(replace(frame, frame_index=number, time=moment,
-                                            people=[person]))
+            person = replace(
+                frame.people[0], track_id=1, vertices=frame.people[0].vertices + 0.1 * number
+            )
+            found = smoother.update(
+                replace(frame, frame_index=number, time=moment, people=[person])
+            )
         return found.people[0].vertices
 
     assert np.allclose(run(25, [0, 0.02, 0.04]), run(50, [None] * 3), atol=1e-6)

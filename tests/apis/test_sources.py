@@ -43,6 +43,7 @@ def notices(monkeypatch):
 @pytest.fixture
 def web_address(folder):
     """Address under which the folder is served."""
+
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *args):
             super().__init__(*args, directory=str(folder))
@@ -57,7 +58,7 @@ def web_address(folder):
 
 
 def test_web_addresses(web_address):
-    image, = open_source(f'{web_address}/1.png', fail).images
+    (image,) = open_source(f'{web_address}/1.png', fail).images
     assert image.pixels[0, 0, 0] == 50
     with pytest.raises(InputError, match='cannot be read'):
         list(open_source(f'{web_address}/9.png', fail).images)
@@ -70,13 +71,18 @@ def test_web_addresses(web_address):
 def test_files(folder, kind):
     data = [(folder / f'{number}.png').read_bytes() for number in range(3)]
     given = {
-        'folder': folder, 'glob': f'{folder}/*.png', 'address': f'file://{folder}/2.png',
+        'folder': folder,
+        'glob': f'{folder}/*.png',
+        'address': f'file://{folder}/2.png',
         'list': [folder / '0.png', str(folder / '1.png'), folder / '2.png'],
-        'bytes': data[2], 'list of bytes': [data[0], bytearray(data[1]), memoryview(data[2])]}[kind]
+        'bytes': data[2],
+        'list of bytes': [data[0], bytearray(data[1]), memoryview(data[2])],
+    }[kind]
     source = open_source(given, fail)
     images = list(source.images)
     assert [image.pixels[0, 0, 0] for image in images] == (
-        [100] if kind in ('address', 'bytes') else [0, 50, 100])
+        [100] if kind in ('address', 'bytes') else [0, 50, 100]
+    )
     assert source.length == len(images) and not source.is_video
     assert source.in_list == kind.startswith('list')
     assert images[0].size == (30, 20)
@@ -103,10 +109,21 @@ def test_what_is_left_out_of_a_folder_is_counted(folder, notices):
     write_picture(folder / 'a_overlay.jpg', np.zeros((9, 9, 3), np.uint8))
     cv2.imwrite(str(folder / 'my_overlay.jpg'), np.zeros((9, 9, 3), np.uint8))
     source = open_source(folder, fail)
-    assert [Path(name).name for name in source.names] == ['0.png', '1.png', '2.png',
-                                                         'my_overlay.jpg']
-    for part in ('4 images, left out: ', '1 folder', '1 hidden file', '1 .txt', '1 .mp4 (videos',
-                 '1 without an ending', '1 result of this package'):
+    assert [Path(name).name for name in source.names] == [
+        '0.png',
+        '1.png',
+        '2.png',
+        'my_overlay.jpg',
+    ]
+    for part in (
+        '4 images, left out: ',
+        '1 folder',
+        '1 hidden file',
+        '1 .txt',
+        '1 .mp4 (videos',
+        '1 without an ending',
+        '1 result of this package',
+    ):
         assert part in notices[0]
     assert len(list(source.images)) == 4
 
@@ -167,12 +184,19 @@ def test_mistakes(folder):
     empty = folder / 'empty.mp4'
     empty.touch()
     (folder / 'sub').mkdir()
-    for given, message in ((empty, 'video is empty'), (folder / 'sub', 'no images there'),
-                           (f'{folder}/*.webp', 'no file fits'), ([], 'list of images'),
-                           (f'{folder}/*.txt', r'no images there \(1 .txt'),
-                           (3.5, 'cannot read images'), (None, 'cannot read images'),
-                           (True, 'cannot read images'), ('x' * 5000, 'this is no path'),
-                           ('x' * 300, 'too long'), ('a\0b', 'this is no path')):
+    for given, message in (
+        (empty, 'video is empty'),
+        (folder / 'sub', 'no images there'),
+        (f'{folder}/*.webp', 'no file fits'),
+        ([], 'list of images'),
+        (f'{folder}/*.txt', r'no images there \(1 .txt'),
+        (3.5, 'cannot read images'),
+        (None, 'cannot read images'),
+        (True, 'cannot read images'),
+        ('x' * 5000, 'this is no path'),
+        ('x' * 300, 'too long'),
+        ('a\0b', 'this is no path'),
+    ):
         with pytest.raises(InputError, match=message):
             open_source(given, fail)
     with pytest.raises(MissingFileError, match='no such image, video or folder'):
@@ -183,8 +207,20 @@ def test_mistakes(folder):
 
 def test_one_bad_input_does_not_stop_the_others(folder, monkeypatch):
     (folder / 'bomb.png').write_bytes(_bomb())
-    given = ['~x.jpg', 's3://b/a', torch.zeros(3, 3), None, 3, folder, 'a\0b', b'', b'junk',
-             folder / 'bomb.png', folder / 'missing.png', folder / '2.png']
+    given = [
+        '~x.jpg',
+        's3://b/a',
+        torch.zeros(3, 3),
+        None,
+        3,
+        folder,
+        'a\0b',
+        b'',
+        b'junk',
+        folder / 'bomb.png',
+        folder / 'missing.png',
+        folder / '2.png',
+    ]
     errors = []
     images = list(open_source(given, errors.append).images)
     assert [image.index for image in images] == [11]
@@ -203,12 +239,17 @@ def _bomb():
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize('error, match', [
-    (MemoryError(), 'photo.jpg: not enough memory'),
-    (OSError(5, 'Input/output error'), 'photo.jpg: Input'),
-    (OSError(28, 'No space left on device', 'out/a.npz'), 'out/a.npz: No space left'),
-    (RuntimeError('what\never'), 'photo.jpg: unexpected RuntimeError: what ever'),
-    (KeyError('x'), 'unexpected KeyError'), (RecursionError(), 'unexpected RecursionError')])
+@pytest.mark.parametrize(
+    'error, match',
+    [
+        (MemoryError(), 'photo.jpg: not enough memory'),
+        (OSError(5, 'Input/output error'), 'photo.jpg: Input'),
+        (OSError(28, 'No space left on device', 'out/a.npz'), 'out/a.npz: No space left'),
+        (RuntimeError('what\never'), 'photo.jpg: unexpected RuntimeError: what ever'),
+        (KeyError('x'), 'unexpected KeyError'),
+        (RecursionError(), 'unexpected RecursionError'),
+    ],
+)
 def test_the_guard_takes_everything(error, match):
     seen = []
     with guarded('photo.jpg', seen.append):

@@ -9,8 +9,7 @@ from fastmetro_mm.apis.tracking import BoxTracker, pairwise_iou
 
 
 def box(x, y=0.0, width=40.0, height=100.0, is_right=None, track_id=None):
-    return PersonBox(np.array([x, y, x + width, y + height]), is_right=is_right,
-                     track_id=track_id)
+    return PersonBox(np.array([x, y, x + width, y + height]), is_right=is_right, track_id=track_id)
 
 
 def test_iou_of_known_boxes():
@@ -25,8 +24,10 @@ def test_two_people_cross(gone):
     tracker, rng = BoxTracker(), np.random.default_rng(0)
     for frame in range(40):
         jitter = rng.normal(0, 1.0, 4)
-        boxes = [box(10 + 5 * frame + jitter[0], jitter[1]),
-                 box(210 - 5 * frame + jitter[2], 10 + jitter[3])]
+        boxes = [
+            box(10 + 5 * frame + jitter[0], jitter[1]),
+            box(210 - 5 * frame + jitter[2], 10 + jitter[3]),
+        ]
         if frame % 2:
             boxes.reverse()
         expected = [2, 1] if frame % 2 else [1, 2]

@@ -56,15 +56,24 @@ def test_frames_are_counted_and_rgb(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ['clip.mp4']
 
 
-@pytest.mark.parametrize('name, codec, options', [
-    ('a.mp4', 'libx264', dict(movflags='+faststart')), ('a.mkv', 'libx264', {}),
-    ('a.webm', 'libvpx', {}), ('a.avi', 'mpeg4', {}), ('a.ts', 'libx264', {}),
-    ('a.flv', 'flv', {}), ('a.mpg', 'mpeg2video', {}), ('a.wmv', 'wmv2', {})])
+@pytest.mark.parametrize(
+    'name, codec, options',
+    [
+        ('a.mp4', 'libx264', dict(movflags='+faststart')),
+        ('a.mkv', 'libx264', {}),
+        ('a.webm', 'libvpx', {}),
+        ('a.avi', 'mpeg4', {}),
+        ('a.ts', 'libx264', {}),
+        ('a.flv', 'flv', {}),
+        ('a.mpg', 'mpeg2video', {}),
+        ('a.wmv', 'wmv2', {}),
+    ],
+)
 def test_a_video_that_is_cut_off_is_told_and_kept(tmp_path, name, codec, options):
     path = write(tmp_path / name, codec=codec, fps=25, options=options)
     assert len(list(open_source(path, fail).images)) == 40  # whole: nothing to tell
     data = path.read_bytes()
-    path.write_bytes(data[:int(0.7 * len(data))])
+    path.write_bytes(data[: int(0.7 * len(data))])
     errors = []
     frames = list(open_source(path, errors.append).images)
     assert 5 < len(frames) < 40
@@ -76,7 +85,7 @@ def test_a_zeroed_middle_is_told(tmp_path):
     path = write(tmp_path / 'a.mp4')
     data = bytearray(path.read_bytes())
     half = len(data) // 2
-    data[half:half + 3000] = bytes(3000)
+    data[half : half + 3000] = bytes(3000)
     path.write_bytes(data)
     errors = []
     assert len(list(open_source(path, errors.append).images)) > 30
@@ -84,7 +93,7 @@ def test_a_zeroed_middle_is_told(tmp_path):
 
 
 def test_times_of_a_variable_rate(tmp_path):
-    times = [0, .04, .08, .5, .54, .58, 1, 1.5, 1.54, 3]
+    times = [0, 0.04, 0.08, 0.5, 0.54, 0.58, 1, 1.5, 1.54, 3]
     source = open_source(write(tmp_path / 'a.mp4', 10, times=times), fail)
     assert [frame.time for frame in source.images] == pytest.approx(times, abs=0.002)
 
@@ -98,15 +107,17 @@ def test_written_times_are_kept(tmp_path):
     assert [frame.time for frame in frames] == pytest.approx(times, abs=1e-3)
 
 
-@pytest.mark.parametrize('degrees, turn, matrix', [
-    (90, -1, (0, 1, -1, 0)), (180, 2, (-1, 0, 0, -1)), (270, 1, (0, -1, 1, 0))])
+@pytest.mark.parametrize(
+    'degrees, turn, matrix',
+    [(90, -1, (0, 1, -1, 0)), (180, 2, (-1, 0, 0, -1)), (270, 1, (0, -1, 1, 0))],
+)
 def test_videos_are_turned_as_they_say(tmp_path, degrees, turn, matrix):
     path = write(tmp_path / 'a.mp4', 3)
     upright = next(open_source(path, fail).images).pixels
     data = bytearray(path.read_bytes())
     place = data.index(b'tkhd') + 44
     a, b, c, d = (value * 65536 for value in matrix)
-    data[place:place + 36] = struct.pack('>9i', a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    data[place : place + 36] = struct.pack('>9i', a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
     found = next(open_source(path, fail).images)
     assert np.array_equal(found.pixels, np.rot90(upright, turn))
@@ -118,8 +129,9 @@ def test_a_gif_has_its_times_and_lies_on_white(tmp_path):
     from PIL import Image
 
     frames = [Image.new('RGB', (32, 32), (value, 0, 0)) for value in (10, 120, 240)]
-    frames[0].save(tmp_path / 'a.gif', save_all=True, append_images=frames[1:],
-                   duration=[100, 500, 200])
+    frames[0].save(
+        tmp_path / 'a.gif', save_all=True, append_images=frames[1:], duration=[100, 500, 200]
+    )
     found = list(open_source(tmp_path / 'a.gif', fail).images)
     assert [frame.time for frame in found] == pytest.approx([0, 0.1, 0.6])
     image = Image.new('P', (32, 32), 0)

@@ -105,11 +105,21 @@ def run(repo_dir, *arguments):
 
 def test_command_writes_table_and_json(repo_dir, tmp_path):
     out = tmp_path / 'numbers.json'
-    done = run(repo_dir, '--suite', 'train', '--quick', '--only', 'mesh up', '--rounds', '1',
-               '--json', str(out))
+    done = run(
+        repo_dir,
+        '--suite',
+        'train',
+        '--quick',
+        '--only',
+        'mesh up',
+        '--rounds',
+        '1',
+        '--json',
+        str(out),
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(out.read_text())
-    row, = report['rows']
+    (row,) = report['rows']
     assert row['work'].startswith('mesh up/down') and row['who'] == 'ours'
     assert row['milliseconds'] > 0 and 'ratio' not in row
     assert report['machine']['float32_gflops'] > 1

@@ -97,8 +97,13 @@ def test_state_of_a_rank(volume):
 def test_rows_command_writes_what_the_document_lists(repo_dir, tmp_path):
     script = repo_dir / 'tools' / 'benchmark' / 'scaling.py'
     command = [sys.executable, str(script), '--only', 'rows', '--rows', '1e3', '--rounds', '1']
-    result = subprocess.run([*command, '--json', 'out.json'], cwd=tmp_path, text=True,
-                            capture_output=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    result = subprocess.run(
+        [*command, '--json', 'out.json'],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+    )
     assert result.returncode == 0, result.stderr
     found = json.loads((tmp_path / 'out.json').read_text())
     assert set(found) == {'machine', 'rows'}

@@ -13,11 +13,7 @@ from scipy import sparse
 from fastmetro_mm.body import topology
 from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.body.locations import OPEN_BODY_FOLDER
-from fastmetro_mm.errors import (
-    BodyDataError,
-    MissingBodyFileError,
-    UnsafePickleError,
-)
+from fastmetro_mm.errors import BodyDataError, MissingBodyFileError, UnsafePickleError
 
 
 @pytest.fixture(autouse=True)

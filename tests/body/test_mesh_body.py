@@ -51,10 +51,12 @@ def test_a_hand_is_centred_on_its_wrist():
     assert torch.equal(joints, posed.joints - kinematic.joints[:, :1])
     wrist = load_model_arrays('open_hand')['J_regressor'][:1] @ posed.vertices.numpy()
     np.testing.assert_allclose(
-        hand.centre(posed.vertices)[0], posed.vertices.numpy() - wrist, atol=1e-5)
+        hand.centre(posed.vertices)[0], posed.vertices.numpy() - wrist, atol=1e-5
+    )
     assert not hand.score_origin(posed.vertices).any()
-    assert torch.equal(hand.score_origin(posed.vertices, posed.joints)[:, 0],
-                       kinematic.joints[:, 0].double())
+    assert torch.equal(
+        hand.score_origin(posed.vertices, posed.joints)[:, 0], kinematic.joints[:, 0].double()
+    )
 
 
 def test_tokens_are_centred_on_hips_or_wrist():

@@ -38,14 +38,25 @@ def test_official_body_has_one_symmetry(shared_dir):
 
 
 def test_hand_keeps_its_vertices():
-    np.testing.assert_array_equal(
-        mirrored_vertices(load_body_assets('open_hand')), np.arange(778))
+    np.testing.assert_array_equal(mirrored_vertices(load_body_assets('open_hand')), np.arange(778))
 
 
 def test_lopsided_mesh_is_refused():
     # a tetrahedron with a second one on one of its faces, and a third on a face of that
-    faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 4, 3], [2, 3, 4], [1, 2, 5], [1, 5, 4],
-                      [2, 6, 5], [2, 4, 6], [4, 5, 6]])
+    faces = np.array(
+        [
+            [0, 2, 1],
+            [0, 1, 3],
+            [0, 3, 2],
+            [1, 4, 3],
+            [2, 3, 4],
+            [1, 2, 5],
+            [1, 5, 4],
+            [2, 6, 5],
+            [2, 4, 6],
+            [4, 5, 6],
+        ]
+    )
     assets = SimpleNamespace(name='odd', joint_set='j14', faces=[faces], num_vertices=(7,))
     with pytest.raises(ConfigError, match="body 'odd' have no left-right symmetry"):
         mirrored_vertices(assets)

@@ -13,11 +13,7 @@ from scipy import sparse
 from fastmetro_mm.body.build import build_body_model, load_model_arrays
 from fastmetro_mm.body.left_hand import read_left_hand
 from fastmetro_mm.body.model_files import find_model_file, read_model_file
-from fastmetro_mm.errors import (
-    BodyDataError,
-    MissingBodyFileError,
-    UnsafePickleError,
-)
+from fastmetro_mm.errors import BodyDataError, MissingBodyFileError, UnsafePickleError
 
 
 def assert_same(first, second):
@@ -175,8 +171,10 @@ def test_truncated_file(tmp_path, model_arrays, write_official_pickle, ending, s
         (dict(hands_mean=None), 'must hold hands_mean'),
         (dict(weights=np.zeros((778, 16))), 'row of weights must sum to one, row 0 sums to 0'),
         (dict(weights=np.full((778, 16), 2 / 16)), 'weights must sum to one, .* sums to 2'),
-        (dict(weights=np.eye(778, 16) * 3 - 2 / 16 + (np.arange(778) >= 16)[:, None] * 3 / 16),
-         'weights must not be negative'),
+        (
+            dict(weights=np.eye(778, 16) * 3 - 2 / 16 + (np.arange(778) >= 16)[:, None] * 3 / 16),
+            'weights must not be negative',
+        ),
         (dict(J_regressor=np.zeros((16, 778))), 'row of J_regressor must sum to one'),
         (dict(v_template=np.random.default_rng(0).normal(size=(778, 3)) * 500), 'millimetres'),
         (dict(f=np.full((4, 3), 1.5)), r'f must hold whole numbers, found 1\.5'),
@@ -193,14 +191,17 @@ def test_wrong_content_is_named(tmp_path, model_arrays, change, message):
     assert '\n' not in str(caught.value) and 'm.npz' in str(caught.value)
 
 
-@pytest.mark.parametrize(('content', 'message'), [
-    (b'<!DOCTYPE html><html>Sign in</html>', 'web page'),
-    (b'version https://git-lfs.github.com/spec/v1\n', 'git lfs pull'),
-    (b'', 'is empty'),
-    (bytes(5000), 'zero bytes only'),
-    (b'\x1f\x8b\x08\x00', 'gunzip'),
-    ('zip', 'zip archive of basicModel_neutral_lbs_10_207_0_v1.0.0.pkl: unpack it'),
-])
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'<!DOCTYPE html><html>Sign in</html>', 'web page'),
+        (b'version https://git-lfs.github.com/spec/v1\n', 'git lfs pull'),
+        (b'', 'is empty'),
+        (bytes(5000), 'zero bytes only'),
+        (b'\x1f\x8b\x08\x00', 'gunzip'),
+        ('zip', 'zip archive of basicModel_neutral_lbs_10_207_0_v1.0.0.pkl: unpack it'),
+    ],
+)
 @pytest.mark.parametrize('ending', ['pkl', 'npz'])
 def test_other_kinds_of_files_are_named(tmp_path, content, message, ending):
     path = tmp_path / f'SMPL_NEUTRAL.{ending}'

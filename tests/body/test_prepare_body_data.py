@@ -41,9 +41,7 @@ def data_of(checkout):
     return next(checkout.glob('*/modeling/data'))
 
 
-@pytest.mark.parametrize(
-    'checkout', ['src/modeling/data', 'metro/modeling/data'], indirect=True
-)
+@pytest.mark.parametrize('checkout', ['src/modeling/data', 'metro/modeling/data'], indirect=True)
 def test_checkout_is_checked_and_laid_out(tool, checkout, tmp_path, capsys):
     out = tmp_path / 'out'
     assert tool.main(['--from', str(checkout), '--out', str(out)]) == 0
@@ -160,8 +158,10 @@ def test_nothing_but_files_is_replaced(tool, tmp_path, capsys, model_arrays):
     out = tmp_path / 'out'
     out.mkdir()
     target, elsewhere = out / source.name, tmp_path / 'elsewhere.npz'
-    for make, message in ((lambda: target.symlink_to(elsewhere), 'is a symbolic link'),
-                          (target.mkdir, 'is a folder')):
+    for make, message in (
+        (lambda: target.symlink_to(elsewhere), 'is a symbolic link'),
+        (target.mkdir, 'is a folder'),
+    ):
         make()
         assert tool.main(['--mano', str(source), '--out', str(out)]) == 1
         error = capsys.readouterr().err

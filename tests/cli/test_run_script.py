@@ -13,8 +13,14 @@ from fastmetro_mm.config_files import config_path
 
 
 def run(*words, cwd=None) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, '-m', 'fastmetro_mm', 'run', *map(str, words)], cwd=cwd,
-                          capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        [sys.executable, '-m', 'fastmetro_mm', 'run', *map(str, words)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 @pytest.fixture(scope='module')
@@ -23,6 +29,7 @@ def weights_file(tmp_path_factory):
     import torch
 
     from fastmetro_mm.model_zoo.model_loading import load_network
+
     path = tmp_path_factory.mktemp('weights') / 'quickstart.pth'
     torch.save(dict(state_dict=load_network('quickstart', None, 'cpu').state_dict()), path)
     return path
@@ -30,8 +37,17 @@ def weights_file(tmp_path_factory):
 
 def test_image_demo_draws(weights_file, tmp_path):
     cv2.imwrite(str(tmp_path / 'photo.jpg'), np.full((120, 160, 3), 90, np.uint8))
-    done = run('image_demo.py', 'photo.jpg', config_path('quickstart'), weights_file, '--device',
-               'cpu', '--out-file', 'out.jpg', cwd=tmp_path)
+    done = run(
+        'image_demo.py',
+        'photo.jpg',
+        config_path('quickstart'),
+        weights_file,
+        '--device',
+        'cpu',
+        '--out-file',
+        'out.jpg',
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     # the picture with the mesh, and views beside it
     assert cv2.imread(str(tmp_path / 'out.jpg')).shape[1] > 160
@@ -52,19 +68,39 @@ def test_detector_demo_starts(tmp_path):
 def test_data_sets_are_browsed_as_they_are_learned(tmp_path):
     from fastmetro_mm.datasets import TSVRow, write_tsv_set
     from fastmetro_mm.datasets.labels import make_label
+
     image = np.zeros((120, 160, 3), np.uint8)
     image[..., 2] = 200  # red
     # one joint far above the others, so that the drawing can be found
     joints = np.column_stack([np.full(24, 80.0), np.linspace(30, 90, 24), np.ones(24)])
-    yaml = write_tsv_set(tmp_path / 'set', 'train', [TSVRow(
-        'red', cv2.imencode('.png', image)[1].tobytes(),
-        make_label(np.array([80.0, 60.0]), 0.6, joints))])
-    done = run('browse_dataset.py', config_path('quickstart'), '--output-dir', tmp_path / 'out',
-               '--not-show', '--phase', 'val', '--mode', 'transformed', '--cfg-options',
-               f'val_dataloader.dataset.ann_file={yaml}', 'val_dataloader.dataset.data_root=',
-               cwd=tmp_path)
+    yaml = write_tsv_set(
+        tmp_path / 'set',
+        'train',
+        [
+            TSVRow(
+                'red',
+                cv2.imencode('.png', image)[1].tobytes(),
+                make_label(np.array([80.0, 60.0]), 0.6, joints),
+            )
+        ],
+    )
+    done = run(
+        'browse_dataset.py',
+        config_path('quickstart'),
+        '--output-dir',
+        tmp_path / 'out',
+        '--not-show',
+        '--phase',
+        'val',
+        '--mode',
+        'transformed',
+        '--cfg-options',
+        f'val_dataloader.dataset.ann_file={yaml}',
+        'val_dataloader.dataset.data_root=',
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
-    drawn, = (tmp_path / 'out').iterdir()
+    (drawn,) = (tmp_path / 'out').iterdir()
     picture = cv2.imread(str(drawn))
     # the crop, red as the image, and joints drawn in its middle column
     assert picture[2, 2].tolist() == pytest.approx([0, 0, 200], abs=12)
@@ -76,7 +112,8 @@ def test_own_script_sees_its_arguments_and_neighbours(tmp_path):
     (tmp_path / 'neighbour.py').write_text('VALUE = 3\n')
     (tmp_path / 'own.py').write_text(
         'import sys\nfrom neighbour import VALUE\n'
-        "if __name__ == '__main__':\n    print(VALUE, sys.argv[1:])\n    raise SystemExit(5)\n")
+        "if __name__ == '__main__':\n    print(VALUE, sys.argv[1:])\n    raise SystemExit(5)\n"
+    )
     done = run(tmp_path / 'own.py', '--a', 'b')
     assert (done.returncode, done.stdout) == (5, "3 ['--a', 'b']\n")
 

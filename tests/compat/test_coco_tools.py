@@ -21,24 +21,39 @@ def make_sets(with_area: bool) -> tuple[dict, list]:
     for image in range(12):
         for _ in range(draw.integers(1, 4)):
             corner, size = draw.uniform(0, 200, 2), draw.uniform(40, 160, 2)
-            points = np.column_stack([corner + draw.uniform(0, 1, (14, 2)) * size,
-                                      draw.integers(0, 3, 14)])
-            entry = dict(id=len(truth) + 1, image_id=image, category_id=1, iscrowd=0,
-                         bbox=[*map(float, corner), *map(float, size)],
-                         num_keypoints=int((points[:, 2] > 0).sum()),
-                         keypoints=points.reshape(-1).tolist())
+            points = np.column_stack(
+                [corner + draw.uniform(0, 1, (14, 2)) * size, draw.integers(0, 3, 14)]
+            )
+            entry = dict(
+                id=len(truth) + 1,
+                image_id=image,
+                category_id=1,
+                iscrowd=0,
+                bbox=[*map(float, corner), *map(float, size)],
+                num_keypoints=int((points[:, 2] > 0).sum()),
+                keypoints=points.reshape(-1).tolist(),
+            )
             if with_area:
                 entry['area'] = float(size.prod() * 0.7)
             truth.append(entry)
             found = points.copy()
             found[:, :2] += draw.normal(0, draw.uniform(1, 12), (14, 2))
             found[:, 2] = 0.9
-            results.append(dict(image_id=image, category_id=1, score=float(draw.uniform()),
-                                keypoints=found.reshape(-1).tolist()))
+            results.append(
+                dict(
+                    image_id=image,
+                    category_id=1,
+                    score=float(draw.uniform()),
+                    keypoints=found.reshape(-1).tolist(),
+                )
+            )
     # a result without any sure point is left out by xtcocotools
     results[0]['keypoints'][2::3] = [0.0] * 14
-    content = dict(images=[dict(id=i, width=400, height=400) for i in range(12)],
-                   categories=[dict(id=1, name='person')], annotations=truth)
+    content = dict(
+        images=[dict(id=i, width=400, height=400) for i in range(12)],
+        categories=[dict(id=1, name='person')],
+        annotations=truth,
+    )
     return content, results
 
 
@@ -73,7 +88,7 @@ def test_other_kinds_are_refused_by_name():
 
 
 def test_installed_package_wins_and_stand_in_steps_in(tmp_path):
-    code = '''
+    code = """
 import sys
 if sys.argv[1] == 'hide':
     import importlib.machinery
@@ -85,10 +100,17 @@ from fastmetro_mm.compat.xtcocotools import is_stand_in
 import xtcocotools.mask as mask
 from xtcocotools.coco import COCO
 print(is_stand_in(), COCO.__module__, callable(mask.iou))
-'''
-    for word, expected in (('hide', 'True fastmetro_mm.compat.coco_tools True'),
-                           ('keep', 'False xtcocotools.coco True')):
-        done = subprocess.run([sys.executable, '-c', code, word], capture_output=True, text=True,
-                              timeout=120, check=True)
+"""
+    for word, expected in (
+        ('hide', 'True fastmetro_mm.compat.coco_tools True'),
+        ('keep', 'False xtcocotools.coco True'),
+    ):
+        done = subprocess.run(
+            [sys.executable, '-c', code, word],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
         assert done.stdout.strip() == expected
     assert importlib.util.find_spec('xtcocotools') is not None

@@ -40,20 +40,27 @@ def test_modulation_scales(image):
 def test_packs_start_as_convolutions(image):
     plain = deform_conv.DeformConv2dPack(4, 6, 3, padding=1)
     torch.testing.assert_close(
-        plain(image), F.conv2d(image, plain.weight, padding=1), atol=1e-5, rtol=1e-5)
+        plain(image), F.conv2d(image, plain.weight, padding=1), atol=1e-5, rtol=1e-5
+    )
     modulated = deform_conv.ModulatedDeformConv2dPack(4, 6, 3, padding=1)
     torch.testing.assert_close(
-        modulated(image), 0.5 * F.conv2d(image, modulated.weight, padding=1), atol=1e-5, rtol=1e-5)
+        modulated(image), 0.5 * F.conv2d(image, modulated.weight, padding=1), atol=1e-5, rtol=1e-5
+    )
     # the names in mmcv's checkpoints
-    assert set(modulated.state_dict()) == {'weight', 'bias', 'conv_offset.weight',
-                                           'conv_offset.bias'}
+    assert set(modulated.state_dict()) == {
+        'weight',
+        'bias',
+        'conv_offset.weight',
+        'conv_offset.bias',
+    }
 
 
 def test_input_smaller_than_kernel():
     layer = deform_conv.DeformConv2d(4, 4, 3, padding=1)
     out = layer(torch.ones(1, 4, 2, 2), torch.zeros(1, 18, 2, 2))
     torch.testing.assert_close(
-        out, F.conv2d(torch.ones(1, 4, 2, 2), layer.weight, padding=1), atol=1e-5, rtol=1e-5)
+        out, F.conv2d(torch.ones(1, 4, 2, 2), layer.weight, padding=1), atol=1e-5, rtol=1e-5
+    )
 
 
 def test_wrong_arguments_are_named(image):

@@ -9,20 +9,37 @@ import textwrap
 import pytest
 
 # what a photo has no use for
-HEAVY = ('mmdet', 'mmpose.apis', 'mmpose.visualization', 'torchvision', 'scipy.optimize',
-         'scipy.stats', 'matplotlib', 'sympy', 'torch.distributed.fsdp', 'torch._dynamo')
+HEAVY = (
+    'mmdet',
+    'mmpose.apis',
+    'mmpose.visualization',
+    'torchvision',
+    'scipy.optimize',
+    'scipy.stats',
+    'matplotlib',
+    'sympy',
+    'torch.distributed.fsdp',
+    'torch._dynamo',
+)
 
 
 def run(code: str, *words: str) -> str:
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', textwrap.dedent(code), *words],
-                          capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', textwrap.dedent(code), *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.strip().splitlines()[-1]
 
 
 @pytest.mark.parametrize('lean', ['lean', 'plain'])
 def test_one_image_imports_little_and_gives_the_same_mesh(lean, tmp_path_factory):
-    out = json.loads(run('''
+    out = json.loads(
+        run(
+            """
         import json, sys
         import numpy as np
         import fastmetro_mm
@@ -38,7 +55,11 @@ def test_one_image_imports_little_and_gives_the_same_mesh(lean, tmp_path_factory
         print(json.dumps(dict(
             sum=float(np.abs(frame.people[0].vertices).sum()),
             heavy=[name for name in sys.argv[2:] if name in sys.modules])))
-        ''', lean, *HEAVY))
+        """,
+            lean,
+            *HEAVY,
+        )
+    )
     if lean == 'lean':
         assert out['heavy'] == []
     results.setdefault('sum', out['sum'])
@@ -49,7 +70,7 @@ results: dict[str, float] = {}
 
 
 def test_whatever_is_asked_for_is_there():
-    out = run('''
+    out = run("""
         import fastmetro_mm
         from fastmetro_mm.compat import lean
         lean.use()
@@ -71,5 +92,5 @@ def test_whatever_is_asked_for_is_there():
             mmpose.models.no_such_name
         except AttributeError as error:
             print(error)
-        ''')
+        """)
     assert out == "module 'mmpose.models' has no attribute 'no_such_name'"

@@ -23,8 +23,12 @@ def run_python(code: str, *paths: str) -> str:
     # the last word makes the package leave out its own subpackages (its __init__.py), so that
     # it can be imported beside a fake mmcv
     done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', head + textwrap.dedent(code),
-         'fastmetro_mm.doctor'], capture_output=True, text=True, timeout=120, check=False)
+        [sys.executable, '-W', 'ignore', '-c', head + textwrap.dedent(code), 'fastmetro_mm.doctor'],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -32,12 +36,14 @@ def run_python(code: str, *paths: str) -> str:
 @needs_stand_in
 def test_mmpose_and_mmdet_import_whole(repo_dir):
     out = run_python(
-        '''
+        """
         import fastmetro_mm.compat
         fastmetro_mm.compat.apply()
         import mmpose.models, mmpose.apis, mmdet.models, mmdet.apis
         print(mmdet.apis.inference_detector.__name__, fastmetro_mm.compat.is_stand_in())
-        ''', str(repo_dir))
+        """,
+        str(repo_dir),
+    )
     assert out == 'inference_detector True'
 
 
@@ -48,12 +54,15 @@ def test_full_mmcv_is_not_overridden(repo_dir, tmp_path):
     (tmp_path / 'mmcv' / '_ext.py').write_text('')
     (ops / '__init__.py').write_text('nms = "compiled"\n')
     out = run_python(
-        '''
+        """
         import fastmetro_mm.compat
         fastmetro_mm.compat.apply()
         from mmcv.ops import nms
         print(nms, fastmetro_mm.compat.is_stand_in())
-        ''', str(tmp_path), str(repo_dir))
+        """,
+        str(tmp_path),
+        str(repo_dir),
+    )
     assert out == 'compiled False'
 
 
@@ -62,7 +71,7 @@ def test_broken_extension_warns_and_gets_stand_ins(repo_dir, tmp_path):
     (tmp_path / 'mmcv' / '__init__.py').write_text('')
     (tmp_path / 'mmcv' / '_ext.py').write_text('raise ImportError("undefined symbol: _ZN3c10")')
     out = run_python(
-        '''
+        """
         import warnings
         import fastmetro_mm.compat
         fastmetro_mm.compat.apply()
@@ -71,7 +80,10 @@ def test_broken_extension_warns_and_gets_stand_ins(repo_dir, tmp_path):
             import mmcv.ops
         print([str(w.message) for w in caught if 'undefined symbol' in str(w.message)])
         print(fastmetro_mm.compat.is_stand_in())
-        ''', str(tmp_path), str(repo_dir))
+        """,
+        str(tmp_path),
+        str(repo_dir),
+    )
     warning, stand_in = out.splitlines()
     assert 'mmcv-lite==2.1.0' in warning
     assert stand_in == 'True'
@@ -90,14 +102,17 @@ def test_every_name_of_mmcv_can_be_imported():
     import ast
 
     import mmcv
+
     source = importlib.util.find_spec('mmcv').submodule_search_locations[0] + '/ops/__init__.py'
     try:
         tree = ast.parse(open(source, encoding='utf-8').read())
     except FileNotFoundError:
         pytest.skip(f'mmcv {mmcv.__version__} has no sources of its ops')
     names = next(
-        ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign)
-        and node.targets[0].id == '__all__')
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == '__all__'
+    )
     ops = importlib.import_module('mmcv.ops')
     assert set(names) == set(ops.__all__)
     for node in tree.body:
@@ -117,8 +132,12 @@ def test_missing_op_raises_on_use_only():
         pass
 
     assert not isinstance(nn.Linear(1, 1), CARAFEPack)
-    for use, name in ((CARAFEPack, 'CARAFEPack'), (Derived, 'SumCell'), (knn, 'knn'),
-                      (sigmoid_focal_loss, 'sigmoid_focal_loss')):
+    for use, name in (
+        (CARAFEPack, 'CARAFEPack'),
+        (Derived, 'SumCell'),
+        (knn, 'knn'),
+        (sigmoid_focal_loss, 'sigmoid_focal_loss'),
+    ):
         with pytest.raises(FullMMCVRequiredError, match=f'mmcv.ops.{name} needs full mmcv'):
             use(3, 4, 5)
     with pytest.raises(AttributeError):
@@ -131,6 +150,7 @@ def test_missing_op_raises_on_use_only():
 def test_layers_are_registered_for_configs():
     importlib.import_module('mmcv.ops')
     from mmcv.cnn import build_conv_layer
+
     layer = build_conv_layer(dict(type='DCNv2', deform_groups=2), 4, 6, 3, padding=1)
     assert layer(torch.zeros(1, 4, 5, 7)).shape == (1, 6, 5, 7)
     with pytest.raises(FullMMCVRequiredError, match='SAConv2d'):

@@ -9,7 +9,7 @@ from fastmetro_mm.compat.nms import batched_nms, nms
 from fastmetro_mm.compat.placeholders import FullMMCVRequiredError
 
 # a: 10 x 10. b: shifted by 2, IoU 80/120. c: far away. d: shifted by 5, IoU with a 50/150.
-BOXES = torch.tensor([[0., 0, 10, 10], [2, 0, 12, 10], [100, 100, 110, 110], [5, 0, 15, 10]])
+BOXES = torch.tensor([[0.0, 0, 10, 10], [2, 0, 12, 10], [100, 100, 110, 110], [5, 0, 15, 10]])
 SCORES = torch.tensor([0.8, 0.9, 0.3, 0.5])
 
 
@@ -23,14 +23,14 @@ def test_better_box_suppresses_and_result_is_sorted():
 
 
 def test_iou_equal_to_the_threshold_stays():
-    boxes = torch.tensor([[0., 0, 2, 2], [0, 0, 2, 1]])
-    assert nms(boxes, torch.tensor([1., 0.5]), 0.5)[1].tolist() == [0, 1]
+    boxes = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 1]])
+    assert nms(boxes, torch.tensor([1.0, 0.5]), 0.5)[1].tolist() == [0, 1]
 
 
 def test_offset_counts_pixels():
     # widths 2 and 2, overlap 1: IoU 1/3; counted in pixels 3, 3 and 2: IoU 6/12
-    boxes = torch.tensor([[0., 0, 2, 2], [1, 0, 3, 2]])
-    scores = torch.tensor([1., 0.5])
+    boxes = torch.tensor([[0.0, 0, 2, 2], [1, 0, 3, 2]])
+    scores = torch.tensor([1.0, 0.5])
     assert nms(boxes, scores, 0.4)[1].tolist() == [0, 1]
     dets, inds = nms(boxes, scores, 0.4, offset=1)
     assert inds.tolist() == [0]
@@ -58,8 +58,9 @@ def test_wrong_input_is_named():
 @pytest.mark.parametrize('split_thr', [10000, 2])
 def test_classes_do_not_suppress_each_other(split_thr):
     classes = torch.tensor([0, 1, 0, 1])
-    dets, keep = batched_nms(BOXES, SCORES, classes,
-                             dict(type='nms', iou_threshold=0.5, split_thr=split_thr))
+    dets, keep = batched_nms(
+        BOXES, SCORES, classes, dict(type='nms', iou_threshold=0.5, split_thr=split_thr)
+    )
     # b suppresses d (same class), not a
     assert keep.tolist() == [1, 0, 2]
     assert torch.equal(dets, torch.cat([BOXES[keep], SCORES[keep, None]], 1))
@@ -78,7 +79,7 @@ def test_options_of_batched_nms():
 def test_no_boxes():
     empty = torch.zeros(0, 4)
     dets, keep = batched_nms(empty, torch.zeros(0), torch.zeros(0), dict(iou_threshold=0.5))
-    assert dets.shape == (0, 5) and keep.shape == (0, ) and keep.dtype == torch.long
+    assert dets.shape == (0, 5) and keep.shape == (0,) and keep.dtype == torch.long
 
 
 def test_other_kinds_need_full_mmcv():

@@ -26,8 +26,10 @@ def test_every_old_name_leads_somewhere(old):
 
 def test_a_config_of_an_old_training_is_read(tmp_path):
     path = tmp_path / 'dumped.py'
-    path.write_text("default_hooks = dict(visualization=dict(type="
-                    "'fastmetro_mm.engine.mesh_visualization_hook.MeshVisualizationHook'))\n")
+    path.write_text(
+        'default_hooks = dict(visualization=dict(type='
+        "'fastmetro_mm.engine.mesh_visualization_hook.MeshVisualizationHook'))\n"
+    )
     from mmpose.registry import HOOKS
 
     hook = HOOKS.build(Config.fromfile(path).default_hooks.visualization)

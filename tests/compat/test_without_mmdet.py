@@ -10,16 +10,24 @@ import pytest
 
 def run_without(repo_dir, blocked: list[str], code: str) -> subprocess.CompletedProcess:
     """Run code in a fresh interpreter in which some modules cannot be imported."""
-    head = (f'import sys\nsys.path.insert(0, {str(repo_dir)!r})\n'
-            f'sys.modules.update(dict.fromkeys({blocked!r}))\n')
-    return subprocess.run([sys.executable, '-W', 'ignore', '-c', head + textwrap.dedent(code)],
-                          capture_output=True, text=True, timeout=120, check=False)
+    head = (
+        f'import sys\nsys.path.insert(0, {str(repo_dir)!r})\n'
+        f'sys.modules.update(dict.fromkeys({blocked!r}))\n'
+    )
+    return subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', head + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_package_needs_neither_detector_nor_opengl_nor_smplx(repo_dir):
     done = run_without(
-        repo_dir, ['mmdet', 'OpenGL', 'pyrender', 'smplx'],
-        '''
+        repo_dir,
+        ['mmdet', 'OpenGL', 'pyrender', 'smplx'],
+        """
         import fastmetro_mm
         import mmpose.apis, mmpose.models
         from mmpose.registry import MODELS
@@ -31,15 +39,17 @@ def test_package_needs_neither_detector_nor_opengl_nor_smplx(repo_dir):
             reduce_mean(1)
         except RuntimeError as error:
             print(error)
-        ''')
+        """,
+    )
     assert done.returncode == 0, done.stderr
     assert 'needs mmdet' in done.stdout and 'mmdet==3.3.0' in done.stdout
 
 
 def test_package_loads_none_of_the_optional_parts(repo_dir):
     done = run_without(
-        repo_dir, [],
-        '''
+        repo_dir,
+        [],
+        """
         import fastmetro_mm
         # not mmdet: mmpose.apis loads it itself where it is installed
         names = ('OpenGL', 'pyrender', 'smplx', 'chumpy')
@@ -47,14 +57,18 @@ def test_package_loads_none_of_the_optional_parts(repo_dir):
         from mmpose.models.heads.hybrid_heads.rtmo_head import reduce_mean
         import torch
         print(reduce_mean(torch.tensor(2.)))
-        ''')
+        """,
+    )
     assert done.stdout.splitlines() == ['[]', 'tensor(2.)'], done.stderr
 
 
-@pytest.mark.parametrize(('missing', 'mend'), [
-    ('mmpose', 'pip install --no-deps mmengine==0.10.7 mmcv-lite==2.1.0 mmpose==1.3.2'),
-    ('munkres', 'pip install addict json_tricks'),
-])
+@pytest.mark.parametrize(
+    ('missing', 'mend'),
+    [
+        ('mmpose', 'pip install --no-deps mmengine==0.10.7 mmcv-lite==2.1.0 mmpose==1.3.2'),
+        ('munkres', 'pip install addict json_tricks'),
+    ],
+)
 def test_missing_requirement_is_one_clear_error(repo_dir, missing, mend):
     done = run_without(repo_dir, [missing], 'import fastmetro_mm')
     assert done.returncode == 1

@@ -172,9 +172,14 @@ def test_modern_schedule_rises_falls_and_spares_the_backbone():
     steps = 10
     schedulers = [
         scheduler.type.build_iter_from_epoch(
-            optimizer=wrapper, epoch_length=steps,
-            **{key: value for key, value in scheduler.items()
-               if key not in ('type', 'convert_to_iter_based')})
+            optimizer=wrapper,
+            epoch_length=steps,
+            **{
+                key: value
+                for key, value in scheduler.items()
+                if key not in ('type', 'convert_to_iter_based')
+            },
+        )
         for scheduler in cfg.param_scheduler
     ]
     rates = []

@@ -11,13 +11,21 @@ from fastmetro_mm.config_files import config_names, config_path
 
 def test_checkpoints_in_texts_are_the_last_ones_of_their_config(repo_dir):
     found = set()
-    for pattern in ('README.md', 'docs/*.md', 'configs/*.py', 'tools/**/*.py', 'tools/*.sh',
-                    'fastmetro_mm/**/*.py'):
+    for pattern in (
+        'README.md',
+        'docs/*.md',
+        'configs/*.py',
+        'tools/**/*.py',
+        'tools/*.sh',
+        'fastmetro_mm/**/*.py',
+    ):
         for path in repo_dir.glob(pattern):
             text = path.read_text(encoding='utf-8')
-            found |= {(match[1], int(match[2]), path.name) for match in
-                      re.finditer(r'work_dirs/(\w+)/epoch_(\d+)\.pth', text)
-                      if match[1] in config_names()}
+            found |= {
+                (match[1], int(match[2]), path.name)
+                for match in re.finditer(r'work_dirs/(\w+)/epoch_(\d+)\.pth', text)
+                if match[1] in config_names()
+            }
     assert len(found) > 3
     for name, epoch, where in found:
         last = Config.fromfile(config_path(name)).train_cfg.max_epochs
@@ -26,8 +34,16 @@ def test_checkpoints_in_texts_are_the_last_ones_of_their_config(repo_dir):
 
 def test_configs_in_texts_and_messages_exist(repo_dir):
     named = set()
-    for pattern in ('*.md', 'docs/**/*.md', 'tools/**/*.py', 'tools/*.sh', 'configs/**/*.py',
-                    'fastmetro_mm/**/*.py', 'projects/**/*.py', 'projects/**/*.md'):
+    for pattern in (
+        '*.md',
+        'docs/**/*.md',
+        'tools/**/*.py',
+        'tools/*.sh',
+        'configs/**/*.py',
+        'fastmetro_mm/**/*.py',
+        'projects/**/*.py',
+        'projects/**/*.md',
+    ):
         for path in repo_dir.glob(pattern):
             text = path.read_text(encoding='utf-8')
             named |= {(name, path.name) for name in re.findall(r'configs/[\w/]+\.py', text)}
@@ -39,6 +55,7 @@ def test_configs_in_texts_and_messages_exist(repo_dir):
 
 def test_widths_of_the_backbone_are_those_in_its_text():
     from fastmetro_mm.models.backbones.fused_hrnet import FusedHRNet
+
     told = re.search(r'width: Channels of the finest branch: ([^.]*)\.', FusedHRNet.__doc__)
     for width in re.findall(r'\d+', told[1]):
         FusedHRNet(width=int(width))

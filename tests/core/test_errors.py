@@ -20,8 +20,11 @@ def test_every_class_carries_its_message(kind):
 def test_the_builtin_classes_still_catch_them():
     for kind in (errors.ConfigError, errors.InputError, errors.DataRowError, errors.BodyDataError):
         assert issubclass(kind, ValueError)
-    for kind in (errors.MissingFileError, errors.MissingBodyFileError,
-                 errors.CheckpointNotFoundError):
+    for kind in (
+        errors.MissingFileError,
+        errors.MissingBodyFileError,
+        errors.CheckpointNotFoundError,
+    ):
         assert issubclass(kind, FileNotFoundError)
     assert issubclass(errors.MissingPackageError, ModuleNotFoundError)
 
@@ -35,14 +38,18 @@ def test_faults_of_the_package_keep_their_traceback(capsys):
 
 def test_errors_of_the_disk_name_the_path():
     assert explain(OSError(28, 'No space left on device', 'out/a.npz')).startswith(
-        'out/a.npz: No space left on device')
+        'out/a.npz: No space left on device'
+    )
     assert explain(PermissionError(13, 'Permission denied', 'out')).startswith(
-        'out: Permission denied')
+        'out: Permission denied'
+    )
     assert explain(OSError(5, 'Input/output error', 'out')) is None
 
 
 def test_errors_of_data_workers():
-    text = ('Caught DataRowError in DataLoader worker process 0.\nOriginal Traceback:\n'
-            '  File "x.py", line 1, in f\nfastmetro_mm.errors.DataRowError: a.tsv row 3: cut off')
+    text = (
+        'Caught DataRowError in DataLoader worker process 0.\nOriginal Traceback:\n'
+        '  File "x.py", line 1, in f\nfastmetro_mm.errors.DataRowError: a.tsv row 3: cut off'
+    )
     assert explain(errors.DataRowError(text)) == 'a.tsv row 3: cut off'
     assert explain(ValueError(text)) is None

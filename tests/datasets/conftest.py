@@ -26,10 +26,16 @@ def tiny_rows(count: int, body: str = 'smpl', seed: int = 0) -> list[TSVRow]:
         image = cv2.resize(rng.integers(0, 256, (6, 8, 3)).astype(np.uint8), (200, 160))
         points = np.column_stack([rng.uniform(20, 140, (joints, 2)), np.ones(joints)])
         body_points = np.column_stack([rng.normal(0, 0.4, (joints, 3)), np.ones(joints)])
-        label = make_label(rng.uniform(70, 90, 2), rng.uniform(0.5, 0.9), points, body_points,
-                           rng.normal(0, 0.5, pose), rng.normal(0, 1, 10), body=body)
-        rows.append(TSVRow(f'img_{index:03d}.jpg', cv2.imencode('.jpg', image)[1].tobytes(),
-                           label))
+        label = make_label(
+            rng.uniform(70, 90, 2),
+            rng.uniform(0.5, 0.9),
+            points,
+            body_points,
+            rng.normal(0, 0.5, pose),
+            rng.normal(0, 1, 10),
+            body=body,
+        )
+        rows.append(TSVRow(f'img_{index:03d}.jpg', cv2.imencode('.jpg', image)[1].tobytes(), label))
     return rows
 
 
@@ -50,7 +56,7 @@ def write_image() -> Callable[..., Path]:
     def write(path: Path, width: int = 320, height: int = 240) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         image = np.full((height, width, 3), 90, np.uint8)
-        image[:height // 4, :width // 4] = 230
+        image[: height // 4, : width // 4] = 230
         cv2.imwrite(str(path), image)
         return path
 
@@ -71,8 +77,9 @@ def pose_in_world() -> Callable[..., np.ndarray]:
     are brought elsewhere.
     """
     model = build_body_model('open_body', dtype=torch.float64)
-    matrix = joint_regressor_matrix(load_body_assets('open_body'), 'j24',
-                                    load_model_arrays('open_body'))
+    matrix = joint_regressor_matrix(
+        load_body_assets('open_body'), 'j24', load_model_arrays('open_body')
+    )
 
     def joints(pose: np.ndarray, betas: np.ndarray, transl: np.ndarray) -> np.ndarray:
         rows = [torch.as_tensor(a, dtype=torch.float64)[None] for a in (pose, betas, transl)]

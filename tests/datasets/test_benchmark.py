@@ -20,8 +20,12 @@ def benchmark(repo_dir):
 
 def test_start_of_a_large_index(benchmark, tmp_path):
     yaml_path = benchmark.write_index(tmp_path / 'index', 100_000)
-    result = subprocess.run([sys.executable, benchmark.__file__, '--start', str(yaml_path)],
-                            check=True, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, benchmark.__file__, '--start', str(yaml_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     start = json.loads(result.stdout.splitlines()[-1])
     assert start['rows'] == 100_000
     assert start['seconds'] < 1 and start['mb'] < 50

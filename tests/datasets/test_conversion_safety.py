@@ -59,9 +59,14 @@ def old(tmp_path):
     """Folder of a finished set and its content."""
     run_conversion(Rows(), tmp_path / 'set', 'train')
     files = content(tmp_path / 'set')
-    assert set(files) == {'train.yaml', *(
-        f'train.{part}.{end}' for part in ('img', 'hw', 'label', 'linelist')
-        for end in ('tsv', 'lineidx'))}
+    assert set(files) == {
+        'train.yaml',
+        *(
+            f'train.{part}.{end}'
+            for part in ('img', 'hw', 'label', 'linelist')
+            for end in ('tsv', 'lineidx')
+        ),
+    }
     return tmp_path / 'set', files
 
 
@@ -77,15 +82,17 @@ def test_failed_conversion_leaves_the_old_set_whole(old, source, options, messag
     folder, files = old
     with pytest.raises((ValueError, OSError), match=message):
         run_conversion(source, folder, 'train', **options)
-    left = {name: data for name, data in content_or_folders(folder).items()
-            if not name.startswith('.')}
+    left = {
+        name: data for name, data in content_or_folders(folder).items() if not name.startswith('.')
+    }
     assert left == files
     assert len(MeshTSVDataset(folder / 'train.yaml')) == 4
 
 
 def content_or_folders(folder) -> dict:
-    return {path.name: path.read_bytes() if path.is_file() else b''
-            for path in sorted(folder.iterdir())}
+    return {
+        path.name: path.read_bytes() if path.is_file() else b'' for path in sorted(folder.iterdir())
+    }
 
 
 def test_empty_folder_of_images_leaves_the_old_set_whole(tmp_path, write_image):
@@ -163,6 +170,7 @@ def test_killed_while_files_are_put_in_place(old, monkeypatch):
                 if len(moves) > number:
                     raise Killed
             replace(source, target)
+
         return limited
 
     for number in range(9):
@@ -263,6 +271,7 @@ def _break_at(source, index):
         if number == index:
             raise OSError('aborted')
         return row(number)
+
     source.row = broken
     return source
 
@@ -273,8 +282,9 @@ def test_aborted_conversion_of_a_changed_source_starts_again(tmp_path, monkeypat
         write_image(tmp_path / 'in' / f'{index}.jpg')
     names = [f'{i}.jpg' for i in range(6)]
     with pytest.raises(OSError, match='aborted'):
-        run_conversion(_break_at(_coco(tmp_path, names, [10, 10, 20, 20]), 4), tmp_path / 'out',
-                       'train')
+        run_conversion(
+            _break_at(_coco(tmp_path, names, [10, 10, 20, 20]), 4), tmp_path / 'out', 'train'
+        )
     assert len(list((tmp_path / 'out' / '.train.shards').glob('0*'))) == 2
     # all boxes moved, the names of the files are the same
     report = run_conversion(_coco(tmp_path, names, [30, 30, 40, 40]), tmp_path / 'out', 'train')
@@ -289,8 +299,9 @@ def test_aborted_conversion_with_changed_images(tmp_path, monkeypatch, write_ima
     (tmp_path / 'in' / '1.jpg').unlink()
     names, made = [f'{i}.jpg' for i in range(6)], []
     with pytest.raises(OSError, match='aborted'):
-        run_conversion(_break_at(_coco(tmp_path, names, [10, 10, 20, 20]), 5), tmp_path / 'out',
-                       'train')
+        run_conversion(
+            _break_at(_coco(tmp_path, names, [10, 10, 20, 20]), 5), tmp_path / 'out', 'train'
+        )
     write_image(tmp_path / 'in' / '1.jpg')  # the missing one is there now
     source = _coco(tmp_path, names, [10, 10, 20, 20])
     os.utime(tmp_path / 'boxes.json', ns=(0, 0))
@@ -352,18 +363,25 @@ def test_damaged_images_are_not_stored(tmp_path):
     data = cv2.imencode('.jpg', noise)[1].tobytes()
     half = len(data) // 2
     (tmp_path / 'in').mkdir()
-    for name, content_ in (('good.jpg', data),
-                           ('zeroed.jpg', data[:half] + bytes(4000) + data[half + 4000:]),
-                           ('cut.jpg', data[:half] + b'\xff\xd9'), ('half.jpg', data[:half]),
-                           ('x.heic', b'\0\0\0\x18ftypheic' + bytes(400)), ('no.png', b'x')):
+    for name, content_ in (
+        ('good.jpg', data),
+        ('zeroed.jpg', data[:half] + bytes(4000) + data[half + 4000 :]),
+        ('cut.jpg', data[:half] + b'\xff\xd9'),
+        ('half.jpg', data[:half]),
+        ('x.heic', b'\0\0\0\x18ftypheic' + bytes(400)),
+        ('no.png', b'x'),
+    ):
         (tmp_path / 'in' / name).write_bytes(content_)
     report = run_conversion(ImageFolderSource(tmp_path / 'in'), tmp_path / 'out', 'train')
     assert (report.num_rows, report.num_skipped) == (1, 5)
     skipped = (tmp_path / 'out' / 'train.skipped.tsv').read_text()
-    for words in ('cut.jpg\trow cut.jpg: damaged JPEG', 'half.jpg\trow half.jpg: the JPEG is cut',
-                  'zeroed.jpg\trow zeroed.jpg: damaged JPEG',
-                  'x.heic\trow x.heic: HEIC is not read in training: save it as .jpg',
-                  'no.png\trow no.png: the image cannot be decoded'):
+    for words in (
+        'cut.jpg\trow cut.jpg: damaged JPEG',
+        'half.jpg\trow half.jpg: the JPEG is cut',
+        'zeroed.jpg\trow zeroed.jpg: damaged JPEG',
+        'x.heic\trow x.heic: HEIC is not read in training: save it as .jpg',
+        'no.png\trow no.png: the image cannot be decoded',
+    ):
         assert words in skipped
 
 

@@ -15,8 +15,12 @@ from fastmetro_mm.dataset_tools.converters.run import run_conversion
 from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
 from fastmetro_mm.datasets import DataSetError, MeshTSVDataset
 
-PIPELINE = [dict(type='LoadMeshImage'), dict(type='MeshAugment'),
-            dict(type='MeshCrop', mode='fast'), dict(type='PackMeshInputs')]
+PIPELINE = [
+    dict(type='LoadMeshImage'),
+    dict(type='MeshAugment'),
+    dict(type='MeshCrop', mode='fast'),
+    dict(type='PackMeshInputs'),
+]
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def test_real_h36m_images_from_npz_to_network_input(mini_set):
         system[0::2, 0], system[1::2, 0] = flat[:, 0], flat[:, 1]
         system[0::2, 1] = system[1::2, 2] = 1
         fit, *_ = np.linalg.lstsq(system, xy.reshape(-1), rcond=None)
-        error = np.sqrt(np.mean((system @ fit - xy.reshape(-1))**2)) * 112
+        error = np.sqrt(np.mean((system @ fit - xy.reshape(-1)) ** 2)) * 112
         assert fit[0] > 0.5 and error < 4
     # The last person faces the camera, so the right side is on the left of the image.
     assert joints_2d[J24.index('R_Hip'), 0] < joints_2d[J24.index('L_Hip'), 0]
@@ -76,8 +80,11 @@ def test_mini_set_keeps_the_numbers_of_the_npz(mini_set, shared_dir):
 def _save_npz(path, images, count=3, **changes):
     for index in range(count - 1):  # the last image is missing
         cv2.imwrite(str(images / f'{index}.jpg'), np.full((50, 60, 3), 90, np.uint8))
-    arrays = dict(imgname=np.array([f'sub/{i}.jpg' for i in range(count)]),
-                  center=np.full((count, 2), 25.0), scale=np.full(count, 0.2))
+    arrays = dict(
+        imgname=np.array([f'sub/{i}.jpg' for i in range(count)]),
+        center=np.full((count, 2), 25.0),
+        scale=np.full(count, 0.2),
+    )
     np.savez(path, **{**arrays, **changes})
     return path
 
@@ -89,7 +96,9 @@ def test_missing_keys_images_and_bad_labels_are_counted(tmp_path):
     report = run_conversion(SpinNpzSource(path, tmp_path), tmp_path / 'out', 'train', workers=2)
     assert (report.num_rows, report.num_skipped) == (1, 2)
     assert sorted(report.reasons) == [
-        '2d_joints holds a value that is not finite or above 1e+06', 'image not found']
+        '2d_joints holds a value that is not finite or above 1e+06',
+        'image not found',
+    ]
     info = MeshTSVDataset(report.yaml_path, test_mode=True).get_data_info(0)
     assert (info['has_2d'], info['has_3d'], info['has_smpl']) == (1, 0, 0)
     again = run_conversion(SpinNpzSource(path, tmp_path), tmp_path / 'again', 'train')
@@ -120,15 +129,20 @@ def test_image_folder_with_coco_json(tmp_path):
     keypoints[5] = (50, 40, 1)  # left shoulder
     annotations = [
         dict(image_id=1, bbox=[10, 10, 40, 80], keypoints=keypoints.reshape(-1).tolist()),
-        dict(image_id=1, bbox=[10, 10, 0, 80]), dict(image_id=2, bbox=[1, 1, 2, 2]),
+        dict(image_id=1, bbox=[10, 10, 0, 80]),
+        dict(image_id=2, bbox=[1, 1, 2, 2]),
         dict(image_id=1, bbox=[1, 1, 5, 5], iscrowd=1),
-        dict(image_id=1, bbox=[1, 1, 5, 5], keypoints=[1, 2, 3]), dict(image_id=1),
+        dict(image_id=1, bbox=[1, 1, 5, 5], keypoints=[1, 2, 3]),
+        dict(image_id=1),
     ]
-    content = dict(images=[dict(id=1, file_name='a.jpg'), dict(id=2, file_name='b.jpg')],
-                   annotations=annotations)
+    content = dict(
+        images=[dict(id=1, file_name='a.jpg'), dict(id=2, file_name='b.jpg')],
+        annotations=annotations,
+    )
     (tmp_path / 'x.json').write_text(json.dumps(content))
-    report = run_conversion(ImageFolderSource(tmp_path, tmp_path / 'x.json'), tmp_path / 'out',
-                            'train')
+    report = run_conversion(
+        ImageFolderSource(tmp_path, tmp_path / 'x.json'), tmp_path / 'out', 'train'
+    )
     assert (report.num_rows, report.num_skipped) == (1, 5) and len(report.reasons) == 5
     info = MeshTSVDataset(report.yaml_path, test_mode=True).get_data_info(0)
     assert info['center'].tolist() == [30, 50] and info['scale'] == pytest.approx(0.48)
@@ -144,8 +158,10 @@ def test_image_folder_without_json_and_hands(tmp_path):
     cv2.imwrite(str(tmp_path / 'a.png'), np.full((100, 80, 3), 90, np.uint8))
     report = run_conversion(ImageFolderSource(tmp_path), tmp_path / 'out', 'train')
     assert MeshTSVDataset(report.yaml_path).get_data_info(0)['center'].tolist() == [40, 50]
-    content = dict(images=[dict(id=1, file_name='a.png')], annotations=[dict(
-        image_id=1, bbox=[0, 0, 80, 80], keypoints=list(range(1, 64)))])
+    content = dict(
+        images=[dict(id=1, file_name='a.png')],
+        annotations=[dict(image_id=1, bbox=[0, 0, 80, 80], keypoints=list(range(1, 64)))],
+    )
     (tmp_path / 'x.json').write_text(json.dumps(content))
     source = ImageFolderSource(tmp_path, tmp_path / 'x.json', body='hand')
     report = run_conversion(source, tmp_path / 'hand', 'train')
@@ -173,8 +189,22 @@ def test_command_line(repo_dir, tmp_path, monkeypatch, capsys):
 
 
 def test_every_converter_explains_itself(repo_dir, monkeypatch, capsys):
-    for name in ('images', 'spin-npz', '3dpw', 'freihand', 'h36m', 'humandata', 'pose2mesh',
-                 'neuralannot', 'eft', 'emdb', 'bedlam', 'up3d', 'shrink', 'mixed'):
+    for name in (
+        'images',
+        'spin-npz',
+        '3dpw',
+        'freihand',
+        'h36m',
+        'humandata',
+        'pose2mesh',
+        'neuralannot',
+        'eft',
+        'emdb',
+        'bedlam',
+        'up3d',
+        'shrink',
+        'mixed',
+    ):
         with pytest.raises(SystemExit, match='0'):
             _run_tool(repo_dir, monkeypatch, name, '--help')
         out = capsys.readouterr().out

@@ -22,9 +22,13 @@ def _save_bedlam(path, pose_size=165, count=2, **changes):
     rng = np.random.default_rng(0)
     content = dict(
         imgname=np.array([f'seq/{i}.png' for i in range(count)]),
-        center=np.full((count, 2), 100.0), scale=np.full(count, 0.7),
-        pose_cam=rng.normal(0, 0.2, (count, pose_size)), shape=rng.normal(size=(count, 11)),
-        gtkps=rng.uniform(60, 140, (count, 127, 2)), gender=np.array(['m', 'f'])[:count])
+        center=np.full((count, 2), 100.0),
+        scale=np.full(count, 0.7),
+        pose_cam=rng.normal(0, 0.2, (count, pose_size)),
+        shape=rng.normal(size=(count, 11)),
+        gtkps=rng.uniform(60, 140, (count, 127, 2)),
+        gender=np.array(['m', 'f'])[:count],
+    )
     content.update(changes)
     np.savez(path, **content)
     return content
@@ -71,9 +75,11 @@ def test_bedlam_closeup_images_are_turned(tmp_path, write_image):
 
 
 def test_bad_bedlam(tmp_path):
-    for changes, message in ((dict(pose_cam=np.zeros((2, 99))), 'do not fit'),
-                             (dict(gtkps=np.zeros((2, 5, 2))), 'do not fit'),
-                             (dict(center=np.array([['a', 'b']] * 2)), 'does not hold numbers')):
+    for changes, message in (
+        (dict(pose_cam=np.zeros((2, 99))), 'do not fit'),
+        (dict(gtkps=np.zeros((2, 5, 2))), 'do not fit'),
+        (dict(center=np.array([['a', 'b']] * 2)), 'does not hold numbers'),
+    ):
         _save_bedlam(tmp_path / 'x.npz', **changes)
         with pytest.raises(DataSetError, match=message):
             BedlamSource(tmp_path / 'x.npz', tmp_path, NO_MESH)
@@ -127,8 +133,17 @@ def h36m(tmp_path, write_image):
             for frame in (0, 3):
                 number = len(images)
                 name = f's{subject}_c{camera_id}_{frame}.jpg'
-                images.append(dict(id=number, file_name=name, subject=subject, action_idx=2,
-                                   subaction_idx=1, cam_idx=camera_id, frame_idx=frame))
+                images.append(
+                    dict(
+                        id=number,
+                        file_name=name,
+                        subject=subject,
+                        action_idx=2,
+                        subaction_idx=1,
+                        cam_idx=camera_id,
+                        frame_idx=frame,
+                    )
+                )
                 annotations.append(dict(id=number, image_id=number, bbox=[100, 50, 200, 400]))
                 write_image(tmp_path / 'images' / name)
         for part, content in dict(
@@ -144,19 +159,28 @@ def h36m(tmp_path, write_image):
 def test_h36m_protocols_and_measured_joints(h36m):
     root, joints = h36m
     images = root / 'images'
-    counts = {split: len(Human36MSource(root, images, split, NO_MESH))
-              for split in ('train', 'protocol1', 'protocol2')}
+    counts = {
+        split: len(Human36MSource(root, images, split, NO_MESH))
+        for split in ('train', 'protocol1', 'protocol2')
+    }
     assert counts == dict(train=10, protocol1=4, protocol2=2)  # every 5th frame
     label = Human36MSource(root, images, 'train', NO_MESH).row(1).label
     got = np.array(label['3d_joints'])
-    for name, j24 in (('R_Hip', 'R_Hip'), ('L_Wrist', 'L_Wrist'), ('Torso', 'Spine'),
-                      ('Nose', 'Jaw'), ('Head', 'Head'), ('Pelvis', 'Pelvis')):
+    for name, j24 in (
+        ('R_Hip', 'R_Hip'),
+        ('L_Wrist', 'L_Wrist'),
+        ('Torso', 'Spine'),
+        ('Nose', 'Jaw'),
+        ('Head', 'Head'),
+        ('Pelvis', 'Pelvis'),
+    ):
         np.testing.assert_allclose(got[J24.index(j24)], [*joints[H36M17.index(name)], 1])
     assert got[:, 3].sum() == 17 and not got[J24.index('Top_of_Head'), 3]
     points = np.array(label['2d_joints'])[J24.index('L_Wrist')]
     wrist = joints[H36M17.index('L_Wrist')]
-    np.testing.assert_allclose(points, [1145 * wrist[0] / wrist[2] + 512,
-                                        1144 * wrist[1] / wrist[2] + 515, 1])
+    np.testing.assert_allclose(
+        points, [1145 * wrist[0] / wrist[2] + 512, 1144 * wrist[1] / wrist[2] + 515, 1]
+    )
     assert label['scale'] == pytest.approx(1.2 * 2) and label['has_smpl'] == 0
     source = Human36MSource(root, images, 'protocol2', NO_MESH)
     assert [source.key(i) for i in range(2)] == ['s9_c4_0.jpg', 's11_c4_0.jpg']
@@ -178,8 +202,7 @@ def test_h36m_fits_are_turned_checked_and_shapes_bounded(h36m, open_mesh):
     label = source.row(0).label
     assert label['has_smpl'] == 1 and not np.any(label['betas'])  # beyond 3: mean shape
     rotation = cv2.Rodrigues(np.array([1.2, 0.3, -0.2]))[0] @ cv2.Rodrigues(pose[:3])[0]
-    np.testing.assert_allclose(cv2.Rodrigues(np.array(label['pose'][:3]))[0], rotation,
-                               atol=1e-9)
+    np.testing.assert_allclose(cv2.Rodrigues(np.array(label['pose'][:3]))[0], rotation, atol=1e-9)
     np.testing.assert_array_equal(label['pose'][3:], pose[3:])
     # these joints are noise, so no fit comes within 50 mm of them
     source = Human36MSource(root, root / 'images', 'train', open_mesh)

@@ -46,12 +46,23 @@ def _save_humandata(path, compressed=True, **changes):
     points[..., 2] = joints[..., 3] = mask
     stored = (points[:, mask == 1], joints[:, mask == 1]) if compressed else (points, joints)
     content = dict(
-        image_path=[f'{i}.jpg' for i in range(3)], bbox_xywh=np.array([[10, 20, 100, 60, 1]] * 3),
-        keypoints2d=stored[0], keypoints2d_mask=mask, keypoints3d=stored[1],
-        keypoints3d_mask=mask, meta=dict(gender=['m', 'f', 'neutral']), config='made up',
-        smpl=dict(body_pose=rng.normal(size=(3, 23, 3)), global_orient=rng.normal(size=(3, 3)),
-                  betas=rng.normal(size=(3, 10))),
-        __key_strict__=False, __data_len__=3, __keypoints_compressed__=compressed)
+        image_path=[f'{i}.jpg' for i in range(3)],
+        bbox_xywh=np.array([[10, 20, 100, 60, 1]] * 3),
+        keypoints2d=stored[0],
+        keypoints2d_mask=mask,
+        keypoints3d=stored[1],
+        keypoints3d_mask=mask,
+        meta=dict(gender=['m', 'f', 'neutral']),
+        config='made up',
+        smpl=dict(
+            body_pose=rng.normal(size=(3, 23, 3)),
+            global_orient=rng.normal(size=(3, 3)),
+            betas=rng.normal(size=(3, 10)),
+        ),
+        __key_strict__=False,
+        __data_len__=3,
+        __keypoints_compressed__=compressed,
+    )
     content.update(changes)
     np.savez_compressed(path, **{k: v for k, v in content.items() if v is not None})
     return content, points, joints
@@ -74,8 +85,9 @@ def test_humandata(tmp_path, write_image, compressed):
     # an absent joint is put on the pelvis, without confidence
     np.testing.assert_array_equal(got[J24.index('Jaw'), :3], want[J24.index('Pelvis'), :3])
     smpl = content['smpl']
-    np.testing.assert_array_equal(label['pose'], np.concatenate(
-        [smpl['global_orient'][1], smpl['body_pose'][1].ravel()]))
+    np.testing.assert_array_equal(
+        label['pose'], np.concatenate([smpl['global_orient'][1], smpl['body_pose'][1].ravel()])
+    )
     with pytest.raises(ValueError, match='image not found'):
         source.row(0)
 
@@ -87,8 +99,7 @@ def test_humandata_pelvis_falls_back_to_the_skeleton(tmp_path, write_image):
     joints = np.random.default_rng(0).normal(size=(3, 3, 4))
     joints[..., 3] = 1
     _save_humandata(tmp_path / 'x.npz', keypoints3d=joints, keypoints3d_mask=mask)
-    got = np.array(HumanDataSource(tmp_path / 'x.npz', tmp_path, NO_MESH).row(0).label[
-        '3d_joints'])
+    got = np.array(HumanDataSource(tmp_path / 'x.npz', tmp_path, NO_MESH).row(0).label['3d_joints'])
     np.testing.assert_array_equal(got[J24.index('Pelvis')], [*joints[0, 0, :3], 0])
     np.testing.assert_array_equal(got[J24.index('R_Knee')], joints[0, 1])
     mask[[0, 22]] = (0, 1)
@@ -108,11 +119,21 @@ def test_bad_humandata_is_refused(tmp_path):
         (dict(meta=dict(gender=_Attack())), 'asks for builtins.eval'),
         (dict(bbox_xywh=None), 'lacks bbox_xywh'),
         (dict(keypoints2d=np.zeros((3, 5, 3))), 'compressed to 5 joints'),
-        (dict(keypoints2d=np.zeros((3, 24, 3)), __keypoints_compressed__=False),
-         'has 24 joints, expected the 190'),
+        (
+            dict(keypoints2d=np.zeros((3, 24, 3)), __keypoints_compressed__=False),
+            'has 24 joints, expected the 190',
+        ),
         (dict(image_path=['a.jpg']), 'bbox_xywh has 3 rows for 1 images'),
-        (dict(smpl=dict(body_pose=np.zeros((3, 21, 3)), global_orient=np.zeros((3, 3)),
-                        betas=np.zeros((3, 10)))), 'smpl does not fit'),
+        (
+            dict(
+                smpl=dict(
+                    body_pose=np.zeros((3, 21, 3)),
+                    global_orient=np.zeros((3, 3)),
+                    betas=np.zeros((3, 10)),
+                )
+            ),
+            'smpl does not fit',
+        ),
     ):
         _save_humandata(path, **changes)
         with pytest.raises(DataSetError, match=message):
@@ -130,11 +151,24 @@ def test_eft(tmp_path, write_image, open_mesh, pose_in_world):
     pose, betas = _draw_person(0)
     rotations = np.stack([cv2.Rodrigues(v)[0] for v in pose.reshape(24, 3)])
     points = np.random.default_rng(0).uniform(10, 100, (49, 3))
-    entry = dict(parm_pose=rotations.tolist(), parm_shape=betas.tolist(), parm_cam=[0.9, 0, 0],
-                 bbox_scale=0.8, bbox_center=[100, 110], gt_keypoint_2d=points.tolist(),
-                 smpltype='smpl', imageName='a.jpg', annotId=7)
-    data = [entry, {**entry, 'smpltype': 'smplx'}, {**entry, 'parm_pose': [1, 2]},
-            {**entry, 'imageName': 'gone.jpg'}, {'imageName': 'a.jpg'}]
+    entry = dict(
+        parm_pose=rotations.tolist(),
+        parm_shape=betas.tolist(),
+        parm_cam=[0.9, 0, 0],
+        bbox_scale=0.8,
+        bbox_center=[100, 110],
+        gt_keypoint_2d=points.tolist(),
+        smpltype='smpl',
+        imageName='a.jpg',
+        annotId=7,
+    )
+    data = [
+        entry,
+        {**entry, 'smpltype': 'smplx'},
+        {**entry, 'parm_pose': [1, 2]},
+        {**entry, 'imageName': 'gone.jpg'},
+        {'imageName': 'a.jpg'},
+    ]
     (tmp_path / 'x.json').write_text(json.dumps(dict(ver=1, data=data)))
     source = EFTSource(tmp_path / 'x.json', tmp_path, open_mesh)
     label = source.row(0).label
@@ -143,8 +177,12 @@ def test_eft(tmp_path, write_image, open_mesh, pose_in_world):
     assert (label['center'], label['scale']) == ([100, 110], 0.8)
     joints = pose_in_world(pose, betas, np.zeros(3))
     np.testing.assert_allclose(np.array(label['3d_joints'])[:, :3], joints, atol=1e-5)
-    for index, message in ((1, 'the fit is smplx'), (2, 'parm_pose has shape'),
-                           (3, 'image not found'), (4, 'no parm_pose')):
+    for index, message in (
+        (1, 'the fit is smplx'),
+        (2, 'parm_pose has shape'),
+        (3, 'image not found'),
+        (4, 'no parm_pose'),
+    ):
         with pytest.raises(ValueError, match=message):
             source.row(index)
     label = EFTSource(tmp_path / 'x.json', tmp_path, NO_MESH).row(0).label
@@ -167,11 +205,24 @@ def test_pose2mesh_3dpw(tmp_path, write_image, open_mesh, pose_in_world):
     write_image(tmp_path / 'seq_00' / 'image_00000.jpg')
     fit = dict(pose=pose.tolist(), shape=betas.tolist(), trans=SHIFT.tolist(), gender='female')
     annotation = dict(id=5, image_id=3, bbox=[100, 50, 60, 120], smpl_param=fit)
-    path = _save_coco(tmp_path / '3DPW_test.json', [dict(
-        id=3, file_name='image_00000.jpg', sequence='seq_00', width=320, height=240,
-        cam_param=dict(focal=FOCAL, princpt=PRINCPT))], [
-            annotation, {**annotation, 'bbox': [1, 2, 0, 4]},
-            {**annotation, 'smpl_param': {**fit, 'pose': [0] * 71}}])
+    path = _save_coco(
+        tmp_path / '3DPW_test.json',
+        [
+            dict(
+                id=3,
+                file_name='image_00000.jpg',
+                sequence='seq_00',
+                width=320,
+                height=240,
+                cam_param=dict(focal=FOCAL, princpt=PRINCPT),
+            )
+        ],
+        [
+            annotation,
+            {**annotation, 'bbox': [1, 2, 0, 4]},
+            {**annotation, 'smpl_param': {**fit, 'pose': [0] * 71}},
+        ],
+    )
     source = CocoSMPLSource(path, tmp_path, open_mesh)
     row = source.row(0)
     assert row.key == 'seq_00/image_00000.jpg' and row.label['gender'] == 'female'
@@ -192,12 +243,17 @@ def test_neuralannot_coco(tmp_path, write_image, open_mesh):
     keypoints = np.zeros((17, 3))
     keypoints[15] = (44, 55, 2)  # left ankle
     annotation = dict(image_id=1, bbox=[10, 10, 50, 50], keypoints=keypoints.ravel().tolist())
-    path = _save_coco(tmp_path / 'coco.json', [dict(id=1, file_name='a.jpg')], [
-        dict(annotation, id=11), dict(annotation, id=12),
-        dict(annotation, id=13, iscrowd=1)])
-    fits = {'11': dict(smpl_param=dict(pose=pose.tolist(), shape=betas.tolist(),
-                                       trans=SHIFT.tolist()),
-                       cam_param=dict(focal=FOCAL, princpt=PRINCPT))}
+    path = _save_coco(
+        tmp_path / 'coco.json',
+        [dict(id=1, file_name='a.jpg')],
+        [dict(annotation, id=11), dict(annotation, id=12), dict(annotation, id=13, iscrowd=1)],
+    )
+    fits = {
+        '11': dict(
+            smpl_param=dict(pose=pose.tolist(), shape=betas.tolist(), trans=SHIFT.tolist()),
+            cam_param=dict(focal=FOCAL, princpt=PRINCPT),
+        )
+    }
     (tmp_path / 'fits.json').write_text(json.dumps(fits))
     source = CocoSMPLSource(path, tmp_path, open_mesh, tmp_path / 'fits.json')
     label = source.row(0).label
@@ -221,12 +277,18 @@ def test_muco_millimetres_and_bad_fits(tmp_path, write_image, open_mesh, pose_in
     pose, betas = _draw_person(3)
     write_image(tmp_path / 'a.jpg')
     joints = pose_in_world(pose, betas, SHIFT)
-    names = ('Top_of_Head Thorax R_Shoulder R_Elbow R_Wrist L_Shoulder L_Elbow L_Wrist R_Hip '
-             'R_Knee R_Ankle L_Hip L_Knee L_Ankle Pelvis Spine Head').split()
+    names = (
+        'Top_of_Head Thorax R_Shoulder R_Elbow R_Wrist L_Shoulder L_Elbow L_Wrist R_Hip '
+        'R_Knee R_Ankle L_Hip L_Knee L_Ankle Pelvis Spine Head'
+    ).split()
     muco = np.concatenate([joints[[J24.index(n) for n in names]], np.zeros((4, 3))])
-    annotation = dict(id=1, image_id=1, bbox=[10, 10, 50, 50],
-                      keypoints_cam=(1000 * muco).tolist(),
-                      keypoints_img=(muco[:, :2] * 10).tolist())
+    annotation = dict(
+        id=1,
+        image_id=1,
+        bbox=[10, 10, 50, 50],
+        keypoints_cam=(1000 * muco).tolist(),
+        keypoints_img=(muco[:, :2] * 10).tolist(),
+    )
     images = [dict(id=1, file_name='a.jpg', f=FOCAL, c=PRINCPT)]
     path = _save_coco(tmp_path / 'muco.json', images, [annotation])
     fit = dict(pose=pose.tolist(), shape=betas.tolist(), trans=SHIFT.tolist())

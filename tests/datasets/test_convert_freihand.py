@@ -41,14 +41,14 @@ def test_training_labels_repeat_for_every_version(freihand, tmp_path):
         assert info['img_key'] == f'{index:08d}.jpg'
         assert info['center'].tolist() == [112, 112] and info['scale'] == 0.9
         np.testing.assert_allclose(info['joints_3d'][:, :3], hand - hand[0])
-        np.testing.assert_allclose(info['joints_2d'][:, :2],
-                                   480 * hand[:, :2] / hand[:, 2:] + 112)
+        np.testing.assert_allclose(info['joints_2d'][:, :2], 480 * hand[:, :2] / hand[:, 2:] + 112)
         np.testing.assert_array_equal(info['pose'], mano[index % 2, 0, :48])
         np.testing.assert_array_equal(info['betas'], mano[index % 2, 0, 48:58])
         assert (info['has_smpl'], info['has_2d'], info['has_3d']) == (1, 1, 1)
     some = FreiHANDSource(root, versions=['auto', 'gs'])
     assert [some.key(i) for i in range(4)] == [
-        f'{i:08d}.jpg' for i in (0, 1, 6, 7)]  # file number = label + count * version
+        f'{i:08d}.jpg' for i in (0, 1, 6, 7)
+    ]  # file number = label + count * version
 
 
 def test_evaluation_with_and_without_released_labels(freihand):
@@ -81,7 +81,8 @@ def test_bad_files(freihand, write_image):
         source.row(2)
     for text, error, message in (
         (json.dumps(xyz[:1].tolist()), DataSetError, r'\[1, 2\] entries'),
-        ('[[1, 2', DataSetError, 'not json'), ('[["a"]]', DataSetError, 'does not hold numbers'),
+        ('[[1, 2', DataSetError, 'not json'),
+        ('[["a"]]', DataSetError, 'does not hold numbers'),
         (None, FileNotFoundError, 'training_xyz.json not found'),
     ):
         path = root / 'training_xyz.json'

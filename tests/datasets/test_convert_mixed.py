@@ -45,8 +45,9 @@ def test_composite_set_reads_the_rows_of_its_sources(make_set, tmp_path):
     mixed = MeshTSVDataset(report.yaml_path, test_mode=True)
     own = [MeshTSVDataset(source, test_mode=True) for source in sources]
     for index, (source, row) in enumerate(picks):
-        want = own[source].get_data_info([0, 1, 2, 3].index(row) if source == 0
-                                         else [1, 3, 5].index(row))
+        want = own[source].get_data_info(
+            [0, 1, 2, 3].index(row) if source == 0 else [1, 3, 5].index(row)
+        )
         np.testing.assert_array_equal(mixed.get_data_info(index)['pose'], want['pose'])
     again = write_mixed_set(sources, tmp_path / 'again', ratios=[2, 1], total=6)
     assert again.checksum == report.checksum
@@ -62,8 +63,23 @@ def test_command_line(make_set, repo_dir, tmp_path, monkeypatch, capsys):
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     sources = [str(make_set(2, name='a')), str(make_set(3, name='b'))]
-    monkeypatch.setattr(sys, 'argv', ['convert.py', 'mixed', '--in', *sources, '--ratios', '1',
-                                      '1', '--rows', '10', '--out', str(tmp_path / 'mix')])
+    monkeypatch.setattr(
+        sys,
+        'argv',
+        [
+            'convert.py',
+            'mixed',
+            '--in',
+            *sources,
+            '--ratios',
+            '1',
+            '1',
+            '--rows',
+            '10',
+            '--out',
+            str(tmp_path / 'mix'),
+        ],
+    )
     assert tool.main() == 0
     out = capsys.readouterr().out
     assert '10 rows an epoch' in out and '5 rows of 2' in out and '5 rows of 3' in out

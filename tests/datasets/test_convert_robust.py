@@ -58,8 +58,9 @@ def test_interrupted_conversion_goes_on(tmp_path, monkeypatch, workers):
     with pytest.raises(ValueError, match='other arguments'):
         run.run_conversion(_Source(), tmp_path / 'a', 'train', limit=3)
     again, steps = _Source(), []
-    report = run.run_conversion(again, tmp_path / 'a', 'train',
-                                progress=lambda done, total: steps.append((done, total)))
+    report = run.run_conversion(
+        again, tmp_path / 'a', 'train', progress=lambda done, total: steps.append((done, total))
+    )
     if workers == 1:
         assert again.made == [4, 5, 6]  # rows 0 to 3 were there
     assert steps[-1] == (7, 7)
@@ -80,7 +81,7 @@ def _damage(data: bytes, rng: np.random.Generator) -> bytes:
         if rng.integers(3):
             data[at] = rng.integers(256)
         elif rng.integers(4):
-            del data[at:at + int(rng.integers(1, 20))]
+            del data[at : at + int(rng.integers(1, 20))]
         else:
             del data[at:]
     return bytes(data) or b'x'
@@ -98,12 +99,22 @@ def _use_all_rows(source) -> None:
 
 def _emdb(root):
     frames = 2
-    smpl = dict(poses_root=np.zeros((frames, 3)), poses_body=np.zeros((frames, 69)),
-                trans=np.zeros((frames, 3)), betas=np.zeros(10))
-    content = dict(gender='male', emdb1=True, emdb2=True, n_frames=frames, smpl=smpl,
-                   good_frames_mask=np.ones(frames, bool), camera=dict(
-                       intrinsics=np.eye(3), extrinsics=np.stack([np.eye(4)] * frames)),
-                   bboxes=dict(bboxes=np.array([[1, 1, 9, 9.0]] * frames), invalid_idxs=[]))
+    smpl = dict(
+        poses_root=np.zeros((frames, 3)),
+        poses_body=np.zeros((frames, 69)),
+        trans=np.zeros((frames, 3)),
+        betas=np.zeros(10),
+    )
+    content = dict(
+        gender='male',
+        emdb1=True,
+        emdb2=True,
+        n_frames=frames,
+        smpl=smpl,
+        good_frames_mask=np.ones(frames, bool),
+        camera=dict(intrinsics=np.eye(3), extrinsics=np.stack([np.eye(4)] * frames)),
+        bboxes=dict(bboxes=np.array([[1, 1, 9, 9.0]] * frames), invalid_idxs=[]),
+    )
     path = root / 'P0' / 'a' / 'P0_a_data.pkl'
     path.parent.mkdir(parents=True)
     path.write_bytes(pickle.dumps(content))
@@ -113,32 +124,57 @@ def _emdb(root):
 def _humandata(root):
     path = root / 'x.npz'
     # not compressed: damage reaches the content instead of a checksum of the zip alone
-    np.savez(path, image_path=['0.jpg', '1.jpg'], bbox_xywh=np.ones((2, 5)),
-             smpl=dict(body_pose=np.zeros((2, 69)), global_orient=np.zeros((2, 3)),
-                       betas=np.zeros((2, 10))), meta=dict(gender=['m', 'f']))
+    np.savez(
+        path,
+        image_path=['0.jpg', '1.jpg'],
+        bbox_xywh=np.ones((2, 5)),
+        smpl=dict(
+            body_pose=np.zeros((2, 69)), global_orient=np.zeros((2, 3)), betas=np.zeros((2, 10))
+        ),
+        meta=dict(gender=['m', 'f']),
+    )
     return path, lambda: HumanDataSource(path, root, NO_MESH)
 
 
 def _eft(root):
     path = root / 'x.json'
-    entry = dict(parm_pose=np.zeros((24, 9)).tolist(), parm_shape=[0] * 10, bbox_scale=1.0,
-                 bbox_center=[5, 5], imageName='0.jpg', smpltype='smpl')
+    entry = dict(
+        parm_pose=np.zeros((24, 9)).tolist(),
+        parm_shape=[0] * 10,
+        bbox_scale=1.0,
+        bbox_center=[5, 5],
+        imageName='0.jpg',
+        smpltype='smpl',
+    )
     path.write_text(json.dumps(dict(ver=1, data=[entry, entry])))
     return path, lambda: EFTSource(path, root, NO_MESH)
 
 
 def _spin(root):
     path = root / 'y.npz'
-    np.savez(path, imgname=['0.jpg', '1.jpg'], center=np.ones((2, 2)), scale=np.ones(2),
-             S=np.ones((2, 24, 4)))
+    np.savez(
+        path,
+        imgname=['0.jpg', '1.jpg'],
+        center=np.ones((2, 2)),
+        scale=np.ones(2),
+        S=np.ones((2, 24, 4)),
+    )
     return path, lambda: SpinNpzSource(path, root)
 
 
 def _pw3d(root):
-    content = dict(sequence='s', genders=['m'], cam_poses=np.stack([np.eye(4)] * 2),
-                   cam_intrinsics=np.eye(3), betas=[np.zeros(10)], trans=[np.ones((2, 3))],
-                   poses=[np.zeros((2, 72))], jointPositions=[np.ones((2, 72))],
-                   poses2d=[np.ones((2, 3, 18))], campose_valid=[np.ones(2)])
+    content = dict(
+        sequence='s',
+        genders=['m'],
+        cam_poses=np.stack([np.eye(4)] * 2),
+        cam_intrinsics=np.eye(3),
+        betas=[np.zeros(10)],
+        trans=[np.ones((2, 3))],
+        poses=[np.zeros((2, 72))],
+        jointPositions=[np.ones((2, 72))],
+        poses2d=[np.ones((2, 3, 18))],
+        campose_valid=[np.ones(2)],
+    )
     path = root / 'sequenceFiles' / 'train' / 's.pkl'
     path.parent.mkdir(parents=True)
     path.write_bytes(pickle.dumps(content, protocol=2))
@@ -150,8 +186,15 @@ def _pw3d(root):
 
 def _bedlam(root):
     path = root / 'z.npz'
-    np.savez(path, imgname=['0.jpg', '1.jpg'], center=np.ones((2, 2)), scale=np.ones(2),
-             pose_cam=np.zeros((2, 72)), shape=np.zeros((2, 10)), gtkps=np.ones((2, 24, 2)))
+    np.savez(
+        path,
+        imgname=['0.jpg', '1.jpg'],
+        center=np.ones((2, 2)),
+        scale=np.ones(2),
+        pose_cam=np.zeros((2, 72)),
+        shape=np.zeros((2, 10)),
+        gtkps=np.ones((2, 24, 2)),
+    )
     return path, lambda: BedlamSource(path, root, NO_MESH)
 
 

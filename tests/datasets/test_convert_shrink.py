@@ -17,14 +17,29 @@ def large_set(tmp_path):
     rng = np.random.default_rng(0)
     rows = []
     for index, side in enumerate((150, 260, 500)):
-        image = cv2.resize(rng.integers(0, 256, (20, 25, 3)).astype(np.uint8), (1000, 800),
-                           interpolation=cv2.INTER_CUBIC)
+        image = cv2.resize(
+            rng.integers(0, 256, (20, 25, 3)).astype(np.uint8),
+            (1000, 800),
+            interpolation=cv2.INTER_CUBIC,
+        )
         center = np.array([300.0 + 150 * index, 380.0])
         points = np.column_stack([rng.uniform(-0.5, 0.5, (24, 2)) * side + center, np.ones(24)])
         joints = np.column_stack([rng.normal(0, 0.3, (24, 3)), np.ones(24)])
-        rows.append(TSVRow(f'{index}.jpg', cv2.imencode('.png', image)[1].tobytes(), make_label(
-            center, side / 200, points, joints, rng.normal(0, 0.3, 72), rng.normal(size=10),
-            'male')))
+        rows.append(
+            TSVRow(
+                f'{index}.jpg',
+                cv2.imencode('.png', image)[1].tobytes(),
+                make_label(
+                    center,
+                    side / 200,
+                    points,
+                    joints,
+                    rng.normal(0, 0.3, 72),
+                    rng.normal(size=10),
+                    'male',
+                ),
+            )
+        )
     return write_tsv_set(tmp_path / 'large', 'train', rows)
 
 
@@ -32,12 +47,18 @@ def large_set(tmp_path):
 def test_crops_and_labels_stay(large_set, tmp_path, fixed):
     report = run_conversion(ShrunkSource(large_set), tmp_path / 'small', 'train')
     assert (report.num_rows, report.num_skipped) == (3, 0)
-    pipeline = [dict(type='LoadMeshImage'), dict(type='MeshAugment', fixed=fixed),
-                dict(type='MeshCrop', mode='fast')]
+    pipeline = [
+        dict(type='LoadMeshImage'),
+        dict(type='MeshAugment', fixed=fixed),
+        dict(type='MeshCrop', mode='fast'),
+    ]
     before = MeshTSVDataset(large_set, pipeline, test_mode=True)
     after = MeshTSVDataset(report.yaml_path, pipeline, test_mode=True)
     assert [after.get_data_info(i)['ori_shape'] for i in range(3)] == [
-        (270, 270), (468, 468), (717, 762)]  # 1.8 x 150, 1.8 x 260; 800 x 850 of 500:448
+        (270, 270),
+        (468, 468),
+        (717, 762),
+    ]  # 1.8 x 150, 1.8 x 260; 800 x 850 of 500:448
     for index in range(3):
         old, new = before[index], after[index]
         # whole-pixel corners of the crop may fall a pixel apart

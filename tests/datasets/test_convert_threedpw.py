@@ -34,13 +34,19 @@ def pw3d(tmp_path, write_image):
     cameras = np.stack([_camera(rng) for _ in range(frames)])
     trans = [rng.normal(0, 0.1, (frames, 3)) for _ in range(2)]
     content = dict(
-        sequence='street_00', genders=['m', 'f'], cam_poses=cameras, cam_intrinsics=INTRINSICS,
-        betas=[rng.normal(0, 1, 300), rng.normal(0, 1, 10)], trans=trans,
+        sequence='street_00',
+        genders=['m', 'f'],
+        cam_poses=cameras,
+        cam_intrinsics=INTRINSICS,
+        betas=[rng.normal(0, 1, 300), rng.normal(0, 1, 10)],
+        trans=trans,
         poses=[rng.normal(0, 0.2, (frames, 72)) for _ in range(2)],
         jointPositions=[np.tile(t, 24) + rng.normal(0, 0.3, (frames, 72)) for t in trans],
         poses2d=[np.ones((frames, 3, 18)) * np.array([[100.0], [80], [1]]) for _ in range(2)],
         campose_valid=[np.array([1, 1, 0, 1]), np.array([1, 0, 1, 1])],
-        img_frame_ids=np.arange(frames) * 2 + 7, texture_maps=[])
+        img_frame_ids=np.arange(frames) * 2 + 7,
+        texture_maps=[],
+    )
     for person in content['poses2d']:
         person[:, :2] += rng.uniform(0, 40, (frames, 2, 18))
     content['poses2d'][0][3] = 0  # too few joints were detected
@@ -53,8 +59,9 @@ def pw3d(tmp_path, write_image):
     return tmp_path, content
 
 
-def test_pose_joints_and_projection_are_in_the_camera_frame(pw3d, open_mesh, pose_in_world,
-                                                             tmp_path):
+def test_pose_joints_and_projection_are_in_the_camera_frame(
+    pw3d, open_mesh, pose_in_world, tmp_path
+):
     root, content = pw3d
     source = ThreeDPWSource(root, 'train', open_mesh)
     assert len(source) == 6  # valid camera poses only
@@ -65,15 +72,19 @@ def test_pose_joints_and_projection_are_in_the_camera_frame(pw3d, open_mesh, pos
         info = dataset.get_data_info(index)
         assert info['img_key'] == f'street_00/image_{frame:05d}.jpg'
         assert info['gender'] == ('male', 'female')[actor]
-        world = pose_in_world(content['poses'][actor][frame], content['betas'][actor][:10],
-                              content['trans'][actor][frame])
+        world = pose_in_world(
+            content['poses'][actor][frame],
+            content['betas'][actor][:10],
+            content['trans'][actor][frame],
+        )
         camera = content['cam_poses'][frame]
         joints = world @ camera[:3, :3].T + camera[:3, 3]
         pelvis = joints[J24.index('Pelvis')]
         np.testing.assert_allclose(info['joints_3d'][:, :3], joints - pelvis, atol=1e-7)
         points = joints @ INTRINSICS.T
-        np.testing.assert_allclose(info['joints_2d'][:, :2], points[:, :2] / points[:, 2:],
-                                   atol=1e-4)
+        np.testing.assert_allclose(
+            info['joints_2d'][:, :2], points[:, :2] / points[:, 2:], atol=1e-4
+        )
         np.testing.assert_array_equal(info['betas'], content['betas'][actor][:10])
         # pose of the label, posed without any camera, gives the same joints
         again = pose_in_world(info['pose'], info['betas'], np.zeros(3))
@@ -110,8 +121,11 @@ def test_without_a_body_model_only_shared_joints_count(pw3d):
     assert 'confidence 0' in source.note
     joints = np.array(source.row(0).label['3d_joints'])
     trusted = {name for name, row in zip(J24, joints, strict=True) if row[3] > 0}
-    assert trusted == {f'{side}_{name}' for side in 'LR'
-                       for name in ('Ankle', 'Knee', 'Wrist', 'Elbow', 'Shoulder')}
+    assert trusted == {
+        f'{side}_{name}'
+        for side in 'LR'
+        for name in ('Ankle', 'Knee', 'Wrist', 'Elbow', 'Shoulder')
+    }
     camera = content['cam_poses'][0]
     kinematic = content['jointPositions'][0][0].reshape(24, 3) @ camera[:3, :3].T + camera[:3, 3]
     for name in (*trusted, 'Pelvis', 'L_Hip'):
@@ -160,14 +174,27 @@ def emdb(tmp_path, write_image):
     """Folder of one EMDB sequence, and the content of its pkl."""
     rng = np.random.default_rng(5)
     content = dict(
-        gender='female', name='P2_07_walk', emdb1=True, emdb2=False, n_frames=3,
+        gender='female',
+        name='P2_07_walk',
+        emdb1=True,
+        emdb2=False,
+        n_frames=3,
         good_frames_mask=np.array([True, True, False]),
-        camera=dict(intrinsics=INTRINSICS, extrinsics=np.stack([_camera(rng) for _ in range(3)]),
-                    width=320, height=240),
-        smpl=dict(poses_root=rng.normal(0, 0.2, (3, 3)), poses_body=rng.normal(0, 0.2, (3, 69)),
-                  trans=rng.normal(0, 0.1, (3, 3)), betas=rng.normal(0, 1, 10)),
+        camera=dict(
+            intrinsics=INTRINSICS,
+            extrinsics=np.stack([_camera(rng) for _ in range(3)]),
+            width=320,
+            height=240,
+        ),
+        smpl=dict(
+            poses_root=rng.normal(0, 0.2, (3, 3)),
+            poses_body=rng.normal(0, 0.2, (3, 69)),
+            trans=rng.normal(0, 0.1, (3, 3)),
+            betas=rng.normal(0, 1, 10),
+        ),
         kp2d=np.zeros((3, 24, 2)),
-        bboxes=dict(bboxes=np.tile([100.0, 60, 180, 200], (3, 1)), invalid_idxs=np.array([1])))
+        bboxes=dict(bboxes=np.tile([100.0, 60, 180, 200], (3, 1)), invalid_idxs=np.array([1])),
+    )
     folder = tmp_path / 'P2' / '07_walk'
     for frame in range(3):
         write_image(folder / 'images' / f'{frame:05d}.jpg')

@@ -31,11 +31,24 @@ def tool(monkeypatch):
     return run
 
 
-@pytest.mark.parametrize('options', [
-    'images --limit 0', 'images --limit -1', 'images --workers 0', 'images --padding 0',
-    'images --padding -1', 'images --padding nan', 'images --padding inf', 'images --limit x',
-    'h36m --every 0', 'shrink --margin 0', 'shrink --max-box 0', 'shrink --quality 0',
-    'mixed --rows 0'])
+@pytest.mark.parametrize(
+    'options',
+    [
+        'images --limit 0',
+        'images --limit -1',
+        'images --workers 0',
+        'images --padding 0',
+        'images --padding -1',
+        'images --padding nan',
+        'images --padding inf',
+        'images --limit x',
+        'h36m --every 0',
+        'shrink --margin 0',
+        'shrink --max-box 0',
+        'shrink --quality 0',
+        'mixed --rows 0',
+    ],
+)
 def test_wrong_options_are_refused_at_the_start(tool, tmp_path, capsys, options):
     name, option, value = options.split()
     with pytest.raises(SystemExit) as caught:
@@ -47,8 +60,7 @@ def test_wrong_options_are_refused_at_the_start(tool, tmp_path, capsys, options)
 
 def test_faults_are_one_line_and_cost_nothing(tool, tmp_path, capsys, write_image):
     write_image(tmp_path / 'in' / 'a.jpg')
-    args = ('convert', 'images', '--in', tmp_path / 'in', '--out', tmp_path / 'out',
-            '--workers', 1)
+    args = ('convert', 'images', '--in', tmp_path / 'in', '--out', tmp_path / 'out', '--workers', 1)
     assert tool(*args) == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / 'out').iterdir()}
     (tmp_path / 'empty').mkdir()
@@ -56,9 +68,12 @@ def test_faults_are_one_line_and_cost_nothing(tool, tmp_path, capsys, write_imag
     deep.write_text('[' * 100_000)
     capsys.readouterr()
     for more, words in (
-        (('--in', tmp_path / 'empty'), 'holds no image'), (('--in', tmp_path / 'gone'), 'gone'),
-        (('--annotations', deep), 'is not json'), (('--annotations', tmp_path / 'x'), 'not found'),
-        (('--split', '../x'), 'split'), (('--out', deep), 'is a file'),
+        (('--in', tmp_path / 'empty'), 'holds no image'),
+        (('--in', tmp_path / 'gone'), 'gone'),
+        (('--annotations', deep), 'is not json'),
+        (('--annotations', tmp_path / 'x'), 'not found'),
+        (('--split', '../x'), 'split'),
+        (('--out', deep), 'is a file'),
     ):
         assert tool(*args, *more) == 1
         captured = capsys.readouterr().err
@@ -115,8 +130,12 @@ def test_doctor_tells_its_report_before_it_writes_it(tool, make_set, tmp_path, c
     assert '4 samples, 4 different rows opened, 0 unusable' in captured.out
     assert 'sheet.png: No space left on device' in captured.err
     tool.patches = {}
-    for name, option in (('doctor', '--limit'), ('doctor', '--workers'), ('browse', '--n'),
-                         ('browse', '--size')):
+    for name, option in (
+        ('doctor', '--limit'),
+        ('doctor', '--workers'),
+        ('browse', '--n'),
+        ('browse', '--size'),
+    ):
         with pytest.raises(SystemExit, match='2'):
             tool(name, make_set(4), option, 0)
 
@@ -128,9 +147,13 @@ def _without_labels(yaml_path):
 
 def test_sets_without_labels_are_refused_for_training_only(tool, make_set, tmp_path, capsys):
     yaml_path = _without_labels(make_set(4))
-    pipeline = [dict(type='LoadMeshImage'), dict(type='BoxToCenterScale'),
-                dict(type='MeshAugment'), dict(type='MeshCrop', mode='fast'),
-                dict(type='PackMeshInputs')]
+    pipeline = [
+        dict(type='LoadMeshImage'),
+        dict(type='BoxToCenterScale'),
+        dict(type='MeshAugment'),
+        dict(type='MeshCrop', mode='fast'),
+        dict(type='PackMeshInputs'),
+    ]
     with pytest.raises(DataSetError, match='no "label" entry and training needs labels'):
         MeshTSVDataset(yaml_path, pipeline)
     assert MeshTSVDataset(yaml_path, pipeline, test_mode=True)[0]['inputs'].shape == (3, 224, 224)
@@ -150,8 +173,11 @@ def test_file_that_is_cut_while_it_is_used(make_set):
         dataset = MeshTSVDataset(yaml_path, on_error='skip')
         with open(image, 'r+b') as file:
             file.truncate(cut)
-        with pytest.raises(DataSetError, match=rf'train.img.tsv was changed while it was in use '
-                           rf'\({len(whole)} bytes, now {cut}\): restore the file') as caught:
+        with pytest.raises(
+            DataSetError,
+            match=rf'train.img.tsv was changed while it was in use '
+            rf'\({len(whole)} bytes, now {cut}\): restore the file',
+        ) as caught:
             for index in range(6):
                 dataset[index]
         assert 'lineidx' not in str(caught.value)
@@ -169,8 +195,9 @@ def test_yaml_of_other_systems(make_set):
         yaml_path.write_bytes(text.replace('\n', '\r\n').encode(encoding))
         assert len(MeshTSVDataset(yaml_path)) == 3
     yaml_path.with_name('train.linelist.tsv').write_bytes(b'\xef\xbb\xbf0\r\n2\r\n')
-    yaml_path.write_text(yaml_path.read_bytes().decode('utf-16').replace(
-        'linelist: sub\\', 'linelist: '))
+    yaml_path.write_text(
+        yaml_path.read_bytes().decode('utf-16').replace('linelist: sub\\', 'linelist: ')
+    )
     assert len(MeshTSVDataset(yaml_path)) == 2
     for content in (b'[' * 100_000, b'\xff\xfe\x00', b'img: [', b'3'):
         yaml_path.write_bytes(content)
@@ -182,7 +209,8 @@ def test_sizes_of_a_thousand_brackets(make_set):
     yaml_path = make_set(2)
     path = yaml_path.with_name('train.hw.tsv')
     key = path.read_bytes().split(b'\t')[0]
-    path.write_bytes(key + b'\t' + b'[' * 100_000 + b'\n' + path.read_bytes().split(b'\n')[1]
-                     + b'\n')
+    path.write_bytes(
+        key + b'\t' + b'[' * 100_000 + b'\n' + path.read_bytes().split(b'\n')[1] + b'\n'
+    )
     with pytest.raises(ValueError, match='does not hold a height and width'):
         MeshTSVDataset(yaml_path, on_error='raise')[0]

@@ -41,9 +41,14 @@ def images(root, *names):
 def humandata(root, smpl=None, **changes):
     images(root, '0.jpg', 'sub/1.jpg', '2.jpg')
     content = dict(
-        image_path=['0.jpg', 'sub/1.jpg', '2.jpg'], bbox_xywh=np.array([[10, 20, 30, 40, 1.0]] * 3),
-        smpl={**dict(body_pose=POSES[:, 3:], global_orient=POSES[:, :3], betas=BETAS[:, :10]),
-              **(smpl or {})}, meta=dict(gender=['m', 'f', 'neutral']))
+        image_path=['0.jpg', 'sub/1.jpg', '2.jpg'],
+        bbox_xywh=np.array([[10, 20, 30, 40, 1.0]] * 3),
+        smpl={
+            **dict(body_pose=POSES[:, 3:], global_orient=POSES[:, :3], betas=BETAS[:, :10]),
+            **(smpl or {}),
+        },
+        meta=dict(gender=['m', 'f', 'neutral']),
+    )
     np.savez(root / 'x.npz', **{**content, **changes})
     return HumanDataSource(root / 'x.npz', root, NO_MESH)
 
@@ -57,9 +62,14 @@ def labels(source):
 
 @pytest.mark.parametrize('size', [10, 11, 16, 300])
 def test_humandata_layouts_that_are_known(tmp_path, size):
-    source = humandata(tmp_path, dict(
-        betas=BETAS[:, :size], body_pose=POSES[:, 3:].reshape(3, 23, 3),
-        global_orient=POSES[:, None, :3]))
+    source = humandata(
+        tmp_path,
+        dict(
+            betas=BETAS[:, :size],
+            body_pose=POSES[:, 3:].reshape(3, 23, 3),
+            global_orient=POSES[:, None, :3],
+        ),
+    )
     for index, label in enumerate(labels(source)):
         assert label['pose'] == POSES[index].tolist()
         assert label['betas'] == BETAS[index, :10].tolist()
@@ -68,25 +78,38 @@ def test_humandata_layouts_that_are_known(tmp_path, size):
     assert [label['betas'] for label in labels(one)] == [BETAS[0, :10].tolist()] * 3
 
 
-@pytest.mark.parametrize('smpl', [
-    dict(betas=BETAS[:, :10].T), dict(betas=BETAS[:, :10].reshape(6, 5)),
-    dict(betas=np.zeros((2, 10))), dict(betas=np.zeros((3, 9))), dict(body_pose=POSES[:, 3:].T),
-    dict(body_pose=POSES[:, 3:].reshape(3, 3, 23)), dict(global_orient=POSES[:, :3].reshape(9)),
-    dict(global_orient=np.array(['a'] * 3))])
+@pytest.mark.parametrize(
+    'smpl',
+    [
+        dict(betas=BETAS[:, :10].T),
+        dict(betas=BETAS[:, :10].reshape(6, 5)),
+        dict(betas=np.zeros((2, 10))),
+        dict(betas=np.zeros((3, 9))),
+        dict(body_pose=POSES[:, 3:].T),
+        dict(body_pose=POSES[:, 3:].reshape(3, 3, 23)),
+        dict(global_orient=POSES[:, :3].reshape(9)),
+        dict(global_orient=np.array(['a'] * 3)),
+    ],
+)
 def test_humandata_layouts_that_are_not(tmp_path, smpl):
     with pytest.raises(DataSetError, match=r'x.npz: smpl does not fit the 3 images: \w+'):
         humandata(tmp_path, smpl)
 
 
-@pytest.mark.parametrize(('genders', 'expected'), [
-    ([b'male', b'Female', b'n'], ['male', 'female', 'neutral']),
-    (np.array(['MALE', 'f', 'neutral']), ['male', 'female', 'neutral']),
-    ('female', ['female'] * 3)])
+@pytest.mark.parametrize(
+    ('genders', 'expected'),
+    [
+        ([b'male', b'Female', b'n'], ['male', 'female', 'neutral']),
+        (np.array(['MALE', 'f', 'neutral']), ['male', 'female', 'neutral']),
+        ('female', ['female'] * 3),
+    ],
+)
 def test_humandata_genders(tmp_path, genders, expected):
     source = humandata(tmp_path, meta=dict(gender=genders))
     assert [label['gender'] for label in labels(source)] == expected
-    report = run_conversion(humandata(tmp_path, meta=dict(gender=['m', 'robot', 1])),
-                            tmp_path / 'out', 'train')
+    report = run_conversion(
+        humandata(tmp_path, meta=dict(gender=['m', 'robot', 1])), tmp_path / 'out', 'train'
+    )
     assert (report.num_rows, report.num_skipped) == (1, 2)
     with pytest.raises(DataSetError, match='2 genders for 3 images'):
         humandata(tmp_path, meta=dict(gender=['m', 'f']))
@@ -105,8 +128,17 @@ def test_humandata_paths(tmp_path):
             source.row(index)
 
 
-@pytest.mark.parametrize('boxes', [np.ones((3, 3)), np.ones(3), np.array([None] * 3),
-                                   np.ones((4, 3)), np.float64(3), np.array(['a'] * 3)])
+@pytest.mark.parametrize(
+    'boxes',
+    [
+        np.ones((3, 3)),
+        np.ones(3),
+        np.array([None] * 3),
+        np.ones((4, 3)),
+        np.float64(3),
+        np.array(['a'] * 3),
+    ],
+)
 def test_humandata_boxes_of_other_shapes(tmp_path, boxes):
     with pytest.raises(DataSetError, match='bbox_xywh'):
         humandata(tmp_path, bbox_xywh=boxes)
@@ -118,11 +150,12 @@ def test_humandata_without_a_mesh_says_so(tmp_path):
     source = HumanDataSource(tmp_path / 'x.npz', tmp_path, NO_MESH)
     assert source.note.endswith('has no smpl parameters: has_smpl is 0')
     assert source.row(0).label['has_smpl'] == 0
-    for changes, message in ((dict(smpl=np.ones(3)), 'smpl is no dict'),
-                             (dict(smpl=dict(betas=BETAS)), 'smpl has no global_orient'),
-                             (dict(meta=np.ones(3)), 'meta is no dict'),
-                             (dict(keypoints2d=np.ones((3, 190, 3)),
-                                   __keypoints_compressed__=np.ones(2)), 'compressed')):
+    for changes, message in (
+        (dict(smpl=np.ones(3)), 'smpl is no dict'),
+        (dict(smpl=dict(betas=BETAS)), 'smpl has no global_orient'),
+        (dict(meta=np.ones(3)), 'meta is no dict'),
+        (dict(keypoints2d=np.ones((3, 190, 3)), __keypoints_compressed__=np.ones(2)), 'compressed'),
+    ):
         content = dict(image_path=['0.jpg'] * 3, bbox_xywh=np.ones((3, 5)))
         np.savez(tmp_path / 'x.npz', **{**content, **changes})
         with pytest.raises(DataSetError, match=rf'x\.npz.*{message}'):
@@ -131,15 +164,25 @@ def test_humandata_without_a_mesh_says_so(tmp_path):
 
 def spin(root, **changes):
     images(root, '0.jpg', 'sub/1.jpg', '2.jpg')
-    content = dict(imgname=['0.jpg', 'sub/1.jpg', '2.jpg'], center=np.ones((3, 2)),
-                   scale=np.ones(3), pose=POSES, shape=BETAS[:, :10])
+    content = dict(
+        imgname=['0.jpg', 'sub/1.jpg', '2.jpg'],
+        center=np.ones((3, 2)),
+        scale=np.ones(3),
+        pose=POSES,
+        shape=BETAS[:, :10],
+    )
     np.savez(root / 'x.npz', **{**content, **changes})
     return SpinNpzSource(root / 'x.npz', root)
 
 
 def test_spin_layouts(tmp_path):
-    source = spin(tmp_path, shape=BETAS[:, :16], imgname=np.array([b'0.jpg', b'sub\\1.jpg', '']),
-                  gender=np.array([b'm', b'F', b'x']), scale=np.array([1, -1, 1.0]))
+    source = spin(
+        tmp_path,
+        shape=BETAS[:, :16],
+        imgname=np.array([b'0.jpg', b'sub\\1.jpg', '']),
+        gender=np.array([b'm', b'F', b'x']),
+        scale=np.array([1, -1, 1.0]),
+    )
     label = source.row(0).label
     assert label['betas'] == BETAS[0, :10].tolist() and label['gender'] == 'male'
     assert 'of 16 betas the first 10' in source.note and source.key(1) == 'sub/1.jpg'
@@ -150,9 +193,11 @@ def test_spin_layouts(tmp_path):
         spin(tmp_path, imgname=['../../x.jpg', '', 'gone']).row(0)
     assert spin(tmp_path, imgname=['/far/away/0.jpg', '', '']).row(0).image == JPEG  # as before
     for changes, message in (
-        (dict(shape=BETAS[:, :10].T), r'shape\]: has shape'), (dict(pose=POSES.T), r'pose\]: has'),
+        (dict(shape=BETAS[:, :10].T), r'shape\]: has shape'),
+        (dict(pose=POSES.T), r'pose\]: has'),
         (dict(has_smpl=np.array([1, np.nan, 0])), 'has_smpl'),
-        (dict(center=np.ones((2, 3))), r'center\]: has shape'), (dict(imgname='a.jpg'), 'center'),
+        (dict(center=np.ones((2, 3))), r'center\]: has shape'),
+        (dict(imgname='a.jpg'), 'center'),
         (dict(imgname=np.ones((3, 3))), 'imgname is not a list'),
     ):
         with pytest.raises(DataSetError, match=message):
@@ -161,11 +206,17 @@ def test_spin_layouts(tmp_path):
 
 def pw3d(root, **changes):
     content = dict(
-        sequence='s', genders=['m', 'f'], cam_poses=np.stack([np.eye(4)] * 2),
+        sequence='s',
+        genders=['m', 'f'],
+        cam_poses=np.stack([np.eye(4)] * 2),
         cam_intrinsics=np.array([[100, 0, 112], [0, 100, 112], [0, 0, 1.0]]),
-        betas=[BETAS[0], BETAS[1, :16]], trans=[np.ones((2, 3))] * 2, poses=[np.zeros((2, 72))] * 2,
+        betas=[BETAS[0], BETAS[1, :16]],
+        trans=[np.ones((2, 3))] * 2,
+        poses=[np.zeros((2, 72))] * 2,
         jointPositions=[np.tile(RNG.uniform(1, 2, 72), (2, 1))] * 2,
-        poses2d=[np.full((2, 3, 18), np.arange(18.0))] * 2, campose_valid=[np.ones(2)] * 2)
+        poses2d=[np.full((2, 3, 18), np.arange(18.0))] * 2,
+        campose_valid=[np.ones(2)] * 2,
+    )
     path = root / 'sequenceFiles' / 'train' / 's.pkl'
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps({**content, **changes}, protocol=2))
@@ -180,7 +231,8 @@ def test_threedpw_layouts(tmp_path):
     assert first['betas'] == BETAS[0, :10].tolist() and second['betas'] == BETAS[1, :10].tolist()
     assert 'of 16 or 300 betas the first 10' in source.note
     for changes, message in (
-        (dict(genders=['m', 'x']), "gender is 'x'"), (dict(genders=None), 'lacks genders'),
+        (dict(genders=['m', 'x']), "gender is 'x'"),
+        (dict(genders=None), 'lacks genders'),
         (dict(cam_poses=np.zeros((2, 16))), r'cam_poses has shape \(2, 16\)'),
         (dict(cam_intrinsics=np.zeros(9)), 'cam_intrinsics has shape'),
         (dict(betas=[BETAS[0, :9], BETAS[0]]), 'betas has shape'),
@@ -188,7 +240,8 @@ def test_threedpw_layouts(tmp_path):
         (dict(poses=[np.zeros((72, 2))] * 2), 'poses has shape'),
         (dict(campose_valid=[np.zeros(2)] * 2), 'no frame has a valid camera'),
         (dict(campose_valid=[np.array([1, np.nan])] * 2), 'campose_valid holds'),
-        (dict(trans=3), 's.pkl'), (dict(sequence=7), 'sequence is not text'),
+        (dict(trans=3), 's.pkl'),
+        (dict(sequence=7), 'sequence is not text'),
     ):
         with pytest.raises(DataSetError, match=message):
             pw3d(tmp_path, **changes)
@@ -202,12 +255,23 @@ def test_threedpw_empty_arrays_of_python_3(tmp_path):
 
 def emdb(root, smpl=None, **changes):
     content = dict(
-        gender='male', emdb1=True, emdb2=False, n_frames=2,
+        gender='male',
+        emdb1=True,
+        emdb2=False,
+        n_frames=2,
         good_frames_mask=np.ones(2, bool),
-        smpl={**dict(poses_root=POSES[:2, :3], poses_body=POSES[:2, 3:], trans=np.zeros((2, 3)),
-                     betas=BETAS[0, :10]), **(smpl or {})},
+        smpl={
+            **dict(
+                poses_root=POSES[:2, :3],
+                poses_body=POSES[:2, 3:],
+                trans=np.zeros((2, 3)),
+                betas=BETAS[0, :10],
+            ),
+            **(smpl or {}),
+        },
         camera=dict(intrinsics=np.eye(3), extrinsics=np.stack([np.eye(4)] * 2)),
-        bboxes=dict(bboxes=np.array([[1, 1, 9, 9.0]] * 2), invalid_idxs=[]))
+        bboxes=dict(bboxes=np.array([[1, 1, 9, 9.0]] * 2), invalid_idxs=[]),
+    )
     path = root / 'P0' / 'a' / 'P0_a_data.pkl'
     images(path.parent / 'images', '00000.jpg', '00001.jpg')
     path.write_bytes(pickle.dumps({**content, **changes}))
@@ -222,14 +286,19 @@ def test_emdb_layouts(tmp_path):
     assert source.row(1).label['pose'][3:] == POSES[1, 3:].tolist()
     assert 'of 16 betas' in source.note
     for smpl, changes, message in (
-        ({}, dict(gender='robot'), 'gender is'), ({}, dict(gender=1), 'gender is'),
+        ({}, dict(gender='robot'), 'gender is'),
+        ({}, dict(gender=1), 'gender is'),
         (dict(betas=BETAS[:2, :10]), {}, 'betas has shape'),
         (dict(betas=BETAS[:2, :5]), {}, 'betas has shape'),
         (dict(poses_body=POSES[:2, 3:].T), {}, 'poses_body has shape'),
         (dict(trans=np.zeros(6)), {}, 'trans has shape'),
-        ({}, dict(camera=dict(intrinsics=np.zeros(9), extrinsics=np.zeros((2, 4, 4)))),
-         'intrinsics has shape'),
-        ({}, dict(n_frames=float('inf')), 'OverflowError'), ({}, dict(camera=None), 'P0_a_data'),
+        (
+            {},
+            dict(camera=dict(intrinsics=np.zeros(9), extrinsics=np.zeros((2, 4, 4)))),
+            'intrinsics has shape',
+        ),
+        ({}, dict(n_frames=float('inf')), 'OverflowError'),
+        ({}, dict(camera=None), 'P0_a_data'),
     ):
         with pytest.raises(DataSetError, match=message):
             emdb(tmp_path, smpl, **changes)
@@ -239,8 +308,9 @@ def freihand(root, **changes):
     images(root / 'training' / 'rgb', *(f'{i:08d}.jpg' for i in range(2)))
     camera = [[480, 0, 112], [0, 480, 112], [0, 0, 1]]
     xyz = RNG.uniform(-0.05, 0.05, (2, 21, 3)) + np.array([0, 0, 0.7])
-    content = dict(K=[camera] * 2, mano=np.arange(122.0).reshape(2, 1, 61).tolist(),
-                   xyz=xyz.tolist())
+    content = dict(
+        K=[camera] * 2, mano=np.arange(122.0).reshape(2, 1, 61).tolist(), xyz=xyz.tolist()
+    )
     for name, value in {**content, **changes}.items():
         (root / f'training_{name}.json').write_text(json.dumps(value))
     return FreiHANDSource(root, 'training', ['gs']), xyz
@@ -250,11 +320,14 @@ def test_freihand_layouts(tmp_path):
     source, xyz = freihand(tmp_path)
     label = source.row(1).label
     assert label['pose'] == list(np.arange(61.0, 109)) and label['betas'] == list(
-        np.arange(109.0, 119))
+        np.arange(109.0, 119)
+    )
     np.testing.assert_allclose(np.array(label['3d_joints'])[:, :3], xyz[1] - xyz[1, 0])
     flat, _ = freihand(tmp_path, mano=np.arange(122.0).reshape(2, 61).tolist())
-    assert flat.row(1).label == label | {'3d_joints': flat.row(1).label['3d_joints'],
-                                         '2d_joints': flat.row(1).label['2d_joints']}
+    assert flat.row(1).label == label | {
+        '3d_joints': flat.row(1).label['3d_joints'],
+        '2d_joints': flat.row(1).label['2d_joints'],
+    }
     camera = np.array([[480, 0, 112], [0, 480, 112], [0, 0, 1.0]])
     for changes, message in (
         (dict(xyz=(1000 * xyz).tolist()), r'xyz.json: a joint lies .*metres'),
@@ -282,22 +355,33 @@ def up3d(root, pose, betas):
 
 
 def test_up3d_layouts(tmp_path):
-    for pose, betas in ((POSES[0], BETAS[0, :10]), (POSES[0].reshape(24, 3), BETAS[0, :16]),
-                        (POSES[:1], BETAS[:1, :300])):
+    for pose, betas in (
+        (POSES[0], BETAS[0, :10]),
+        (POSES[0].reshape(24, 3), BETAS[0, :16]),
+        (POSES[:1], BETAS[:1, :300]),
+    ):
         label = up3d(tmp_path, pose, betas).row(0).label
         assert label['pose'] == POSES[0].tolist() and label['betas'] == BETAS[0, :10].tolist()
-    for pose, betas, message in ((POSES[0].reshape(3, 24), BETAS[0, :10], 'pose has shape'),
-                                 (POSES[0], BETAS[0, :5], 'betas has shape'),
-                                 (POSES[0], BETAS[:, :10], 'betas has shape')):
+    for pose, betas, message in (
+        (POSES[0].reshape(3, 24), BETAS[0, :10], 'pose has shape'),
+        (POSES[0], BETAS[0, :5], 'betas has shape'),
+        (POSES[0], BETAS[:, :10], 'betas has shape'),
+    ):
         with pytest.raises(ValueError, match=message):
             up3d(tmp_path, pose, betas).row(0)
 
 
 def bedlam(root, **changes):
     images(root, '0.jpg', 'sub/1.jpg', '2.jpg')
-    content = dict(imgname=['0.jpg', 'sub/1.jpg', '2.jpg'], center=np.ones((3, 2)),
-                   scale=np.ones(3), pose_cam=POSES, shape=BETAS[:, :11],
-                   gtkps=np.full((3, 24, 2), 9.0), gender=np.array([b'f', b'Male', b'x']))
+    content = dict(
+        imgname=['0.jpg', 'sub/1.jpg', '2.jpg'],
+        center=np.ones((3, 2)),
+        scale=np.ones(3),
+        pose_cam=POSES,
+        shape=BETAS[:, :11],
+        gtkps=np.full((3, 24, 2), 9.0),
+        gender=np.array([b'f', b'Male', b'x']),
+    )
     np.savez(root / 'x.npz', **{**content, **changes})
     return BedlamSource(root / 'x.npz', root, NO_MESH)
 
@@ -309,18 +393,26 @@ def test_bedlam_layouts(tmp_path):
     assert 'of 11 betas' in source.note
     with pytest.raises(ValueError, match='gender is'):
         source.row(2)
-    for changes, message in ((dict(shape=BETAS[:, :10].T), r'shape\]: has shape'),
-                             (dict(pose_cam=POSES.T), 'pose_cam'),
-                             (dict(gender=np.array(['m'])), 'do not fit'),
-                             (dict(imgname=np.ones((3, 3))), 'imgname')):
+    for changes, message in (
+        (dict(shape=BETAS[:, :10].T), r'shape\]: has shape'),
+        (dict(pose_cam=POSES.T), 'pose_cam'),
+        (dict(gender=np.array(['m'])), 'do not fit'),
+        (dict(imgname=np.ones((3, 3))), 'imgname'),
+    ):
         with pytest.raises(DataSetError, match=message):
             bedlam(tmp_path, **changes)
 
 
 def eft(root, **changes):
     images(root, '0.jpg')
-    entry = dict(parm_pose=np.stack([np.eye(3)] * 24).tolist(), parm_shape=BETAS[0, :10].tolist(),
-                 bbox_scale=1.0, bbox_center=[5, 5], imageName='0.jpg', smpltype='smpl')
+    entry = dict(
+        parm_pose=np.stack([np.eye(3)] * 24).tolist(),
+        parm_shape=BETAS[0, :10].tolist(),
+        bbox_scale=1.0,
+        bbox_center=[5, 5],
+        imageName='0.jpg',
+        smpltype='smpl',
+    )
     (root / 'x.json').write_text(json.dumps(dict(ver=1, data=[{**entry, **changes}])))
     return EFTSource(root / 'x.json', root, NO_MESH)
 
@@ -332,9 +424,11 @@ def test_eft_layouts(tmp_path):
         (dict(parm_pose=np.ones((24, 3, 3)).tolist()), 'rotation matrices'),
         (dict(parm_pose=np.stack([-np.eye(3)] * 24).tolist()), 'rotation matrices'),
         (dict(parm_pose=np.zeros((3, 72)).tolist()), 'parm_pose has shape'),
-        (dict(parm_shape=[0] * 5), 'parm_shape has shape'), (dict(bbox_scale='1'), 'bbox_scale'),
+        (dict(parm_shape=[0] * 5), 'parm_shape has shape'),
+        (dict(bbox_scale='1'), 'bbox_scale'),
         (dict(gt_keypoint_2d=np.ones((3, 49)).tolist()), 'gt_keypoint_2d has shape'),
-        (dict(imageName='../0.jpg'), 'leads out'), (dict(imageName=5), 'not text'),
+        (dict(imageName='../0.jpg'), 'leads out'),
+        (dict(imageName=5), 'not text'),
         (dict(bbox_scale=-1), 'scale -1'),
     ):
         with pytest.raises(ValueError, match=message):
@@ -346,11 +440,13 @@ def test_padding_is_refused_at_the_start(tmp_path, padding):
     images(tmp_path, '0.jpg')
     (tmp_path / 'x.json').write_text('{"images": [], "annotations": []}')
     (tmp_path / 'train.txt').write_text('')
-    for build in (lambda: ImageFolderSource(tmp_path, padding=padding),
-                  lambda: CocoSMPLSource(tmp_path / 'x.json', tmp_path, NO_MESH, None, padding),
-                  lambda: HumanDataSource(tmp_path / 'x.npz', tmp_path, NO_MESH, padding),
-                  lambda: UP3DSource(tmp_path, 'train', NO_MESH, padding),
-                  lambda: Human36MSource(tmp_path, tmp_path, 'train', NO_MESH, padding)):
+    for build in (
+        lambda: ImageFolderSource(tmp_path, padding=padding),
+        lambda: CocoSMPLSource(tmp_path / 'x.json', tmp_path, NO_MESH, None, padding),
+        lambda: HumanDataSource(tmp_path / 'x.npz', tmp_path, NO_MESH, padding),
+        lambda: UP3DSource(tmp_path, 'train', NO_MESH, padding),
+        lambda: Human36MSource(tmp_path, tmp_path, 'train', NO_MESH, padding),
+    ):
         with pytest.raises(ValueError, match='padding is'):
             build()
     with pytest.raises(ValueError, match='every is 0'):
@@ -360,8 +456,12 @@ def test_padding_is_refused_at_the_start(tmp_path, padding):
 def test_archives_that_unpack_to_gigabytes(tmp_path):
     """A few kilobytes that ask for much memory are refused before they are unpacked."""
     zeros = np.zeros(70 << 20, np.uint8)
-    for name, build in (('image_path', humandata), ('bbox_xywh', humandata), ('imgname', spin),
-                        ('gtkps', bedlam)):
+    for name, build in (
+        ('image_path', humandata),
+        ('bbox_xywh', humandata),
+        ('imgname', spin),
+        ('gtkps', bedlam),
+    ):
         build(tmp_path)
         with zipfile.ZipFile(tmp_path / 'x.npz') as file:
             members = {info: file.read(info) for info in file.namelist()}
@@ -371,18 +471,46 @@ def test_archives_that_unpack_to_gigabytes(tmp_path):
             for member, data in {**members, f'{name}.npy': stream.getbuffer()}.items():
                 file.writestr(member, data)
         assert (tmp_path / 'x.npz').stat().st_size < 300_000
-        source = dict(humandata=lambda: HumanDataSource(tmp_path / 'x.npz', tmp_path, NO_MESH),
-                      spin=lambda: SpinNpzSource(tmp_path / 'x.npz', tmp_path),
-                      bedlam=lambda: BedlamSource(tmp_path / 'x.npz', tmp_path, NO_MESH))
+        source = dict(
+            humandata=lambda: HumanDataSource(tmp_path / 'x.npz', tmp_path, NO_MESH),
+            spin=lambda: SpinNpzSource(tmp_path / 'x.npz', tmp_path),
+            bedlam=lambda: BedlamSource(tmp_path / 'x.npz', tmp_path, NO_MESH),
+        )
         with pytest.raises(DataSetError, match=rf'{name}\]: (\d+ bytes would unpack|has shape)'):
             source[build.__name__]()
 
 
 # Whatever stands in a release: one line for the file, or the row is left out.
 
-_ODD = (None, 0, -1, 1.5, float('nan'), 1e300, 10**400, True, 'x', b'\xff', '', [], [[]], {}, 'm',
-        [1, 'a', None], {'a': 1}, np.zeros(0), np.zeros((2, 0)), np.array(None), np.float64(2),
-        np.array(['a']), np.full((2, 72), np.inf), (), '\udc80', 'a\tb', -(2**63))
+_ODD = (
+    None,
+    0,
+    -1,
+    1.5,
+    float('nan'),
+    1e300,
+    10**400,
+    True,
+    'x',
+    b'\xff',
+    '',
+    [],
+    [[]],
+    {},
+    'm',
+    [1, 'a', None],
+    {'a': 1},
+    np.zeros(0),
+    np.zeros((2, 0)),
+    np.array(None),
+    np.float64(2),
+    np.array(['a']),
+    np.full((2, 72), np.inf),
+    (),
+    '\udc80',
+    'a\tb',
+    -(2**63),
+)
 
 
 def _change(content, rng):
@@ -394,10 +522,17 @@ def _change(content, rng):
         return {**content, key: _change(content[key], rng)}
     if isinstance(content, list) and content and rng.random() < 0.7:
         place = rng.integers(len(content))
-        return [*content[:place], _change(content[place], rng), *content[place + 1:]]
+        return [*content[:place], _change(content[place], rng), *content[place + 1 :]]
     if isinstance(content, np.ndarray) and content.ndim and rng.random() < 0.5:
-        return [content.T, content.ravel(), content[:1], content.astype(str),
-                content.astype(object), content[None], np.full_like(content, 3)][rng.integers(7)]
+        return [
+            content.T,
+            content.ravel(),
+            content[:1],
+            content.astype(str),
+            content.astype(object),
+            content[None],
+            np.full_like(content, 3),
+        ][rng.integers(7)]
     return _ODD[rng.integers(len(_ODD))]
 
 
@@ -411,49 +546,92 @@ def h36m(root):
     parts = dict(
         data=dict(images=[info], annotations=[dict(id=1, image_id=1, bbox=[1, 2, 30, 40])] * 2),
         camera={'4': dict(R=np.eye(3).tolist(), t=[0, 0, 4000], f=[100, 100], c=[112, 112])},
-        joint_3d={'2': {'1': {'0': RNG.uniform(0, 500, (17, 3)).tolist()}}})
+        joint_3d={'2': {'1': {'0': RNG.uniform(0, 500, (17, 3)).tolist()}}},
+    )
     for subject in (9, 11):
         for part, content in parts.items():
             (root / f'Human36M_subject{subject}_{part}.json').write_text(json.dumps(content))
     return Human36MSource(root, root, 'protocol2', NO_MESH)
 
 
-@pytest.mark.parametrize('name', ['humandata', 'spin', 'pw3d', 'emdb', 'bedlam', 'eft', 'coco',
-                                  'h36m data', 'h36m camera', 'h36m joint_3d', 'freihand K',
-                                  'freihand mano', 'freihand xyz', 'up3d'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'humandata',
+        'spin',
+        'pw3d',
+        'emdb',
+        'bedlam',
+        'eft',
+        'coco',
+        'h36m data',
+        'h36m camera',
+        'h36m joint_3d',
+        'freihand K',
+        'freihand mano',
+        'freihand xyz',
+        'up3d',
+    ],
+)
 def test_odd_content_costs_a_line_or_a_row(tmp_path, name):
     rng = np.random.default_rng(1)
     name, _, part = name.partition(' ')
-    builders = dict(humandata=humandata, spin=spin, pw3d=pw3d, emdb=emdb, bedlam=bedlam, eft=eft,
-                    h36m=h36m, freihand=freihand,
-                    up3d=lambda root: up3d(root, POSES[0], BETAS[0, :10]))
+    builders = dict(
+        humandata=humandata,
+        spin=spin,
+        pw3d=pw3d,
+        emdb=emdb,
+        bedlam=bedlam,
+        eft=eft,
+        h36m=h36m,
+        freihand=freihand,
+        up3d=lambda root: up3d(root, POSES[0], BETAS[0, :10]),
+    )
     if name in builders:
         builders[name](tmp_path)
-    files = dict(humandata='x.npz', spin='x.npz', bedlam='x.npz', eft='x.json', coco='x.json',
-                 pw3d='sequenceFiles/train/s.pkl', emdb='P0/a/P0_a_data.pkl',
-                 h36m=f'Human36M_subject9_{part}.json', freihand=f'training_{part}.json',
-                 up3d='00000_body.pkl')
+    files = dict(
+        humandata='x.npz',
+        spin='x.npz',
+        bedlam='x.npz',
+        eft='x.json',
+        coco='x.json',
+        pw3d='sequenceFiles/train/s.pkl',
+        emdb='P0/a/P0_a_data.pkl',
+        h36m=f'Human36M_subject9_{part}.json',
+        freihand=f'training_{part}.json',
+        up3d='00000_body.pkl',
+    )
     path = tmp_path / files[name]
     if name == 'coco':
         images(tmp_path, '0.jpg')
         content = dict(
             images=[dict(id=1, file_name='0.jpg', cam_param=dict(focal=[1, 1], princpt=[0, 0]))],
-            annotations=[dict(id=i, image_id=1, bbox=[1, 2, 30, 40], category_id=1,
-                              keypoints=[1, 2, 2] * 17, smpl_param=dict(
-                                  pose=[0.1] * 72, shape=[0] * 10, trans=[0, 0, 1], gender='m'))
-                         for i in range(2)],
-            categories=[dict(id=1, name='person', keypoints=None)])
+            annotations=[
+                dict(
+                    id=i,
+                    image_id=1,
+                    bbox=[1, 2, 30, 40],
+                    category_id=1,
+                    keypoints=[1, 2, 2] * 17,
+                    smpl_param=dict(pose=[0.1] * 72, shape=[0] * 10, trans=[0, 0, 1], gender='m'),
+                )
+                for i in range(2)
+            ],
+            categories=[dict(id=1, name='person', keypoints=None)],
+        )
     elif path.suffix == '.npz':
         with np.load(path, allow_pickle=True) as file:  # written by this test
-            content = {key: file[key].item() if file[key].ndim == 0 else file[key]
-                       for key in file.files}
+            content = {
+                key: file[key].item() if file[key].ndim == 0 else file[key] for key in file.files
+            }
     elif path.suffix == '.pkl':
         content = pickle.loads(path.read_bytes())  # written by this test
     else:
         content = json.loads(path.read_text())
     open_source = dict(
         humandata=lambda: HumanDataSource(path, tmp_path, NO_MESH),
-        spin=lambda: SpinNpzSource(path, tmp_path), eft=lambda: EFTSource(path, tmp_path, NO_MESH),
+        spin=lambda: SpinNpzSource(path, tmp_path),
+        eft=lambda: EFTSource(path, tmp_path, NO_MESH),
         bedlam=lambda: BedlamSource(path, tmp_path, NO_MESH),
         pw3d=lambda: ThreeDPWSource(tmp_path, 'train', NO_MESH, 'spin'),
         emdb=lambda: EMDBSource(tmp_path, 'emdb1', NO_MESH),

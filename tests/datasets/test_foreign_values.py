@@ -39,8 +39,9 @@ def test_genders(value, expected):
     assert parse_gender(value) == expected
 
 
-@pytest.mark.parametrize('value', ['x', "b'male'", 'man', 0, 1, True, float('nan'), ['m'], b'\xff',
-                                   np.array(['m', 'f'])])
+@pytest.mark.parametrize(
+    'value', ['x', "b'male'", 'man', 0, 1, True, float('nan'), ['m'], b'\xff', np.array(['m', 'f'])]
+)
 def test_unknown_genders_are_refused_not_neutral(value):
     with pytest.raises(ValueError, match='expected male, female or neutral'):
         parse_gender(value)
@@ -77,8 +78,22 @@ def test_pose_layouts():
     assert shaped([[1, 2]], 'x', (2,), (1, 2)).tolist() == [1, 2]
 
 
-@pytest.mark.parametrize('value', ['1', ['1', '2'], None, [1, None], [[1], [1, 2]], [1j], {}, b'1',
-                                   np.array(['1']), [10**400], np.array([object()])])
+@pytest.mark.parametrize(
+    'value',
+    [
+        '1',
+        ['1', '2'],
+        None,
+        [1, None],
+        [[1], [1, 2]],
+        [1j],
+        {},
+        b'1',
+        np.array(['1']),
+        [10**400],
+        np.array([object()]),
+    ],
+)
 def test_only_numbers_are_numbers(value):
     with pytest.raises(ValueError, match='does not hold numbers'):
         numbers(value, 'x')
@@ -113,12 +128,27 @@ def test_images_are_found_inside_their_folder_only(tmp_path):
     for path in (root / 'sub' / 'a.jpg', tmp_path / 'secret.jpg', root / 'b\\c.jpg'):
         path.write_bytes(b'x')
     inside = root / 'sub' / 'a.jpg'
-    for name in ('sub/a.jpg', 'sub\\a.jpg', b'sub/a.jpg', np.bytes_(b'sub\\a.jpg'), str(inside),
-                 './sub/../sub/a.jpg'):
+    for name in (
+        'sub/a.jpg',
+        'sub\\a.jpg',
+        b'sub/a.jpg',
+        np.bytes_(b'sub\\a.jpg'),
+        str(inside),
+        './sub/../sub/a.jpg',
+    ):
         assert find_image(root, name) == inside
     assert find_image(root, 'b\\c.jpg') == root / 'b\\c.jpg'  # a real name on this system
-    for name in ('../secret.jpg', '..\\secret.jpg', str(tmp_path / 'secret.jpg'), '', '.',
-                 'sub/../../secret.jpg', '/etc/passwd', 'a\0b', f'{root}x/a.jpg'):
+    for name in (
+        '../secret.jpg',
+        '..\\secret.jpg',
+        str(tmp_path / 'secret.jpg'),
+        '',
+        '.',
+        'sub/../../secret.jpg',
+        '/etc/passwd',
+        'a\0b',
+        f'{root}x/a.jpg',
+    ):
         with pytest.raises(SkipRow, match='leads out of the image folder'):
             find_image(root, name)
     for name in (None, 3, ['a'], b'\xff\xfe'):
@@ -155,8 +185,10 @@ def test_json_with_bom_utf16_and_deep_brackets(tmp_path):
     for encoding in ('utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le', 'utf-32'):
         path.write_bytes('{"ä": 1}'.encode(encoding))
         assert read_json(path, 'x') == {'ä': 1}
-    for data, words in ((b'<!DOCTYPE html><html>login</html>', 'is a web page'),
-                        (b'version https://git-lfs.github.com/spec/v1\n', 'is a Git LFS pointer')):
+    for data, words in (
+        (b'<!DOCTYPE html><html>login</html>', 'is a web page'),
+        (b'version https://git-lfs.github.com/spec/v1\n', 'is a Git LFS pointer'),
+    ):
         path.write_bytes(data)
         with pytest.raises(DataSetError, match=rf'x\.json: expected json, but the file {words}'):
             read_json(path, 'x')
@@ -172,8 +204,14 @@ def test_json_with_bom_utf16_and_deep_brackets(tmp_path):
 def _draw_label(rng: np.random.Generator, body: str) -> dict:
     """Arguments of `make_label`, each now and then wrong."""
     layout = LAYOUTS[body]
-    shapes = dict(center=(2,), scale=(), joints_2d=(layout.num_joints, 3),
-                  joints_3d=(layout.num_joints, 4), pose=(layout.pose_size,), betas=(10,))
+    shapes = dict(
+        center=(2,),
+        scale=(),
+        joints_2d=(layout.num_joints, 3),
+        joints_3d=(layout.num_joints, 4),
+        pose=(layout.pose_size,),
+        betas=(10,),
+    )
     drawn = {name: rng.uniform(0.1, 1, shape) for name, shape in shapes.items()}
     for name in ('joints_2d', 'joints_3d', 'pose', 'betas'):
         if rng.random() < 0.2:
@@ -200,13 +238,18 @@ def test_writer_and_reader_accept_the_same_labels():
     for _ in range(3000):
         body = ['smpl', 'hand'][rng.integers(2)]
         drawn = _draw_label(rng, body)
-        raw = {names.get(k, k): np.asarray(v).tolist() if isinstance(v, np.ndarray) else v
-               for k, v in drawn.items()}
-        raw['gender'] = raw['gender'].decode() if isinstance(raw['gender'], bytes) else \
-            raw['gender']
-        raw.update(has_2d_joints=int(raw['2d_joints'] is not None),
-                   has_3d_joints=int(raw['3d_joints'] is not None),
-                   has_smpl=int(raw['pose'] is not None and raw['betas'] is not None))
+        raw = {
+            names.get(k, k): np.asarray(v).tolist() if isinstance(v, np.ndarray) else v
+            for k, v in drawn.items()
+        }
+        raw['gender'] = (
+            raw['gender'].decode() if isinstance(raw['gender'], bytes) else raw['gender']
+        )
+        raw.update(
+            has_2d_joints=int(raw['2d_joints'] is not None),
+            has_3d_joints=int(raw['3d_joints'] is not None),
+            has_smpl=int(raw['pose'] is not None and raw['betas'] is not None),
+        )
         try:
             text = json.dumps([raw]).encode()
             read = parse_label(text, LAYOUTS[body])

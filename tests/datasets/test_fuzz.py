@@ -9,10 +9,29 @@ import pytest
 
 from fastmetro_mm.datasets import DataRowError, DataSetError, MeshTSVDataset
 
-PIPELINE = [dict(type='LoadMeshImage', crop_size=64), dict(type='MeshAugment', train=True),
-            dict(type='MeshCrop', size=64, mode='fast'), dict(type='PackMeshInputs')]
-VALUES = [float('nan'), float('inf'), -float('inf'), 1e308, -1e9, 0, '', 'x', None, [], {}, True,
-          [[]], [None], 10**400]
+PIPELINE = [
+    dict(type='LoadMeshImage', crop_size=64),
+    dict(type='MeshAugment', train=True),
+    dict(type='MeshCrop', size=64, mode='fast'),
+    dict(type='PackMeshInputs'),
+]
+VALUES = [
+    float('nan'),
+    float('inf'),
+    -float('inf'),
+    1e308,
+    -1e9,
+    0,
+    '',
+    'x',
+    None,
+    [],
+    {},
+    True,
+    [[]],
+    [None],
+    10**400,
+]
 
 
 def _mutate_bytes(line: bytes, rng: np.random.Generator) -> bytes:
@@ -21,9 +40,9 @@ def _mutate_bytes(line: bytes, rng: np.random.Generator) -> bytes:
         at = int(rng.integers(len(line))) if line else 0
         kind = rng.integers(5)
         if kind == 0:
-            line[at:at + 1] = bytes([rng.integers(256)])
+            line[at : at + 1] = bytes([rng.integers(256)])
         elif kind == 1:
-            del line[at:at + int(rng.integers(1, 50))]
+            del line[at : at + int(rng.integers(1, 50))]
         elif kind == 2:
             line = line[:at]
         elif kind == 3:
@@ -101,8 +120,10 @@ def test_mutated_rows_never_pass_silently(make_set):
     assert 0.4 < refused / count < 0.95, refused
 
 
-@pytest.mark.parametrize('part', ['yaml', 'img.tsv', 'label.tsv', 'hw.tsv', 'linelist.tsv',
-                                  'img.lineidx', 'label.lineidx'])
+@pytest.mark.parametrize(
+    'part',
+    ['yaml', 'img.tsv', 'label.tsv', 'hw.tsv', 'linelist.tsv', 'img.lineidx', 'label.lineidx'],
+)
 def test_damaged_files_are_refused_or_read_right(make_set, part):
     """Cut, overwritten or extended files: a known error, or a sample that is right."""
     rng = np.random.default_rng(len(part))

@@ -45,10 +45,19 @@ def people(open_mesh):
             joints = open_mesh.placed(pose, betas, (0, 0, 6.0))
             points = joints[:, :2] / joints[:, 2:] * FOCAL + np.array(SIZE[::-1]) / 2
             image = np.full((*SIZE, 3), 80 + index, np.uint8)
-            rows.append(TSVRow(f'{index}.jpg', cv2.imencode('.jpg', image)[1].tobytes(),
-                               make_label(*square_box(*box_of_points(points), padding=1.3),
-                                          with_confidence(points), with_confidence(joints), pose,
-                                          betas)))
+            rows.append(
+                TSVRow(
+                    f'{index}.jpg',
+                    cv2.imencode('.jpg', image)[1].tobytes(),
+                    make_label(
+                        *square_box(*box_of_points(points), padding=1.3),
+                        with_confidence(points),
+                        with_confidence(joints),
+                        pose,
+                        betas,
+                    ),
+                )
+            )
         return rows
 
     return make
@@ -57,7 +66,7 @@ def people(open_mesh):
 def test_doctor_finds_images_that_are_grey_in_the_middle(people, open_body, tmp_path):
     rows = people(3)
     data, half = rows[1].image, len(rows[1].image) // 2
-    rows[1].image = data[:half] + bytes(1000) + data[half + 1000:]
+    rows[1].image = data[:half] + bytes(1000) + data[half + 1000 :]
     rows[1].size = rows[0].image_size()  # as older conversions wrote it
     report = check_set(write_tsv_set(tmp_path / 'set', 'train', rows), 'smpl', open_body)
     [(index, key, detail)] = report.problems['damaged']
@@ -87,17 +96,26 @@ def test_doctor_finds_planted_faults(people, open_body, tmp_path):
     path.write_text('\n'.join(lines) + '\n')
 
     report = check_set(yaml_path, 'smpl', open_body, workers=2)
-    found = {name: [index for index, *_ in entries]
-             for name, entries in report.problems.items()}
+    found = {name: [index for index, *_ in entries] for name, entries in report.problems.items()}
     assert found == dict(
-        unusable=[10], image_size=[9], box_size=[4], box_outside=[3], joints_outside=[3],
-        no_label=[5], empty_joints=[6], projection=[1, 4], mesh=[1], betas=[2], duplicate=[8],
+        unusable=[10],
+        image_size=[9],
+        box_size=[4],
+        box_outside=[3],
+        joints_outside=[3],
+        no_label=[5],
+        empty_joints=[6],
+        projection=[1, 4],
+        mesh=[1],
+        betas=[2],
+        duplicate=[8],
     )
     assert 'train.label.tsv row 10' in report.problems['unusable'][0][2]
     assert report.problems['duplicate'][0][2] == 'as sample 7'
     assert (report.num_rows, report.num_checked, report.num_unusable) == (12, 12, 1)
-    assert report.flags == {name: pytest.approx(10 / 11)
-                            for name in ('has_2d', 'has_3d', 'has_smpl')}
+    assert report.flags == {
+        name: pytest.approx(10 / 11) for name in ('has_2d', 'has_3d', 'has_smpl')
+    }
     json.loads(report.write_json(tmp_path / 'r.json').read_text())
     sheet = cv2.imread(str(write_report_sheet(report, open_body, tmp_path / 's.png', 9)))
     assert sheet.shape[1] > 6 * 224
@@ -140,7 +158,7 @@ def test_skeleton_is_drawn_on_the_labelled_points():
         x, y = np.round(points[row]).astype(int)
         assert drawn[y, x].tolist() == list(color)
     x, y = np.round(points[rows[:2]].mean(0)).astype(int)
-    assert drawn[y - 1:y + 2, x - 1:x + 2].any()  # the link between the two
+    assert drawn[y - 1 : y + 2, x - 1 : x + 2].any()  # the link between the two
     assert not draw_skeleton(image, points, np.zeros(24, bool)).any()
 
 
@@ -152,11 +170,19 @@ def test_browse_real_h36m_images(shared_dir, open_body, tmp_path):
     source = SpinNpzSource(folder / 'test_h36m.npz', folder / 'images')
     yaml_path = run_conversion(source, tmp_path / 'set', 'test').yaml_path
     plain = cv2.imread(str(write_browse_sheet(yaml_path, tmp_path / 'a.png', count=4)))
-    full = cv2.imread(str(write_browse_sheet(yaml_path, tmp_path / 'b.png', count=4, augment=True,
-                                             mesh=open_body)))
+    full = cv2.imread(
+        str(
+            write_browse_sheet(yaml_path, tmp_path / 'b.png', count=4, augment=True, mesh=open_body)
+        )
+    )
     assert plain.shape[0] < 2 * 280 and full.shape[1] > 4 * 224
-    again = cv2.imread(str(write_browse_sheet(yaml_path, tmp_path / 'c.png', [0, 1, 2, 3],
-                                              augment=True, mesh=open_body)))
+    again = cv2.imread(
+        str(
+            write_browse_sheet(
+                yaml_path, tmp_path / 'c.png', [0, 1, 2, 3], augment=True, mesh=open_body
+            )
+        )
+    )
     np.testing.assert_array_equal(full, again)  # same seed
     with pytest.raises(ValueError, match='no sample 4'):
         write_browse_sheet(yaml_path, tmp_path / 'x.png', [4])
@@ -184,8 +210,10 @@ def test_command_lines(repo_dir, people, monkeypatch, capsys, tmp_path):
     assert _run(repo_dir, monkeypatch, 'doctor', yaml_path, '--workers', 1, *args) == 1
     assert 'image cannot be decoded' in capsys.readouterr().out
     out_file = tmp_path / 'sheet.png'
-    assert _run(repo_dir, monkeypatch, 'browse', yaml_path, '--out', out_file, '--index', 0,
-                *args) == 0
+    assert (
+        _run(repo_dir, monkeypatch, 'browse', yaml_path, '--out', out_file, '--index', 0, *args)
+        == 0
+    )
     assert out_file.is_file() and 'meshes of open_body' in capsys.readouterr().out
     for name, status in (('doctor', 2), ('browse', 1)):
         assert _run(repo_dir, monkeypatch, name, 'gone.yaml') == status

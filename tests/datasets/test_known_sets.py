@@ -19,8 +19,9 @@ def test_every_set_is_registered_with_metainfo_and_protocol():
     for name in NAMES:
         cls = DATASETS.get(name)
         assert cls is getattr(known_sets, name) and issubclass(cls, MeshTSVDataset)
-        meta = dataset_meta_from_config(Config(dict(train_dataloader=dict(dataset=dict(
-            type=name)))))
+        meta = dataset_meta_from_config(
+            Config(dict(train_dataloader=dict(dataset=dict(type=name))))
+        )
         want = HAND21 if cls is FreiHANDMeshDataset else J14
         assert tuple(meta['keypoint_id2name'].values()) == want
         titles.add(meta['dataset_name'])
@@ -34,8 +35,9 @@ def test_default_files_and_log(make_set, tmp_path, monkeypatch):
     (tmp_path / '3dpw' / 'test_has_gender.yaml').write_text(yaml_path.read_text())
     lines = []
     monkeypatch.setattr(known_sets, 'print_log', lambda text, logger: lines.append(text))
-    dataset = build_from_cfg(dict(type='ThreeDPWMeshDataset', data_root=str(tmp_path),
-                                  test_mode=True), DATASETS)
+    dataset = build_from_cfg(
+        dict(type='ThreeDPWMeshDataset', data_root=str(tmp_path), test_mode=True), DATASETS
+    )
     assert dataset.ann_file == tmp_path / '3dpw' / 'test_has_gender.yaml' and len(dataset) == 2
     assert len(dataset) == len(lines) + 1  # shown once, however often it is used
     assert 'NEUTRAL SMPL' in lines[0] and '2 samples' in lines[0]

@@ -21,8 +21,12 @@ from fastmetro_mm.datasets import DataRowError, DataSetError, HandMeshTSVDataset
 from fastmetro_mm.datasets.tsv import lineidx_path
 
 LOAD = [dict(type='LoadMeshImage'), dict(type='MeshAugment'), dict(type='MeshCrop')]
-TRAIN = [dict(type='LoadMeshImage'), dict(type='MeshAugment', train=True),
-         dict(type='MeshCrop', mode='fast'), dict(type='PackMeshInputs')]
+TRAIN = [
+    dict(type='LoadMeshImage'),
+    dict(type='MeshAugment', train=True),
+    dict(type='MeshCrop', mode='fast'),
+    dict(type='PackMeshInputs'),
+]
 
 
 def _edit_row(yaml_path: Path, part: str, row: int, edit) -> None:
@@ -49,19 +53,29 @@ def _edit_label(yaml_path: Path, row: int, **changes) -> None:
 @pytest.mark.parametrize('aug', [0, 1, 2])
 def test_official_mode_equals_the_official_loader(shared_dir, aug):
     golden = np.load(shared_dir / 'golden' / 'dataset_a.npz')
-    flip, noise, rot, scale = json.loads(
-        (shared_dir / 'golden' / 'dataset_aug.json').read_text())[aug]
-    dataset = build_from_cfg(dict(
-        type='MeshTSVDataset', ann_file=str(shared_dir / 'golden' / 'tsv' / 'a' / 'train.yaml'),
-        pipeline=[dict(type='LoadMeshImage'),
-                  dict(type='MeshAugment', fixed=dict(flip=flip, noise=noise, rot=rot,
-                                                      scale=scale)),
-                  dict(type='MeshCrop', size=224, mode='official')]), DATASETS)
+    flip, noise, rot, scale = json.loads((shared_dir / 'golden' / 'dataset_aug.json').read_text())[
+        aug
+    ]
+    dataset = build_from_cfg(
+        dict(
+            type='MeshTSVDataset',
+            ann_file=str(shared_dir / 'golden' / 'tsv' / 'a' / 'train.yaml'),
+            pipeline=[
+                dict(type='LoadMeshImage'),
+                dict(type='MeshAugment', fixed=dict(flip=flip, noise=noise, rot=rot, scale=scale)),
+                dict(type='MeshCrop', size=224, mode='official'),
+            ],
+        ),
+        DATASETS,
+    )
     assert len(dataset) == 3
     for index in range(3):
         sample = dataset[index]
-        want = {key.split('/')[-1]: golden[key] for key in golden.files
-                if key.startswith(f'a/aug{aug}/{index}/')}
+        want = {
+            key.split('/')[-1]: golden[key]
+            for key in golden.files
+            if key.startswith(f'a/aug{aug}/{index}/')
+        }
         difference = np.abs(sample['img'].transpose(2, 0, 1) - want['ori_img'] / 16)
         assert difference.mean() < 1 and difference.max() < 2
         for name in ('joints_2d', 'joints_3d', 'pose', 'betas', 'center'):
@@ -78,8 +92,9 @@ def test_composite_set_gives_the_picked_rows(shared_dir):
     picks = np.loadtxt(tsv / 'mix' / 'train.linelist.tsv', dtype=int).tolist()
     assert len(mix) == len(picks) == 5
     for index, (source, row) in enumerate(picks):
-        key, label = (tsv / 'ab'[source] / 'train.label.tsv').read_text().splitlines()[row].split(
-            '\t')
+        key, label = (
+            (tsv / 'ab'[source] / 'train.label.tsv').read_text().splitlines()[row].split('\t')
+        )
         label, info = json.loads(label)[0], mix.get_data_info(index)
         assert info['img_key'] == key
         np.testing.assert_allclose(info['betas'], label['betas'])
@@ -113,8 +128,16 @@ def test_old_forms(make_set):
     yaml_path = make_set(3)
     _edit_row(yaml_path, 'hw', 1, lambda line: line.split(b'\t')[0] + b'\t160 200')
     _edit_row(yaml_path, 'img', 1, lambda line: line.replace(b'\t', b'\told\tcolumns\t'))
-    _edit_label(yaml_path, 1, **{'2d_joints': [[[1, 2, 1]] * 24], '_gender': 'm',
-                                 'has_smpl': [1], 'has_3d_joints': False})
+    _edit_label(
+        yaml_path,
+        1,
+        **{
+            '2d_joints': [[[1, 2, 1]] * 24],
+            '_gender': 'm',
+            'has_smpl': [1],
+            'has_3d_joints': False,
+        },
+    )
     info = MeshTSVDataset(yaml_path, on_error='raise').prepare_data(1)
     assert info['ori_shape'] == (160, 200) and info['gender'] == 'm'
     assert info['joints_2d'].shape == (24, 3) and info['has_smpl'] == 1 and info['has_3d'] == 0
@@ -134,8 +157,12 @@ def test_absent_labels_are_zeros_with_their_flag_zero(make_set):
 def test_set_without_labels_boxes_the_image(make_set):
     yaml_path = make_set(2)
     yaml_path.write_text('img: train.img.tsv\n')
-    pipeline = [LOAD[0], dict(type='BoxToCenterScale', padding=1.0), *LOAD[1:],
-                dict(type='PackMeshInputs')]
+    pipeline = [
+        LOAD[0],
+        dict(type='BoxToCenterScale', padding=1.0),
+        *LOAD[1:],
+        dict(type='PackMeshInputs'),
+    ]
     sample = MeshTSVDataset(yaml_path, pipeline, test_mode=True)[1]['data_samples']
     assert sample.gt_instances.bboxes.tolist() == [[0, 0, 200, 160]]
     assert sample.img_key == 'img_001.jpg'
@@ -148,8 +175,14 @@ def test_packed_sample(make_set):
     assert sample.sample_idx == 2
     labels = sample.gt_instance_labels
     assert {name: tuple(labels[name].shape) for name in labels.keys()} == dict(
-        joints_2d=(1, 24, 3), joints_3d=(1, 24, 4), pose=(1, 72), betas=(1, 10), has_smpl=(1,),
-        has_2d=(1,), has_3d=(1,))
+        joints_2d=(1, 24, 3),
+        joints_3d=(1, 24, 4),
+        pose=(1, 72),
+        betas=(1, 10),
+        has_smpl=(1,),
+        has_2d=(1,),
+        has_3d=(1,),
+    )
     assert sample.crop_to_image.shape == (2, 3) and sample.input_size == (224, 224)
     assert sample.ori_shape == (160, 200) and sample.img_key == 'img_002.jpg'
 
@@ -203,7 +236,11 @@ def test_training_skips_to_the_next_row_and_counts(make_set):
     _edit_label(yaml_path, 2, betas=[])
     dataset = MeshTSVDataset(yaml_path, LOAD)
     assert [dataset[i]['img_key'] for i in (0, 1, 2, 3)] == [
-        'img_000.jpg', 'img_003.jpg', 'img_003.jpg', 'img_003.jpg']
+        'img_000.jpg',
+        'img_003.jpg',
+        'img_003.jpg',
+        'img_003.jpg',
+    ]
     assert dataset.num_skipped == 2
     loader = DataLoader(dataset, num_workers=2, collate_fn=pseudo_collate)
     assert [batch['img_key'][0] for batch in loader][1] == 'img_003.jpg'
@@ -245,8 +282,11 @@ def test_whole_set_errors(make_set, tmp_path):
         (good.replace('img.tsv', 'gone.tsv'), FileNotFoundError, 'gone.tsv not found'),
         (good.replace('linelist.tsv', 'gone.tsv'), FileNotFoundError, 'gone.tsv not found'),
         (good + 'composite: true', DataSetError, 'not a list of file names'),
-        ('composite: true\nimg: [train.img.tsv]\nlinelist: train.linelist.tsv', DataSetError,
-         'line 1: expected 2'),
+        (
+            'composite: true\nimg: [train.img.tsv]\nlinelist: train.linelist.tsv',
+            DataSetError,
+            'line 1: expected 2',
+        ),
         (good.replace('train.img.tsv', '[train.img.tsv]'), DataSetError, 'composite: true'),
         ('composite: true\nimg: [train.img.tsv]', DataSetError, 'needs a "linelist"'),
     ):
@@ -290,8 +330,13 @@ def test_workers_give_the_same_data(make_set):
     dataset = MeshTSVDataset(make_set(8), LOAD, test_mode=True)
     here = [dataset[i] for i in range(8)]
     for other in (dataset, copy.deepcopy(dataset)):
-        loader = DataLoader(other, batch_size=2, num_workers=2, collate_fn=pseudo_collate,
-                            sampler=DefaultSampler(other, shuffle=False))
+        loader = DataLoader(
+            other,
+            batch_size=2,
+            num_workers=2,
+            collate_fn=pseudo_collate,
+            sampler=DefaultSampler(other, shuffle=False),
+        )
         for number, batch in enumerate(loader):
             for i in range(2):
                 want = here[2 * number + i]
@@ -303,10 +348,20 @@ def test_workers_give_the_same_data(make_set):
 def test_runner_builds_a_loader(make_set):
     init_default_scope('mmpose')
     loader = Runner.build_dataloader(
-        dict(batch_size=3, num_workers=0, dataset=dict(
-            type='MeshTSVDataset', ann_file='train.yaml', data_root=str(make_set(6).parent),
-            pipeline=TRAIN), sampler=dict(type='DefaultSampler', shuffle=True),
-            collate_fn=dict(type='pseudo_collate')), seed=0)
+        dict(
+            batch_size=3,
+            num_workers=0,
+            dataset=dict(
+                type='MeshTSVDataset',
+                ann_file='train.yaml',
+                data_root=str(make_set(6).parent),
+                pipeline=TRAIN,
+            ),
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            collate_fn=dict(type='pseudo_collate'),
+        ),
+        seed=0,
+    )
     batches = list(loader)
     assert [len(batch['inputs']) for batch in batches] == [3, 3]
     keys = sorted(sample.img_key for batch in batches for sample in batch['data_samples'])
@@ -320,8 +375,9 @@ def test_seeded_workers_repeat_and_differ(make_set):
         def init(worker):
             worker_init_fn(worker, num_workers=2, rank=0, seed=seed)
 
-        loader = DataLoader(dataset, batch_size=1, num_workers=2, worker_init_fn=init,
-                            collate_fn=pseudo_collate)
+        loader = DataLoader(
+            dataset, batch_size=1, num_workers=2, worker_init_fn=init, collate_fn=pseudo_collate
+        )
         return [float(batch['data_samples'][0].scale) for batch in loader]
 
     first = run(3)

@@ -18,8 +18,12 @@ from fastmetro_mm.synthetic.options import SyntheticSetOptions
 def mini_root(tmp_path_factory):
     root = tmp_path_factory.mktemp('mini')
     for number in (1, 2, 3):
-        make_synthetic_set(root / f'set{number}', SyntheticSetOptions(
-            train=6, test=1, seed=number, size=(128, 96 + 32 * number)), 0, show_progress=False)
+        make_synthetic_set(
+            root / f'set{number}',
+            SyntheticSetOptions(train=6, test=1, seed=number, size=(128, 96 + 32 * number)),
+            0,
+            show_progress=False,
+        )
     sets = [root / f'set{number}' for number in (1, 2, 3)]
     write_mixed_set([s / 'train.yaml' for s in sets], root / 'mixed', ratios=[2, 1, 1], total=16)
     write_mixed_set([s / 'test.yaml' for s in sets], root / 'mixed', 'test')

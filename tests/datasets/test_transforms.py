@@ -29,15 +29,15 @@ CASES = [
 
 def _blob_image(points: np.ndarray, shape=(500, 640)) -> np.ndarray:
     """Image with a smooth blob at each continuous position."""
-    ys, xs = np.mgrid[:shape[0], :shape[1]] + 0.5
+    ys, xs = np.mgrid[: shape[0], : shape[1]] + 0.5
     image = np.zeros(shape)
     for x, y in points:
-        image += np.exp(-((xs - x)**2 + (ys - y)**2) / (2 * 9.0**2))
+        image += np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * 9.0**2))
     return np.repeat((image * 250).clip(0, 255).astype(np.uint8)[..., None], 3, 2)
 
 
 def _centroid(crop: np.ndarray) -> np.ndarray:
-    ys, xs = np.mgrid[:crop.shape[0], :crop.shape[1]] + 0.5
+    ys, xs = np.mgrid[: crop.shape[0], : crop.shape[1]] + 0.5
     weight = crop[..., 0].astype(float)
     return np.array([(xs * weight).sum(), (ys * weight).sum()]) / weight.sum()
 
@@ -56,8 +56,9 @@ def test_crop_to_image_follows_the_pixels(mode, size, case):
     found = _centroid(results['img'])
     matrix = results['crop_to_image'].astype(np.float64)
     np.testing.assert_allclose(apply_affine(found[None], matrix)[0], point, atol=0.15)
-    np.testing.assert_allclose(apply_affine(point[None], invert_affine(matrix))[0], found,
-                               atol=0.15)
+    np.testing.assert_allclose(
+        apply_affine(point[None], invert_affine(matrix))[0], found, atol=0.15
+    )
     from_label = (results['joints_2d'][0, :2] + 1) / 2 * size
     tolerance = 0.1 if mode == 'fast' else 1.6  # the official ones are truncated to pixels
     np.testing.assert_allclose(from_label, found, atol=tolerance)
@@ -74,15 +75,16 @@ def test_framing_is_the_same_for_both_modes_and_truncated():
 def test_box_outside_of_the_image_gives_black():
     for mode in ('official', 'fast'):
         for case in CASES:
-            results = dict(img=np.full((50, 60, 3), 200, np.uint8), center=np.array([900., 800.]),
-                           scale=0.5)
+            results = dict(
+                img=np.full((50, 60, 3), 200, np.uint8), center=np.array([900.0, 800.0]), scale=0.5
+            )
             assert MeshCrop(64, mode)(MeshAugment(fixed=case)(results))['img'].max() == 0
 
 
 def test_noise_clips_at_both_ends():
     for mode in ('official', 'fast'):
         image = np.full((100, 100, 3), 200, np.uint8)
-        results = dict(img=image, center=np.array([50., 50.]), scale=0.4)
+        results = dict(img=image, center=np.array([50.0, 50.0]), scale=0.4)
         fixed = dict(noise=(1.4, 1.0, 0.6))
         crop = MeshCrop(32, mode)(MeshAugment(fixed=fixed)(results))['img']
         assert crop[16, 16].tolist() == [255, 200, 120]
@@ -129,8 +131,9 @@ def test_rotation_turns_pose_and_joints_together():
     rng = np.random.default_rng(1)
     pose, local = rng.normal(size=72) * 0.5, rng.normal(size=(24, 3))
     world = local @ cv2.Rodrigues(pose[:3])[0].T
-    results = MeshAugment(fixed=dict(rot=40.0))(dict(
-        scale=1.0, pose=pose, joints_3d=np.column_stack([world, np.ones(24)])))
+    results = MeshAugment(fixed=dict(rot=40.0))(
+        dict(scale=1.0, pose=pose, joints_3d=np.column_stack([world, np.ones(24)]))
+    )
     turned = local @ cv2.Rodrigues(results['pose'][:3].astype(np.float64))[0].T
     np.testing.assert_allclose(results['joints_3d'][:, :3], turned, atol=1e-5)
     np.testing.assert_allclose(rotate_pose(rotate_pose(pose, 40), -40)[:3], pose[:3], atol=1e-6)
@@ -155,7 +158,7 @@ def test_cut_off_and_broken_images_are_refused():
     rng = np.random.default_rng(0)
     data = cv2.imencode('.jpg', rng.integers(0, 256, (64, 64, 3)).astype(np.uint8))[1].tobytes()
     assert decode_image(data).shape == (64, 64, 3)
-    for bad in (data[:-2], data[:len(data) // 2], data[:3], b'', b'GIF89a', data[2:]):
+    for bad in (data[:-2], data[: len(data) // 2], data[:3], b'', b'GIF89a', data[2:]):
         with pytest.raises(DataRowError):
             decode_image(bad)
 
@@ -189,9 +192,14 @@ def test_box_becomes_a_padded_square():
 
 def test_packed_image_without_labels_goes_through_the_preprocessor():
     bgr = np.random.default_rng(0).integers(0, 256, (80, 90, 3)).astype(np.uint8)
-    results = dict(img=bgr, bbox=np.array([[10., 10., 60., 70.]]), bbox_score=np.ones(1))
-    for transform in (LoadMeshImage(), BoxToCenterScale(), MeshAugment(), MeshCrop(),
-                      PackMeshInputs()):
+    results = dict(img=bgr, bbox=np.array([[10.0, 10.0, 60.0, 70.0]]), bbox_score=np.ones(1))
+    for transform in (
+        LoadMeshImage(),
+        BoxToCenterScale(),
+        MeshAugment(),
+        MeshCrop(),
+        PackMeshInputs(),
+    ):
         results = transform(results)
     assert results['inputs'].dtype == torch.uint8 and results['inputs'].shape == (3, 224, 224)
     sample = results['data_samples']

@@ -117,8 +117,12 @@ def test_writer_layout_equals_the_official_one(tmp_path, shared_dir):
     source = shared_dir / 'golden' / 'tsv' / 'a'
     img, label = TSVFile(source / 'train.img.tsv'), TSVFile(source / 'train.label.tsv')
 
-    rows = [TSVRow(img.row(i)[0].decode(), base64.b64decode(img.row(i)[-1]),
-                   json.loads(label.row(i)[1])[0]) for i in range(len(img))]
+    rows = [
+        TSVRow(
+            img.row(i)[0].decode(), base64.b64decode(img.row(i)[-1]), json.loads(label.row(i)[1])[0]
+        )
+        for i in range(len(img))
+    ]
     rows[1].label = None
     write_tsv_set(tmp_path, 'train', rows)
     for name in ('train.img.tsv', 'train.img.lineidx', 'train.hw.tsv', 'train.hw.lineidx'):

@@ -62,9 +62,12 @@ def test_no_worker_outlives_its_parent(tmp_path, repo_dir, number):
     folder.mkdir()
     script.write_text(_HOLDING.format(repo=str(repo_dir), folder=str(folder)))
     parent = subprocess.Popen(
-        [sys.executable, str(script)], stderr=subprocess.PIPE, text=True,
+        [sys.executable, str(script)],
+        stderr=subprocess.PIPE,
+        text=True,
         # a test run in the background of a shell script ignores Ctrl-C, and hands that on
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     try:
         assert _until(lambda: len(os.listdir(folder)) == 2)
         workers = [int(name) for name in os.listdir(folder)]
@@ -109,15 +112,22 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path, monkeypatch, w
     joints = rng.normal(0, 0.4, (count, 24, 4))
     joints[..., 3] = 1
     joints[7, 0, 0] = np.nan
-    np.savez(tmp_path / 'x.npz', imgname=[f'{i}.jpg' for i in range(count)], S=joints,
-             center=np.tile([30.0, 40.0], (count, 1)), scale=np.full(count, 0.3),
-             pose=rng.normal(0, 0.3, (count, 72)), shape=rng.normal(0, 1, (count, 10)))
+    np.savez(
+        tmp_path / 'x.npz',
+        imgname=[f'{i}.jpg' for i in range(count)],
+        S=joints,
+        center=np.tile([30.0, 40.0], (count, 1)),
+        scale=np.full(count, 0.3),
+        pose=rng.normal(0, 0.3, (count, 72)),
+        shape=rng.normal(0, 1, (count, 10)),
+    )
     mesh = LabelMesh('smpl', 'open_body')
     reports, sums = [], set()
     for workers in (1, 2, 3):
         out = tmp_path / f'out{workers}'
-        report = run_conversion(SpinNpzSource(tmp_path / 'x.npz', tmp_path), out, 'train',
-                                workers=workers)
+        report = run_conversion(
+            SpinNpzSource(tmp_path / 'x.npz', tmp_path), out, 'train', workers=workers
+        )
         assert (report.num_rows, report.num_skipped) == (17, 3)
         skipped = (out / 'train.skipped.tsv').read_text().splitlines()
         assert [line.split('\t')[0] for line in skipped] == ['4.jpg', '7.jpg', '11.jpg']

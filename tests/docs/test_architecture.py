@@ -7,15 +7,22 @@ import sys
 
 
 def test_rooms_and_diagram_are_those_of_the_code(repo_dir):
-    done = subprocess.run([sys.executable, repo_dir / 'tools' / 'architecture.py'],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, repo_dir / 'tools' / 'architecture.py'],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_files_on_the_page_exist(repo_dir):
     text = (repo_dir / 'docs' / 'architecture.md').read_text()
-    paths = re.findall(r'`((?:fastmetro_mm|tests|tools|models|speed|body|engine|geometry|compat|'
-                       r'visualization)/[\w/]+\.py)`', text)
+    paths = re.findall(
+        r'`((?:fastmetro_mm|tests|tools|models|speed|body|engine|geometry|compat|'
+        r'visualization)/[\w/]+\.py)`',
+        text,
+    )
     assert len(paths) > 15
     roots = repo_dir, repo_dir / 'fastmetro_mm'
     assert not [path for path in paths if not any((root / path).is_file() for root in roots)]

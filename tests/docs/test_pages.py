@@ -26,7 +26,9 @@ PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 RUN = ('cameras', 'evaluation', 'extending', 'serving')
 _BLOCK = re.compile(
     r'(?:<!-- not run: (?P<why>[^\n]*?) -->\n+)?'
-    r'^```(?P<kind>\w+)\n(?P<text>.*?)^```', re.MULTILINE | re.DOTALL)
+    r'^```(?P<kind>\w+)\n(?P<text>.*?)^```',
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @dataclass
@@ -40,9 +42,12 @@ class Block:
 
 
 def blocks(kind: str) -> list[Block]:
-    return [Block(page.stem, found['kind'], found['text'], found['why'])
-            for page in PAGES for found in _BLOCK.finditer(page.read_text(encoding='utf-8'))
-            if found['kind'] == kind]
+    return [
+        Block(page.stem, found['kind'], found['text'], found['why'])
+        for page in PAGES
+        for found in _BLOCK.finditer(page.read_text(encoding='utf-8'))
+        if found['kind'] == kind
+    ]
 
 
 def anchor(heading: str) -> str:
@@ -60,8 +65,11 @@ def test_links_lead_somewhere(page):
             continue
         path, _, place = target.partition('#')
         file = (page.parent / path).resolve() if path else page
-        headings = re.findall(r'^#+ (.*)$', file.read_text(encoding='utf-8'), re.MULTILINE) \
-            if place and file.is_file() else []
+        headings = (
+            re.findall(r'^#+ (.*)$', file.read_text(encoding='utf-8'), re.MULTILINE)
+            if place and file.is_file()
+            else []
+        )
         if not file.exists() or (place and place not in map(anchor, headings)):
             broken.append(target)
     assert broken == []
@@ -82,8 +90,11 @@ def test_every_page_is_in_the_navigation():
 def commands_of(text: str) -> list[list[str]]:
     """Our commands in a shell block, word by word, lines joined."""
     lines = text.replace('\\\n', ' ').splitlines()
-    words = [shlex.split(line, comments=True) for line in lines
-             if re.match(r'\s*(?:\w+=\S+ +)*(?:fastmetro|python (?:tools|-m fastmetro_mm))', line)]
+    words = [
+        shlex.split(line, comments=True)
+        for line in lines
+        if re.match(r'\s*(?:\w+=\S+ +)*(?:fastmetro|python (?:tools|-m fastmetro_mm))', line)
+    ]
     return [[word for word in line if not re.match(r'[A-Z_]+=', word)] for line in words]
 
 
@@ -96,8 +107,11 @@ def options_of(command: list[str]) -> str:
     else:
         start, rest = [str(ROOT / command[1])], command[2:]
     # subcommands (`fastmetro convert images`) have options of their own
-    sub = [word for word in rest[:1]
-           if 'convert' in ' '.join(start) and re.fullmatch('[a-z0-9-]+', word)]
+    sub = [
+        word
+        for word in rest[:1]
+        if 'convert' in ' '.join(start) and re.fullmatch('[a-z0-9-]+', word)
+    ]
     return help_text(tuple(start + sub))
 
 
@@ -106,8 +120,14 @@ _HELP: dict[tuple[str, ...], str] = {}
 
 def help_text(start: tuple[str, ...]) -> str:
     if start not in _HELP:
-        done = subprocess.run([sys.executable, *start, '--help'], capture_output=True, text=True,
-                              timeout=300, check=False, cwd=ROOT)
+        done = subprocess.run(
+            [sys.executable, *start, '--help'],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            cwd=ROOT,
+        )
         assert done.returncode == 0, f'{start}: {done.stderr[-500:]}'
         _HELP[start] = done.stdout
     return _HELP[start]
@@ -124,8 +144,9 @@ def test_commands_of_the_documents_exist_with_their_options():
                 continue
             known = options_of(command)
             seen.add(tuple(command[:2]))
-            wrong += [(block.page, command[:3], option) for option in options
-                      if option not in known]
+            wrong += [
+                (block.page, command[:3], option) for option in options if option not in known
+            ]
     assert wrong == [] and len(seen) >= 8
 
 
@@ -138,21 +159,34 @@ def test_python_blocks_are_python():
 def test_examples_run(page, tmp_path, monkeypatch):
     people = ROOT / 'tests' / 'data' / 'free_model' / 'several_people.jpg'
     shutil.copy(people, tmp_path / 'photo.jpg')
-    code = '\n\n'.join(block.text for block in blocks('python')
-                       if block.page == page and block.why_not is None)
+    code = '\n\n'.join(
+        block.text for block in blocks('python') if block.page == page and block.why_not is None
+    )
     assert code
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=tmp_path, text=True,
-                          capture_output=True, timeout=600, check=False,
-                          env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        timeout=600,
+        check=False,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_config_keys_of_the_official_options_exist():
     from mmengine.config import Config
+
     config = Config.fromfile(config_path('fastmetro_l_h64_h36m'))
     text = (ROOT / 'docs' / 'official_flags.md').read_text()
-    keys = set(re.findall(r'`((?:train|val|optim|param|default_hooks|model|visualizer|randomness)'
-                          r'[\w.]*\.[\w.]+)=', text))
+    keys = set(
+        re.findall(
+            r'`((?:train|val|optim|param|default_hooks|model|visualizer|randomness)'
+            r'[\w.]*\.[\w.]+)=',
+            text,
+        )
+    )
     assert len(keys) > 25
     smpl = {key for key in keys if key.startswith('model.smpl_head')}
     missing = []
@@ -170,11 +204,16 @@ def test_config_keys_of_the_official_options_exist():
 def _arguments(kind) -> set[str]:
     """Arguments of a class in a config, with those of its bases."""
     import inspect
+
     if isinstance(kind, str):
         module, _, name = kind.rpartition('.')
         kind = getattr(importlib.import_module(module), name)
-    return {name for base in kind.__mro__ if '__init__' in vars(base)
-            for name in inspect.signature(base.__init__).parameters}
+    return {
+        name
+        for base in kind.__mro__
+        if '__init__' in vars(base)
+        for name in inspect.signature(base.__init__).parameters
+    }
 
 
 def test_flags_script_finds_what_is_missing(tmp_path, capsys, monkeypatch):
@@ -196,8 +235,22 @@ def test_flags_script_finds_what_is_missing(tmp_path, capsys, monkeypatch):
 def test_site_builds_without_a_warning(tmp_path):
     pytest.importorskip('material')
     done = subprocess.run(
-        [sys.executable, '-m', 'mkdocs', 'build', '--strict', '--quiet', '--site-dir',
-         str(tmp_path / 'site')], cwd=ROOT, capture_output=True, text=True, timeout=300,
-        check=False, env={**os.environ, 'NO_MKDOCS_2_WARNING': '1'})
+        [
+            sys.executable,
+            '-m',
+            'mkdocs',
+            'build',
+            '--strict',
+            '--quiet',
+            '--site-dir',
+            str(tmp_path / 'site'),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, 'NO_MKDOCS_2_WARNING': '1'},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / 'site' / 'extending' / 'index.html').is_file()

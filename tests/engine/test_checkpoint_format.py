@@ -19,15 +19,19 @@ def through_a_file(value):
     return torch.load(buffer, weights_only=True)
 
 
-@pytest.mark.parametrize('array', [
-    np.arange(6, dtype=np.uint8).reshape(2, 3),
-    np.arange(3, dtype='>f4'),
-    np.arange(3, dtype=np.uint16),
-    np.array(3.5),
-    np.array(['left', 'right_hip']),
-    np.array([{'a': 1}, None], dtype=object),
-    np.zeros((0, 4)),
-], ids=lambda array: f'{array.dtype}{array.shape}')
+@pytest.mark.parametrize(
+    'array',
+    [
+        np.arange(6, dtype=np.uint8).reshape(2, 3),
+        np.arange(3, dtype='>f4'),
+        np.arange(3, dtype=np.uint16),
+        np.array(3.5),
+        np.array(['left', 'right_hip']),
+        np.array([{'a': 1}, None], dtype=object),
+        np.zeros((0, 4)),
+    ],
+    ids=lambda array: f'{array.dtype}{array.shape}',
+)
 def test_arrays_come_back(array):
     back = from_plain(through_a_file({'x': [array]}))['x'][0]
     assert back.dtype == array.dtype and back.shape == array.shape
@@ -42,11 +46,23 @@ def test_history_comes_back_and_goes_on():
 
 
 def test_scalars_paths_and_containers(tmp_path):
-    value = {'lr': np.float64(1.5), 'epoch': np.int64(3), 'at': tmp_path, np.str_('key'): True,
-             'milestones': collections.Counter([2, 2]), 'pair': (np.float32(0.5), {1, 2})}
+    value = {
+        'lr': np.float64(1.5),
+        'epoch': np.int64(3),
+        'at': tmp_path,
+        np.str_('key'): True,
+        'milestones': collections.Counter([2, 2]),
+        'pair': (np.float32(0.5), {1, 2}),
+    }
     back = through_a_file(value)
-    assert back == {'lr': 1.5, 'epoch': 3, 'at': str(tmp_path), 'key': True,
-                    'milestones': collections.Counter({2: 2}), 'pair': (0.5, {1, 2})}
+    assert back == {
+        'lr': 1.5,
+        'epoch': 3,
+        'at': str(tmp_path),
+        'key': True,
+        'milestones': collections.Counter({2: 2}),
+        'pair': (0.5, {1, 2}),
+    }
     assert type(back['lr']) is float and type(back['epoch']) is int
     assert type(back['milestones']) is collections.Counter
 

@@ -58,7 +58,7 @@ def test_errors_are_one_line_and_name_the_file(tmp_path):
         read_checkpoint(tmp_path / 'none.pth')
     (tmp_path / 'empty.pth').touch()
     whole = write(tmp_path, 'whole.pth', 1, 0).read_bytes()
-    (tmp_path / 'half.pth').write_bytes(whole[:len(whole) // 2])
+    (tmp_path / 'half.pth').write_bytes(whole[: len(whole) // 2])
     (tmp_path / 'flipped.pth').write_bytes(whole.replace(b'meta', b'\xff\xff\xff\xff'))
     for name in ('empty.pth', 'half.pth', 'flipped.pth'):
         with pytest.raises(CheckpointError, match=name) as error:
@@ -106,8 +106,11 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_weights_of_another_model():
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
-    state = {f'module.{key}': value for key, value in model.state_dict().items()
-             if not key.endswith('num_batches_tracked')}
+    state = {
+        f'module.{key}': value
+        for key, value in model.state_dict().items()
+        if not key.endswith('num_batches_tracked')
+    }
     check_state_dict(model, dict(state_dict=state), 'good.pth')
     state['module.0.weight'] = torch.zeros(5, 2)
     with pytest.raises(CheckpointError, match=r'only 7 of 8 tensors.*0\.weight has shape \(5, 2\)'):

@@ -91,8 +91,9 @@ def test_fetched_once_and_compared_with_the_hash_in_its_name(cache, server, tmp_
 
 
 def _fetch_as_rank(rank, folder, answers):
-    distributed.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank,
-                                   world_size=2)
+    distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2
+    )
     os.environ['LOCAL_RANK'] = str(rank)
     try:
         fetch_weights('http://127.0.0.1:9/weights.pth')
@@ -105,8 +106,9 @@ def _fetch_as_rank(rank, folder, answers):
 def test_other_processes_learn_of_the_failure(cache, tmp_path):
     context = multiprocessing.get_context('fork')
     answers = context.Queue()
-    ranks = [context.Process(target=_fetch_as_rank, args=(rank, tmp_path, answers))
-             for rank in range(2)]
+    ranks = [
+        context.Process(target=_fetch_as_rank, args=(rank, tmp_path, answers)) for rank in range(2)
+    ]
     for rank in ranks:
         rank.start()
     first, second = answers.get(), answers.get()

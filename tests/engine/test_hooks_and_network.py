@@ -22,10 +22,12 @@ from fastmetro_mm.structures import MeshDataSample
 def batch():
     """A crop of noise with what prediction, drawing and losses need."""
     sample = MeshDataSample()
-    sample.set_metainfo(dict(
-        img_key='noise', input_size=(96, 96), crop_to_image=np.eye(2, 3, dtype=np.float32)))
+    sample.set_metainfo(
+        dict(img_key='noise', input_size=(96, 96), crop_to_image=np.eye(2, 3, dtype=np.float32))
+    )
     sample.gt_instances = InstanceData(
-        bboxes=np.array([[0, 0, 96, 96]], np.float32), bbox_scores=np.ones(1, np.float32))
+        bboxes=np.array([[0, 0, 96, 96]], np.float32), bbox_scores=np.ones(1, np.float32)
+    )
     labels = InstanceData()
     labels.joints_2d, labels.joints_3d = torch.zeros(1, 24, 3), torch.zeros(1, 24, 4)
     labels.pose, labels.betas = torch.zeros(1, 72), torch.zeros(1, 10)
@@ -44,17 +46,24 @@ def runner(tmp_path_factory):
     model.init_weights()
     visualizer = VISUALIZERS.build(dict(type='MeshVisualizer', name='hooks_and_network', views=()))
     return SimpleNamespace(
-        model=model, visualizer=visualizer, iter=0, epoch=0, max_iters=10, max_epochs=1,
+        model=model,
+        visualizer=visualizer,
+        iter=0,
+        epoch=0,
+        max_iters=10,
+        max_epochs=1,
         work_dir=str(tmp_path_factory.mktemp('hooks')),
         _train_loop=SimpleNamespace(iter=0, epoch=0),
-        train_dataloader=SimpleNamespace(dataset=None))
+        train_dataloader=SimpleNamespace(dataset=None),
+    )
 
 
 def test_drawing_in_training_makes_no_buffer(runner, tmp_path):
     """Rank 0 alone draws: it must keep the buffers that the other ranks have."""
     before = {name: buffer.shape for name, buffer in runner.model.named_buffers()}
-    hook = HOOKS.build(dict(type='MeshVisualizationHook', enable=True, train_interval=1,
-                            out_dir=str(tmp_path)))
+    hook = HOOKS.build(
+        dict(type='MeshVisualizationHook', enable=True, train_interval=1, out_dir=str(tmp_path))
+    )
     hook.before_run(runner)
     hook.after_train_iter(runner, 0, batch(), None)
     assert len(list(tmp_path.rglob('*.jpg'))) == 1

@@ -53,8 +53,9 @@ class Points(torch.utils.data.Dataset):
     def __getitem__(self, index):
         sample = BaseDataElement(metainfo=dict(img_key=f'image_{index}'))
         sample.pose = torch.full((3,), float(index))
-        return dict(inputs=torch.tensor([index / 8, 1 - index / 4]), data_samples=sample,
-                    number=index + 1)
+        return dict(
+            inputs=torch.tensor([index / 8, 1 - index / 4]), data_samples=sample, number=index + 1
+        )
 
 
 @pytest.fixture
@@ -75,16 +76,26 @@ def train(tmp_path, caplog):
         model = Net(spoil)
         model.bad = bad
         runner = Runner(
-            model, str(tmp_path), experiment_name=f'non_finite_{next(NAMES)}',
-            train_dataloader=dict(batch_size=1, dataset=Points(), num_workers=0,
-                                  sampler=dict(type='DefaultSampler', shuffle=False)),
-            train_cfg=dict(by_epoch=True, max_epochs=1), default_scope='mmengine',
+            model,
+            str(tmp_path),
+            experiment_name=f'non_finite_{next(NAMES)}',
+            train_dataloader=dict(
+                batch_size=1,
+                dataset=Points(),
+                num_workers=0,
+                sampler=dict(type='DefaultSampler', shuffle=False),
+            ),
+            train_cfg=dict(by_epoch=True, max_epochs=1),
+            default_scope='mmengine',
             optim_wrapper=dict(
-                type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.1),
+                type='OptimWrapper',
+                optimizer=dict(type='AdamW', lr=0.1),
                 accumulative_counts=accumulate,
-                **(dict(clip_grad=dict(max_norm=1.0)) if clip else {})),
+                **(dict(clip_grad=dict(max_norm=1.0)) if clip else {}),
+            ),
             default_hooks=dict(non_finite=NonFiniteHook(policy, **options), logger=None),
-            custom_hooks=[dict(type=AfterStep, then=lambda _: run.after_step(model))])
+            custom_hooks=[dict(type=AfterStep, then=lambda _: run.after_step(model))],
+        )
         runner.logger.addHandler(caplog.handler)
         run.runner, run.model = runner, model
         # BatchNorm needs two points

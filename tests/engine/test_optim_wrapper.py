@@ -18,7 +18,8 @@ def test_bfloat16_training_on_the_cpu():
     torch.manual_seed(0)
     model = nn.Linear(4, 1)
     wrapper = MixedPrecisionOptimWrapper(
-        optimizer=torch.optim.SGD(model.parameters(), lr=0.1), clip_grad=dict(max_norm=1.0))
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1), clip_grad=dict(max_norm=1.0)
+    )
     inputs = torch.randn(16, 4)
     targets = inputs.sum(1, keepdim=True)
     losses = []

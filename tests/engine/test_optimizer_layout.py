@@ -62,8 +62,12 @@ def test_training_with_fused_steps_and_channels_last_is_training():
         sample.gt_instance_labels = InstanceData(
             joints_2d=0.3 * torch.randn(1, 24, 3, generator=generator).abs(),
             joints_3d=0.3 * torch.randn(1, 24, 4, generator=generator).abs(),
-            pose=0.1 * torch.randn(1, 72, generator=generator), betas=torch.zeros(1, 10),
-            has_smpl=torch.ones(1), has_2d=torch.ones(1), has_3d=torch.ones(1))
+            pose=0.1 * torch.randn(1, 72, generator=generator),
+            betas=torch.zeros(1, 10),
+            has_smpl=torch.ones(1),
+            has_2d=torch.ones(1),
+            has_3d=torch.ones(1),
+        )
         samples.append(sample)
     images = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(5))
     results = []
@@ -79,7 +83,9 @@ def test_training_with_fused_steps_and_channels_last_is_training():
             optimizer.step()
         results.append(dict(model.named_parameters()))
     assert results[1]['backbone.layer1.0.conv1.weight'].is_contiguous(
-        memory_format=torch.channels_last)
+        memory_format=torch.channels_last
+    )
     for name, value in results[0].items():
         torch.testing.assert_close(
-            results[1][name], value, rtol=0, atol=2e-4, msg=lambda text, n=name: f'{n}: {text}')
+            results[1][name], value, rtol=0, atol=2e-4, msg=lambda text, n=name: f'{n}: {text}'
+        )

@@ -25,11 +25,15 @@ def take_step(config, world, accumulate, folder):
     folder.mkdir()
     # one clean server process imports the libraries once, ranks are forks of it
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['torch.distributed', 'fastmetro_mm.engine',
-                                    'fastmetro_mm.models'])
-    ranks = [context.Process(target=training_rank.main,
-                             args=(config, rank, world, accumulate, TOTAL, folder))
-             for rank in range(world)]
+    context.set_forkserver_preload(
+        ['torch.distributed', 'fastmetro_mm.engine', 'fastmetro_mm.models']
+    )
+    ranks = [
+        context.Process(
+            target=training_rank.main, args=(config, rank, world, accumulate, TOTAL, folder)
+        )
+        for rank in range(world)
+    ]
     try:
         for rank in ranks:
             rank.start()
@@ -75,8 +79,10 @@ def test_equals_one_large_batch(config, world, accumulate, large_batch, tmp_path
     np.testing.assert_allclose(found, losses, rtol=1e-5)
     for gradients in results:
         assert gradients.keys() == expected.keys()
-        together = [np.concatenate([values[name].ravel() for name in expected])
-                    for values in (gradients, expected)]
+        together = [
+            np.concatenate([values[name].ravel() for name in expected])
+            for values in (gradients, expected)
+        ]
         assert relative_difference(*together) < 1e-5
         for name, value in expected.items():
             # some biases have a gradient of exactly nothing but rounding

@@ -29,8 +29,9 @@ HOLDER = (
 @pytest.fixture
 def holder(tmp_path):
     """Another process, with a forked worker, that holds the folder."""
-    process = subprocess.Popen([sys.executable, '-c', HOLDER, tmp_path], stdout=subprocess.PIPE,
-                               text=True)
+    process = subprocess.Popen(
+        [sys.executable, '-c', HOLDER, tmp_path], stdout=subprocess.PIPE, text=True
+    )
     worker = int(process.stdout.readline())
     yield process
     os.kill(worker, signal.SIGKILL)
@@ -39,8 +40,10 @@ def holder(tmp_path):
 
 
 def test_second_training_is_refused_and_a_dead_one_is_not_waited_for(holder, tmp_path):
-    with (pytest.raises(CliError, match=f'process {holder.pid} on .*--work-dir'),
-          work_dir.locked(tmp_path)):
+    with (
+        pytest.raises(CliError, match=f'process {holder.pid} on .*--work-dir'),
+        work_dir.locked(tmp_path),
+    ):
         pass
     holder.kill()
     holder.wait()
@@ -50,8 +53,16 @@ def test_second_training_is_refused_and_a_dead_one_is_not_waited_for(holder, tmp
     assert not (tmp_path / work_dir.LOCK_NAME).read_text()
 
 
-@pytest.mark.parametrize('name', ['epoch_1.pth', 'iter_20.pth', 'last_checkpoint',
-                                  'best_MPJPE_epoch_3.pth', 'interrupted_iter_7.pth'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'epoch_1.pth',
+        'iter_20.pth',
+        'last_checkpoint',
+        'best_MPJPE_epoch_3.pth',
+        'interrupted_iter_7.pth',
+    ],
+)
 def test_used_folder(tmp_path, name):
     folder = str(tmp_path / 'run')
     assert work_dir.free_work_dir(folder) == folder

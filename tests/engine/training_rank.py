@@ -55,20 +55,25 @@ def main(config: str, rank: int, world: int, accumulate: int, total: int, folder
     """
     torch.set_num_threads(1)
     if world > 1:
-        distributed.init_process_group('gloo', init_method=f'file://{folder / "rendezvous"}',
-                                       rank=rank, world_size=world)
+        distributed.init_process_group(
+            'gloo', init_method=f'file://{folder / "rendezvous"}', rank=rank, world_size=world
+        )
     model = build_model(config)
     names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     wrapper = OPTIM_WRAPPERS.build(
-        dict(type='OptimWrapper', optimizer=SGD(parameters, lr=1.0),
-             accumulative_counts=accumulate))
+        dict(type='OptimWrapper', optimizer=SGD(parameters, lr=1.0), accumulative_counts=accumulate)
+    )
     seen = {}
 
     def keep_gradients(*_):
         assert not seen, 'the optimiser stepped before the last batch'
-        seen.update({name: parameter.grad.double().numpy().copy()
-                     for name, parameter in zip(names, parameters, strict=True)})
+        seen.update(
+            {
+                name: parameter.grad.double().numpy().copy()
+                for name, parameter in zip(names, parameters, strict=True)
+            }
+        )
 
     wrapper.optimizer.register_step_pre_hook(keep_gradients)
     net = model if world == 1 else MeshDistributedDataParallel(model)
@@ -79,7 +84,10 @@ def main(config: str, rank: int, world: int, accumulate: int, total: int, folder
         data = {key: [sample[key] for sample in samples] for key in samples[0]}
         logged = net.train_step(data, wrapper)
         losses.append([float(logged[name]) for name in sorted(logged)])
-    np.savez(folder / f'rank_{rank}.npz', losses=np.mean(losses, axis=0),
-             **{f'grad.{name}': value for name, value in seen.items()})
+    np.savez(
+        folder / f'rank_{rank}.npz',
+        losses=np.mean(losses, axis=0),
+        **{f'grad.{name}': value for name, value in seen.items()},
+    )
     if world > 1:
         distributed.destroy_process_group()

@@ -14,12 +14,16 @@ def body_sample(index: int, with_index: bool = True) -> dict:
     sample = dict(
         img_key=f'{index:08d}.jpg',
         gt_instance_labels=dict(
-            joints_3d=joints[None], vertices=vertices[None],
+            joints_3d=joints[None],
+            vertices=vertices[None],
             has_3d=np.array([float(index % 3 != 0)], np.float32),
-            has_smpl=np.array([float(index % 4 != 0)], np.float32)),
+            has_smpl=np.array([float(index % 4 != 0)], np.float32),
+        ),
         pred_instances=dict(
             joints_3d=(joints[order, :3] + 0.05 * generator.normal(size=(14, 3)))[None],
-            vertices=(vertices + 0.05 * generator.normal(size=(6890, 3)))[None]))
+            vertices=(vertices + 0.05 * generator.normal(size=(6890, 3)))[None],
+        ),
+    )
     if with_index:
         sample['sample_idx'] = index
     return sample
@@ -34,11 +38,14 @@ def hand_sample(index: int, with_index: bool = True) -> dict:
     vertices = 0.05 * generator.normal(size=(778, 3))
     sample = dict(
         img_key=f'{index:08d}.jpg',
-        gt_instance_labels=dict(joints_3d=joints[None], vertices=vertices[None],
-                                has_3d=np.ones(1), has_smpl=np.ones(1)),
+        gt_instance_labels=dict(
+            joints_3d=joints[None], vertices=vertices[None], has_3d=np.ones(1), has_smpl=np.ones(1)
+        ),
         pred_instances=dict(
             joints_3d=(joints[:, :3] + 0.01 * generator.normal(size=(21, 3)))[None],
-            vertices=(vertices + 0.01 * generator.normal(size=(778, 3)))[None]))
+            vertices=(vertices + 0.01 * generator.normal(size=(778, 3)))[None],
+        ),
+    )
     if with_index:
         sample['sample_idx'] = index
     return sample

@@ -31,8 +31,10 @@ def posed_sample(index: int) -> dict:
     generator = torch.Generator().manual_seed(index)
     labels = sample['gt_instance_labels']
     del labels['vertices']
-    labels |= dict(pose=0.3 * torch.randn(1, 72, generator=generator),
-                   betas=torch.randn(1, 10, generator=generator))
+    labels |= dict(
+        pose=0.3 * torch.randn(1, 72, generator=generator),
+        betas=torch.randn(1, 10, generator=generator),
+    )
     return sample
 
 
@@ -76,7 +78,7 @@ def test_samples_that_wait_are_not_lost(make, monkeypatch):
     metric = make()
     monkeypatch.setattr(metric, 'at_once', 4)
     for start in range(0, 11, 2):
-        metric.process(None, samples[start:start + 2])
+        metric.process(None, samples[start : start + 2])
         waiting = sum(len(part) for parts in metric._waiting.values() for part, _ in parts)
         done = sum(entry['errors'] is not None for entry in metric.results)
         seen.append((waiting, done))
@@ -101,7 +103,9 @@ def test_vertices_in_a_batch():
     for gendered in (False, True):
         assert_same_alone(
             lambda: MeshVertexMetric(OPEN_BODY, procrustes=True, gendered=gendered),  # noqa: B023
-            samples, 1e-4)
+            samples,
+            1e-4,
+        )
 
 
 def test_a_network_that_is_right_has_no_error():
@@ -135,8 +139,9 @@ def test_a_centred_mesh_is_not_centred_again(monkeypatch):
     metric = MeshVertexMetric(OPEN_BODY, device='cpu')
     row = np.zeros(6890)
     row[[5, 900]] = 0.49995
-    monkeypatch.setattr(BodyAssets, 'J_regressor_h36m',
-                        property(lambda self: np.tile(row, (17, 1))))
+    monkeypatch.setattr(
+        BodyAssets, 'J_regressor_h36m', property(lambda self: np.tile(row, (17, 1)))
+    )
     raw = torch.as_tensor(sample['pred_instances']['vertices']).double() + 0.5
     centred = raw - metric.ground_truth.origin(raw)
     assert 1e-5 < metric.ground_truth.origin(centred).norm() < 2e-4
@@ -154,8 +159,10 @@ def test_a_centred_mesh_is_not_centred_again(monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 def test_the_gpu_says_the_same():
     samples = [posed_sample(1), body_sample(2)]
-    rows = [errors_of(MeshVertexMetric(OPEN_BODY, device=device), [samples])
-            for device in ('cpu', 'cuda')]
+    rows = [
+        errors_of(MeshVertexMetric(OPEN_BODY, device=device), [samples])
+        for device in ('cpu', 'cuda')
+    ]
     for first, second in zip(*rows, strict=True):
         assert first == pytest.approx(second, abs=1e-4)
 
@@ -170,14 +177,22 @@ def test_half_precision_predictions_are_compared_in_single():
     assert row == pytest.approx(exact, abs=1e-4)
 
 
-@pytest.mark.parametrize(('group', 'name', 'value', 'message'), [
-    ('pred_instances', 'vertices', np.zeros((1, 778, 3)), r'\(778, 3\) and the true mesh'),
-    ('pred_instances', 'vertices', np.zeros((2, 6890, 3)), 'must hold one instance'),
-    ('pred_instances', 'vertices', None, 'pred_instances.vertices is missing'),
-    ('gt_instance_labels', 'pose', torch.zeros(1, 48), r'pose must be \(1, 72\), got \(1, 48\)'),
-    ('gt_instance_labels', 'betas', None, 'gt_instance_labels.betas is missing'),
-    ('gt_instance_labels', 'vertices', np.zeros((1, 9, 3)), r'vertices must be \(1, 6890, 3\)'),
-])
+@pytest.mark.parametrize(
+    ('group', 'name', 'value', 'message'),
+    [
+        ('pred_instances', 'vertices', np.zeros((1, 778, 3)), r'\(778, 3\) and the true mesh'),
+        ('pred_instances', 'vertices', np.zeros((2, 6890, 3)), 'must hold one instance'),
+        ('pred_instances', 'vertices', None, 'pred_instances.vertices is missing'),
+        (
+            'gt_instance_labels',
+            'pose',
+            torch.zeros(1, 48),
+            r'pose must be \(1, 72\), got \(1, 48\)',
+        ),
+        ('gt_instance_labels', 'betas', None, 'gt_instance_labels.betas is missing'),
+        ('gt_instance_labels', 'vertices', np.zeros((1, 9, 3)), r'vertices must be \(1, 6890, 3\)'),
+    ],
+)
 def test_a_bad_mesh_in_a_batch_is_named(group, name, value, message):
     samples = [posed_sample(i) for i in (1, 2, 3)]
     samples[2][group][name] = value
@@ -185,13 +200,16 @@ def test_a_bad_mesh_in_a_batch_is_named(group, name, value, message):
         MeshVertexMetric(OPEN_BODY).process(None, samples)
 
 
-@pytest.mark.parametrize(('group', 'value', 'message'), [
-    ('pred_instances', np.zeros((1, 24, 3)), 'does not fit'),
-    ('pred_instances', np.zeros((1, 14, 2)), 'does not fit'),
-    ('gt_instance_labels', np.zeros((1, 17, 4)), 'does not fit'),
-    ('gt_instance_labels', np.zeros((1, 24)), 'does not fit'),
-    ('gt_instance_labels', None, 'is missing'),
-])
+@pytest.mark.parametrize(
+    ('group', 'value', 'message'),
+    [
+        ('pred_instances', np.zeros((1, 24, 3)), 'does not fit'),
+        ('pred_instances', np.zeros((1, 14, 2)), 'does not fit'),
+        ('gt_instance_labels', np.zeros((1, 17, 4)), 'does not fit'),
+        ('gt_instance_labels', np.zeros((1, 24)), 'does not fit'),
+        ('gt_instance_labels', None, 'is missing'),
+    ],
+)
 def test_bad_joints_in_a_batch_are_named(group, value, message):
     samples = [body_sample(i) for i in (1, 2, 4)]
     samples[1][group]['joints_3d'] = value
@@ -236,19 +254,25 @@ def test_hands_are_posed_together():
 def test_predictions_of_a_batch_are_those_of_its_samples():
     head = FastMETROHead(OPEN_BODY)
     generator = torch.Generator().manual_seed(2)
-    raw = MeshPrediction(camera=torch.rand(3, 3, generator=generator), joints=None,
-                         vertices_coarse=None,
-                         vertices=0.3 * torch.randn(3, 6890, 3, generator=generator))
+    raw = MeshPrediction(
+        camera=torch.rand(3, 3, generator=generator),
+        joints=None,
+        vertices_coarse=None,
+        vertices=0.3 * torch.randn(3, 6890, 3, generator=generator),
+    )
     samples = [
-        MeshDataSample(metainfo=dict(
-            input_size=(size, size),
-            crop_to_image=np.array([[2.0, 0.1 * size, 5], [0.3, size, 9]], np.float32)))
+        MeshDataSample(
+            metainfo=dict(
+                input_size=(size, size),
+                crop_to_image=np.array([[2.0, 0.1 * size, 5], [0.3, size, 9]], np.float32),
+            )
+        )
         for size in (224, 192, 256)
     ]
     together = head.predict(raw, samples)
     for index, (sample, found) in enumerate(zip(samples, together, strict=True)):
         one = copy.copy(raw)
-        one.camera, one.vertices = (x[index:index + 1] for x in (raw.camera, raw.vertices))
+        one.camera, one.vertices = (x[index : index + 1] for x in (raw.camera, raw.vertices))
         (alone,) = head.predict(one, [sample])
         assert isinstance(alone, InstanceData) and set(alone.keys()) == set(found.keys())
         for name in found.keys():
@@ -257,5 +281,6 @@ def test_predictions_of_a_batch_are_those_of_its_samples():
         s, tx, ty = found.camera[0]
         on_crop = (s * (found.joints_3d[0, :, :2] + [tx, ty]) + 1) / 2 * sample.input_size[0]
         matrix = sample.crop_to_image
-        np.testing.assert_allclose(found.keypoints[0], on_crop @ matrix[:, :2].T + matrix[:, 2],
-                                   rtol=1e-4, atol=1e-2)
+        np.testing.assert_allclose(
+            found.keypoints[0], on_crop @ matrix[:, :2].T + matrix[:, 2], rtol=1e-4, atol=1e-2
+        )

@@ -19,10 +19,13 @@ def run_ranks(world: int, folder: Path) -> list[dict]:
     folder.mkdir()
     # one clean server process imports the libraries once, ranks are forks of it
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['torch.distributed', 'mmengine.evaluator', 'mmpose.structures',
-                                    'fastmetro_mm.evaluation'])
-    ranks = [context.Process(target=rank_worker.main, args=(rank, world, SIZE, folder))
-             for rank in range(world)]
+    context.set_forkserver_preload(
+        ['torch.distributed', 'mmengine.evaluator', 'mmpose.structures', 'fastmetro_mm.evaluation']
+    )
+    ranks = [
+        context.Process(target=rank_worker.main, args=(rank, world, SIZE, folder))
+        for rank in range(world)
+    ]
     try:
         for rank in ranks:
             rank.start()

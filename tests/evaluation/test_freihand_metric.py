@@ -22,9 +22,15 @@ def run(metric, samples):
 
 def golden_samples(arrays):
     """Samples without labels, as the official test set gives them."""
-    return [dict(img_key=f'{i:08d}.jpg',
-                 pred_instances=dict(joints_3d=arrays['pred_xyz'][i:i + 1],
-                                     vertices=arrays['pred_verts'][i:i + 1])) for i in range(6)]
+    return [
+        dict(
+            img_key=f'{i:08d}.jpg',
+            pred_instances=dict(
+                joints_3d=arrays['pred_xyz'][i : i + 1], vertices=arrays['pred_verts'][i : i + 1]
+            ),
+        )
+        for i in range(6)
+    ]
 
 
 def test_official_scores_from_released_files(shared_dir, tmp_path):
@@ -33,11 +39,14 @@ def test_official_scores_from_released_files(shared_dir, tmp_path):
         arrays = dict(archive)
     for name in ('xyz', 'verts'):
         (tmp_path / f'evaluation_{name}.json').write_text(json.dumps(arrays[name].tolist()))
-    metric = FreiHANDMetric(xyz_file=tmp_path / 'evaluation_xyz.json',
-                            verts_file=tmp_path / 'evaluation_verts.json',
-                            pred_file=tmp_path / 'out/pred.json', expected=6,
-                            curve_file=tmp_path / 'out/pck.png',
-                            per_sample_file=tmp_path / 'out/errors.json')
+    metric = FreiHANDMetric(
+        xyz_file=tmp_path / 'evaluation_xyz.json',
+        verts_file=tmp_path / 'evaluation_verts.json',
+        pred_file=tmp_path / 'out/pred.json',
+        expected=6,
+        curve_file=tmp_path / 'out/pck.png',
+        per_sample_file=tmp_path / 'out/errors.json',
+    )
     values = run(metric, golden_samples(arrays)[::-1])
     for name, value in golden.items():
         assert values[f'{name}'] == pytest.approx(value, abs=1e-5), name

@@ -137,7 +137,7 @@ def test_acceleration_error():
     frames = np.arange(6.0)[:, None, None]
     gt = np.broadcast_to(frames * [1.0, 0, 0], (6, 4, 3))
     assert acceleration_error(gt * 2 + 1, gt) == pytest.approx(np.zeros(4))
-    bent = gt + 0.5 * frames ** 2 * [0, 0, 0.3]
+    bent = gt + 0.5 * frames**2 * [0, 0, 0.3]
     assert acceleration_error(bent, gt) == pytest.approx(np.full(4, 0.3))
     assert acceleration_error(bent, gt, fps=30) == pytest.approx(np.full(4, 270.0))
     assert acceleration_error(bent[:2], gt[:2]).shape == (0,)

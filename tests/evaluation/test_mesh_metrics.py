@@ -63,8 +63,7 @@ def test_joint_metric_with_an_offset_of_ten_millimetres():
 
 def test_hand_joints_are_centred_on_the_wrist():
     sample = hand_sample(3)
-    sample['pred_instances']['joints_3d'] = (
-        sample['gt_instance_labels']['joints_3d'][..., :3] + 0.7)
+    sample['pred_instances']['joints_3d'] = sample['gt_instance_labels']['joints_3d'][..., :3] + 0.7
     assert run(MeshJointMetric(), [sample])['MPJPE'] == pytest.approx(0.0, abs=1e-9)
 
 
@@ -74,8 +73,10 @@ def test_objects_and_tensors_through_the_evaluator():
     samples = []
     for one in plain:
         sample = MeshDataSample(metainfo=dict(img_key=one['img_key']))
-        for group, target in (('pred_instances', InstanceData()),
-                              ('gt_instance_labels', InstanceData())):
+        for group, target in (
+            ('pred_instances', InstanceData()),
+            ('gt_instance_labels', InstanceData()),
+        ):
             for name, value in one[group].items():
                 target[name] = torch.from_numpy(np.asarray(value)).float()
             setattr(sample, group, target)
@@ -92,8 +93,9 @@ def test_objects_and_tensors_through_the_evaluator():
 
 
 def test_no_labels_give_nan_and_no_exception():
-    values = run(MeshJointMetric(), [body_sample(0)]) | run(MeshVertexMetric(dict(name='smpl')),
-                                                            [body_sample(4)])
+    values = run(MeshJointMetric(), [body_sample(0)]) | run(
+        MeshVertexMetric(dict(name='smpl')), [body_sample(4)]
+    )
     assert set(values) == {'MPJPE', 'PA-MPJPE', 'MPVPE'}
     assert all(math.isnan(value) for value in values.values())
 
@@ -119,10 +121,15 @@ def test_vertex_metric_poses_the_body_model():
     for i in range(2):
         shifted = truth[i] + [0.1, 0.2, 4.0]
         shifted[0] += [0.0, 0.6890, 0.0]
-        samples.append(dict(
-            img_key=str(i), gt_instance_labels=dict(pose=pose[i:i + 1], betas=betas[i:i + 1],
-                                                    has_smpl=torch.ones(1)),
-            pred_instances=dict(vertices=shifted[None])))
+        samples.append(
+            dict(
+                img_key=str(i),
+                gt_instance_labels=dict(
+                    pose=pose[i : i + 1], betas=betas[i : i + 1], has_smpl=torch.ones(1)
+                ),
+                pred_instances=dict(vertices=shifted[None]),
+            )
+        )
     values = run(MeshVertexMetric(OPEN_BODY, procrustes=True), samples)
     # one vertex of 6890 is off by 689 mm; the pelvis moves with its weight
     moved = 689.0 * regressor[0, 0]

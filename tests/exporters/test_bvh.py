@@ -133,7 +133,8 @@ def test_a_video(make_frame, open_body, pelvis_row, tmp_path, notices):
     assert notices == [
         f'{tmp_path}/clip_track_1.bvh: begins at frame 30 of the video (1.00 s), where the person '
         'is first seen; BVH cannot tell that',
-        f'{tmp_path}/clip_track_4.bvh: interpolated where the person was not seen (frames: 1)']
+        f'{tmp_path}/clip_track_4.bvh: interpolated where the person was not seen (frames: 1)',
+    ]
 
 
 def test_a_varying_rate_becomes_even(make_frame, open_body, pelvis_row, tmp_path):
@@ -151,7 +152,8 @@ def test_a_varying_rate_becomes_even(make_frame, open_body, pelvis_row, tmp_path
 
 
 def test_an_image_and_people_without_parameters(
-        make_frame, open_body, pelvis_row, tmp_path, notices):
+    make_frame, open_body, pelvis_row, tmp_path, notices
+):
     frame = make_frame(0, people=2)
     files = save([frame], tmp_path, name='photo')
     for number, person in enumerate(frame.people):
@@ -163,8 +165,9 @@ def test_an_image_and_people_without_parameters(
     bare = dict(global_orient=None, body_pose=None, betas=None)
     frame.people[1] = replace(frame.people[1], **bare)
     assert set(save([frame], tmp_path, name='one')) == {'one_person_0.bvh'}
-    assert notices == ['one: people without SMPL parameters are left out of the .bvh (sightings: '
-                       '1)']
+    assert notices == [
+        'one: people without SMPL parameters are left out of the .bvh (sightings: 1)'
+    ]
     frame.people[0] = replace(frame.people[0], **bare)
     with pytest.raises(ExportError, match='no SMPL parameters'):
         save([frame], tmp_path, name='none')
@@ -199,8 +202,9 @@ def test_angles_do_not_jump_and_survive_the_pole(make_frame, tmp_path):
     path = write_bvh(tmp_path / 'a.bvh', track, arrays)
     order = read_bvh(path)[0]
     rows = np.array([line.split() for line in path.read_text().splitlines()[-9:]], float)
-    shoulder, elbow = (rows[:, 3 + 3 * order.index(name):][:, :3]
-                       for name in ('L_Shoulder', 'L_Elbow'))
+    shoulder, elbow = (
+        rows[:, 3 + 3 * order.index(name) :][:, :3] for name in ('L_Shoulder', 'L_Elbow')
+    )
     assert shoulder == pytest.approx(np.outer(np.arange(9) * 45.0, [1, 0, 0]), abs=1e-3)
     assert elbow == pytest.approx(np.tile([0, 90, 0], (9, 1)), abs=1e-3)
 

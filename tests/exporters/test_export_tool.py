@@ -118,10 +118,11 @@ def test_sources_and_files_of_others_are_left_alone(tool, make_frame, tmp_path, 
     (tmp_path / 'link.glb').symlink_to(tmp_path / 'mine.html')
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     for option, name, message in (
-            ('--smpl', 'clip.npz', 'this is where the results come from'),
-            ('--smpl', 'mine.npz', 'is no result of this package'),
-            ('--html', 'mine.html', 'is no result of this package'),
-            ('--glb', 'link.glb', 'is a symbolic link')):
+        ('--smpl', 'clip.npz', 'this is where the results come from'),
+        ('--smpl', 'mine.npz', 'is no result of this package'),
+        ('--html', 'mine.html', 'is no result of this package'),
+        ('--glb', 'link.glb', 'is a symbolic link'),
+    ):
         with pytest.raises(SystemExit) as stop:
             tool(['--from', str(source), option, str(tmp_path / name)])
         assert stop.value.code == 2 and message in capsys.readouterr().err

@@ -88,8 +88,10 @@ class Browser:
         self.events.clear()
         self.call('Page.navigate', url='about:blank')  # a new '#' alone would not load the page
         self.call('Page.navigate', url=address)
-        self.wait_for("document.readyState === 'complete' && "
-                      "!!document.getElementById('view')?.dataset.painter")
+        self.wait_for(
+            "document.readyState === 'complete' && "
+            "!!document.getElementById('view')?.dataset.painter"
+        )
 
     def wait_for(self, condition: str) -> None:
         """Wait until an expression is true."""
@@ -224,8 +226,10 @@ def near(picture: np.ndarray, color) -> np.ndarray:
     brightest = values.max(-1, keepdims=True)
     shade = values / np.maximum(brightest, 1)
     wanted = np.asarray(color) / np.max(color)
-    return (np.abs(shade - wanted).max(-1) < 0.04) & (picture[..., 3] == 255) & (
-        brightest[..., 0] > 60
+    return (
+        (np.abs(shade - wanted).max(-1) < 0.04)
+        & (picture[..., 3] == 255)
+        & (brightest[..., 0] > 60)
     )
 
 

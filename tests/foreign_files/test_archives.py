@@ -42,22 +42,25 @@ def test_arrays_and_pickled_members_come_back(tmp_path):
         file.read('plain', (4, None))
 
 
-@pytest.mark.parametrize(('content', 'message'), [
-    (npy('(1000000000,)'), '8000000'),
-    (npy('(100000000000000000000000,)'), 'announced'),
-    (npy('(True, 3)', data=bytes(24)), 'unexpected shape'),
-    (npy('(-1, 3)'), 'unexpected shape'),
-    (npy('(2,)', "'|V1000000'", bytes(2000000)), 'unexpected array type'),
-    (npy('(2,)', "[('a', '<f8')]", bytes(16)), 'unexpected array type'),
-    (npy('(2,)', data=bytes(8)), 'announced'),
-    (npy('(2,)', data=bytes(24)), 'announced'),
-    (npy('(2,)', version=3, data=bytes(16)), 'unexpected version'),
-    (npy('(' * 300 + ')' * 300), 'damaged'),
-    (b'\x93NUMPY\x01\x00\xff\xff{', 'damaged'),
-    (b'\x93NUMPY\x02\x00\xff\xff\xff\xff{', 'header'),
-    (b'', 'damaged'),
-    (b'junk', 'damaged'),
-])
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (npy('(1000000000,)'), '8000000'),
+        (npy('(100000000000000000000000,)'), 'announced'),
+        (npy('(True, 3)', data=bytes(24)), 'unexpected shape'),
+        (npy('(-1, 3)'), 'unexpected shape'),
+        (npy('(2,)', "'|V1000000'", bytes(2000000)), 'unexpected array type'),
+        (npy('(2,)', "[('a', '<f8')]", bytes(16)), 'unexpected array type'),
+        (npy('(2,)', data=bytes(8)), 'announced'),
+        (npy('(2,)', data=bytes(24)), 'announced'),
+        (npy('(2,)', version=3, data=bytes(16)), 'unexpected version'),
+        (npy('(' * 300 + ')' * 300), 'damaged'),
+        (b'\x93NUMPY\x01\x00\xff\xff{', 'damaged'),
+        (b'\x93NUMPY\x02\x00\xff\xff\xff\xff{', 'header'),
+        (b'', 'damaged'),
+        (b'junk', 'damaged'),
+    ],
+)
 def test_headers_that_contradict_are_refused(tmp_path, content, message):
     npz(tmp_path / 'a.npz', a=content)
     for read in (NpzFile(tmp_path / 'a.npz').header, NpzFile(tmp_path / 'a.npz').read):
@@ -98,7 +101,7 @@ def test_checksum_encryption_and_unknown_packing(tmp_path):
     np.savez(path, a=np.arange(100.0))
     good = path.read_bytes()
     at = good.index(np.arange(100.0).tobytes()) + 70
-    path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])
+    path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
     with pytest.raises(ForeignFileError, match='CRC'):
         NpzFile(path)['a']
     entry = good.index(b'PK\x01\x02')

@@ -58,8 +58,10 @@ CASES = {
     'npz': (_saved(lambda f: np.savez(f, a=np.zeros(2))), 'npz'),
     'npy': (_saved(lambda f: np.save(f, np.zeros(2))), 'npy'),
     'torch': (_saved(lambda f: torch.save({}, f)), 'torch checkpoint'),
-    'old torch': (_saved(lambda f: torch.save({}, f, _use_new_zipfile_serialization=False)),
-                  'before 1.6'),
+    'old torch': (
+        _saved(lambda f: torch.save({}, f, _use_new_zipfile_serialization=False)),
+        'before 1.6',
+    ),
     'torchscript': (_script, 'state_dict()'),
     'safetensors': (_safetensors(), 'safetensors'),
     'pickle': (pickle.dumps({}, protocol=4), 'pickle'),
@@ -82,8 +84,9 @@ def test_first_bytes_decide(tmp_path, kind):
 
 def test_old_formats_with_newer_protocols(tmp_path):
     for protocol in (2, 3, 4, 5):
-        torch.save({}, tmp_path / 'a.pth', pickle_protocol=protocol,
-                   _use_new_zipfile_serialization=False)
+        torch.save(
+            {}, tmp_path / 'a.pth', pickle_protocol=protocol, _use_new_zipfile_serialization=False
+        )
         assert recognise(tmp_path / 'a.pth') == 'old torch'
 
 

@@ -26,7 +26,8 @@ def _names_of(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 names[alias.asname or alias.name.split('.')[0]] = (
-                    alias.name if alias.asname else alias.name.split('.')[0])
+                    alias.name if alias.asname else alias.name.split('.')[0]
+                )
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 names[alias.asname or alias.name] = f'{node.module}.{alias.name}'
@@ -44,8 +45,14 @@ def _full_name(node, names):
 
 
 def _value(call, keyword):
-    return next((item.value.value for item in call.keywords
-                 if item.arg == keyword and isinstance(item.value, ast.Constant)), None)
+    return next(
+        (
+            item.value.value
+            for item in call.keywords
+            if item.arg == keyword and isinstance(item.value, ast.Constant)
+        ),
+        None,
+    )
 
 
 def _may_read_pickles(call):
@@ -82,21 +89,29 @@ def dangerous_calls(source):
     return found
 
 
-@pytest.mark.parametrize(('source', 'caught'), [
-    ('import pickle\npickle.load(f)', True), ('from pickle import loads as l\nl(b)', True),
-    ('import pickle as p\nclass A(p.Unpickler): pass', True), ('eval("1")', True),
-    ('import torch\ntorch.load(p)', True),
-    ('import torch\ntorch.load(p, weights_only=False)', True),
-    ('import torch\ntorch.load(p, weights_only=True)', False), ('model.eval()', False),
-    ('import numpy as np\nnp.load(p)', False),
-    ('import numpy as np\nnp.load(p, allow_pickle=flag)', True),
-    ('import numpy as np\nnp.load(p, None, True)', True),
-    ('import numpy as np\nnp.load(p, allow_pickle=False)', False),
-    ('import yaml\nyaml.load(t, Loader=yaml.Loader)', True),
-    ('import yaml\nyaml.safe_load(t)', False), ('import os\nos.system("x")', True),
-    ('import subprocess\nsubprocess.run("x", shell=True)', True),
-    ('import subprocess\nsubprocess.run(["x"])', False), ('pickle_load(f)', False),
-])
+@pytest.mark.parametrize(
+    ('source', 'caught'),
+    [
+        ('import pickle\npickle.load(f)', True),
+        ('from pickle import loads as l\nl(b)', True),
+        ('import pickle as p\nclass A(p.Unpickler): pass', True),
+        ('eval("1")', True),
+        ('import torch\ntorch.load(p)', True),
+        ('import torch\ntorch.load(p, weights_only=False)', True),
+        ('import torch\ntorch.load(p, weights_only=True)', False),
+        ('model.eval()', False),
+        ('import numpy as np\nnp.load(p)', False),
+        ('import numpy as np\nnp.load(p, allow_pickle=flag)', True),
+        ('import numpy as np\nnp.load(p, None, True)', True),
+        ('import numpy as np\nnp.load(p, allow_pickle=False)', False),
+        ('import yaml\nyaml.load(t, Loader=yaml.Loader)', True),
+        ('import yaml\nyaml.safe_load(t)', False),
+        ('import os\nos.system("x")', True),
+        ('import subprocess\nsubprocess.run("x", shell=True)', True),
+        ('import subprocess\nsubprocess.run(["x"])', False),
+        ('pickle_load(f)', False),
+    ],
+)
 def test_the_search_finds_what_it_should(source, caught):
     assert bool(dangerous_calls(source)) == caught
 
@@ -108,8 +123,10 @@ def test_no_file_runs_code_of_foreign_files(repo_dir):
     for path in (*paths, repo_dir / 'setup.py'):
         name = path.relative_to(repo_dir).as_posix()
         if not name.startswith(AUDITED):
-            found += [f'{name}:{line}: {what}'
-                      for line, what in dangerous_calls(path.read_text(encoding='utf-8'))]
+            found += [
+                f'{name}:{line}: {what}'
+                for line, what in dangerous_calls(path.read_text(encoding='utf-8'))
+            ]
     assert not found, '\n'.join(found)
 
 
@@ -118,5 +135,7 @@ def test_the_audited_room_has_one_unrestricted_reader(repo_dir):
     for path in (repo_dir / AUDITED).glob('*.py'):
         for _, what in dangerous_calls(path.read_text(encoding='utf-8')):
             found.setdefault(path.name, []).append(what)
-    assert found == {'trusted.py': ['torch.load without weights_only=True'],
-                     'pickles.py': ['pickle.Unpickler']}
+    assert found == {
+        'trusted.py': ['torch.load without weights_only=True'],
+        'pickles.py': ['pickle.Unpickler'],
+    }

@@ -26,14 +26,30 @@ def training():
     network(torch.randn(4, 2)).sum().backward()
     optimizer.step()
     content = dict(
-        state_dict=network.state_dict(), optimizer=optimizer.state_dict(),
-        history=HistoryBuffer([1.0, 2.0], [1, 1]), milestones=Counter([2, 2]),
-        meta=dict(score=np.float64(2), sigmas=np.arange(3, dtype='>f4'), none=b'', raw=b'abc',
-                  names=np.array(['left', None], object), text=np.array(['é'])),
+        state_dict=network.state_dict(),
+        optimizer=optimizer.state_dict(),
+        history=HistoryBuffer([1.0, 2.0], [1, 1]),
+        milestones=Counter([2, 2]),
+        meta=dict(
+            score=np.float64(2),
+            sigmas=np.arange(3, dtype='>f4'),
+            none=b'',
+            raw=b'abc',
+            names=np.array(['left', None], object),
+            text=np.array(['é']),
+        ),
         plain=(1, torch.Size([2]), torch.float32, torch.device('cuda:3'), 1 + 2j, {1, 2}),
-        tensors=[torch.ones(3).half(), torch.ones(2, dtype=torch.uint16), torch.zeros(0),
-                 torch.ones(2).to(torch.float8_e4m3fn), torch.arange(12.0).reshape(3, 4)[1:, ::2],
-                 nn.Parameter(torch.ones(2)), torch.tensor(True), torch.tensor(5)])
+        tensors=[
+            torch.ones(3).half(),
+            torch.ones(2, dtype=torch.uint16),
+            torch.zeros(0),
+            torch.ones(2).to(torch.float8_e4m3fn),
+            torch.arange(12.0).reshape(3, 4)[1:, ::2],
+            nn.Parameter(torch.ones(2)),
+            torch.tensor(True),
+            torch.tensor(5),
+        ],
+    )
     return network, content
 
 
@@ -41,8 +57,9 @@ def training():
 @pytest.mark.parametrize('as_zip', [True, False])
 def test_every_format_and_protocol(tmp_path, training, protocol, as_zip):
     network, content = training
-    torch.save(content, tmp_path / 'a.pth', pickle_protocol=protocol,
-               _use_new_zipfile_serialization=as_zip)
+    torch.save(
+        content, tmp_path / 'a.pth', pickle_protocol=protocol, _use_new_zipfile_serialization=as_zip
+    )
     back = read_torch_file(tmp_path / 'a.pth')
     state = network.state_dict()
     assert list(back['state_dict']) == list(state)
@@ -99,19 +116,29 @@ class _Call:
 def test_nothing_runs(tmp_path, training, protocol, form):
     trace = tmp_path / 'trace'
     for function, arguments in (
-        (os.system, (f'touch {trace}',)), (open, (str(trace), 'w')),
-        (eval, (f'open({str(trace)!r}, "w")',)), (exec, (f'open({str(trace)!r}, "w")',)),
-        (getattr, (np.ndarray, 'tofile')), (np.save, (str(trace), np.zeros(1))),
-        (torch.load, (str(trace),)), (torch.hub.load, ('owner/name', 'main')),
+        (os.system, (f'touch {trace}',)),
+        (open, (str(trace), 'w')),
+        (eval, (f'open({str(trace)!r}, "w")',)),
+        (exec, (f'open({str(trace)!r}, "w")',)),
+        (getattr, (np.ndarray, 'tofile')),
+        (np.save, (str(trace), np.zeros(1))),
+        (torch.load, (str(trace),)),
+        (torch.hub.load, ('owner/name', 'main')),
     ):
-        for content in (_Call(function, *arguments),
-                        {'meta': _Call(function, *arguments), 'model': training[0]}):
+        for content in (
+            _Call(function, *arguments),
+            {'meta': _Call(function, *arguments), 'model': training[0]},
+        ):
             path = tmp_path / 'evil.pth'
             if form == 'pickle':
                 path.write_bytes(pickle.dumps(content, protocol=protocol))
             else:
-                torch.save(content, path, pickle_protocol=protocol,
-                           _use_new_zipfile_serialization=form == 'zip')
+                torch.save(
+                    content,
+                    path,
+                    pickle_protocol=protocol,
+                    _use_new_zipfile_serialization=form == 'zip',
+                )
             with pytest.raises(ForeignFileError, match='evil') as error:
                 read_torch_file(path)
             assert '\n' not in str(error.value) and not trace.exists()
@@ -134,15 +161,21 @@ def _rewrite(path, change):
     path.write_bytes(buffer.getvalue())
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    (lambda name, data: data[:-4] if name == 'data/0' else data, 'storage 0 has 20 bytes'),
-    (lambda name, data: None if name == 'data/0' else data, 'data/0'),
-    (lambda name, data: b'big' if name == 'byteorder' else data, 'big-endian'),
-    (lambda name, data: data[:40] if name == 'data.pkl' else data, 'damaged'),
-    (lambda name, data: data.replace(b'FloatStorage', b'DoubleStorage'), 'float64'),
-    (lambda name, data: data.replace(b'K\x03K\x02\x86', b'K\x03K\x03\x86'), 'damaged'),
-    (lambda name, data: data.replace(b'K\x03K\x02\x86', b'K\x03J\xff\xff\xff\x7f\x86'), 'damaged'),
-])
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda name, data: data[:-4] if name == 'data/0' else data, 'storage 0 has 20 bytes'),
+        (lambda name, data: None if name == 'data/0' else data, 'data/0'),
+        (lambda name, data: b'big' if name == 'byteorder' else data, 'big-endian'),
+        (lambda name, data: data[:40] if name == 'data.pkl' else data, 'damaged'),
+        (lambda name, data: data.replace(b'FloatStorage', b'DoubleStorage'), 'float64'),
+        (lambda name, data: data.replace(b'K\x03K\x02\x86', b'K\x03K\x03\x86'), 'damaged'),
+        (
+            lambda name, data: data.replace(b'K\x03K\x02\x86', b'K\x03J\xff\xff\xff\x7f\x86'),
+            'damaged',
+        ),
+    ],
+)
 def test_contradictions_are_refused(tmp_path, change, message):
     path = tmp_path / 'a.pth'
     torch.save(OrderedDict(weight=torch.arange(6.0).reshape(3, 2)), path)
@@ -178,14 +211,19 @@ def test_cut_files(tmp_path, training, as_zip):
     torch.save(training[1], path, _use_new_zipfile_serialization=as_zip)
     whole = path.read_bytes()
     for share in (0.01, 0.3, 0.7, 0.9, 0.99):
-        path.write_bytes(whole[:int(len(whole) * share)])
+        path.write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(ForeignFileError, match=r'a\.pth: damaged'):
             read_torch_file(path)
 
 
 def test_sparse_and_meta_tensors_keep_their_nature(tmp_path):
-    torch.save({'s': torch.sparse_coo_tensor([[0], [1]], [2.0], (2, 2)),
-                'm': torch.empty(3, device='meta')}, tmp_path / 'a.pth')
+    torch.save(
+        {
+            's': torch.sparse_coo_tensor([[0], [1]], [2.0], (2, 2)),
+            'm': torch.empty(3, device='meta'),
+        },
+        tmp_path / 'a.pth',
+    )
     back = read_torch_file(tmp_path / 'a.pth')
     assert back['s'].layout == torch.sparse_coo
     assert back['s'].to_dense().tolist() == [[0, 2], [0, 0]]

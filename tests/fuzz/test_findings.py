@@ -38,7 +38,7 @@ def test_mutations_are_taken_or_refused_in_one_line(name):
             if rng.integers(3):
                 data[at] = rng.integers(256)
             else:
-                del data[at:at + int(rng.integers(1, 8))]
+                del data[at : at + int(rng.integers(1, 8))]
             if len(data) < 3:
                 break
         refused += try_input(name, bytes(data)) is not None

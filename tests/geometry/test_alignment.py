@@ -89,8 +89,10 @@ def test_flat_and_straight_sources_align_without_a_warning(align):
         assert np.abs(align(1.7 * points @ turn + 1, points) - points).max() < 1e-7
 
 
-@pytest.mark.parametrize('source, target', [((2, 5, 2), (2, 5, 2)), ((5, 3), (5, 3)),
-                                            ((2, 5, 3), (2, 6, 3)), ((2, 0, 3), (2, 0, 3))])
+@pytest.mark.parametrize(
+    'source, target',
+    [((2, 5, 2), (2, 5, 2)), ((5, 3), (5, 3)), ((2, 5, 3), (2, 6, 3)), ((2, 0, 3), (2, 0, 3))],
+)
 def test_bad_shapes(source, target):
     for align in (similarity_align, similarity_align_reflecting):
         with pytest.raises(ValueError, match='source'):

@@ -88,8 +88,12 @@ def test_opaque_and_deep_pixels_are_unchanged(scene):
 
 
 def test_jpegs_are_those_of_opencv(scene):
-    for options in (dict(), dict(progressive=True), dict(subsampling=0),
-                    dict(restart_marker_rows=1)):
+    for options in (
+        dict(),
+        dict(progressive=True),
+        dict(subsampling=0),
+        dict(restart_marker_rows=1),
+    ):
         data = encoded(noise(), 'JPEG', quality=90, **options)
         expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
         assert np.array_equal(decode_whole(data).pixels, expected)
@@ -102,7 +106,7 @@ def test_jpegs_are_those_of_opencv(scene):
 def test_damaged_jpegs_are_refused(options):
     data = encoded(noise(), 'JPEG', quality=90, **options)
     half = len(data) // 2
-    zeroed = data[:half] + bytes(600) + data[half + 600:]
+    zeroed = data[:half] + bytes(600) + data[half + 600 :]
     for broken in (data[:half], data[:-2], data[:half] + b'\xff\xd9', zeroed):
         with pytest.raises(InputError, match=r'damaged JPEG|cut off') as caught:
             decode_whole(broken)
@@ -131,27 +135,39 @@ def test_a_thumbnail_is_not_the_image():
     header = read_header(data)
     assert header.size == (300, 200) and header.end == len(data) - 2
     with pytest.raises(InputError, match='cut off'):
-        decode_whole(data[:len(data) // 2])
+        decode_whole(data[: len(data) // 2])
 
 
-@pytest.mark.parametrize('kind, options, match', [
-    ('PNG', {}, 'damaged image'),
-    ('TIFF', dict(compression='tiff_lzw'), 'damaged image|unreadable'),
-    ('AVIF', {}, 'damaged image|unreadable'), ('BMP', {}, 'damaged image')])
+@pytest.mark.parametrize(
+    'kind, options, match',
+    [
+        ('PNG', {}, 'damaged image'),
+        ('TIFF', dict(compression='tiff_lzw'), 'damaged image|unreadable'),
+        ('AVIF', {}, 'damaged image|unreadable'),
+        ('BMP', {}, 'damaged image'),
+    ],
+)
 def test_other_damaged_formats_are_refused(kind, options, match):
     data = encoded(noise(), kind, **options)
     with pytest.raises(InputError, match=match):
-        decode_whole(data[:len(data) // 2])
+        decode_whole(data[: len(data) // 2])
     if kind != 'BMP':
         half = len(data) // 2
         with pytest.raises(InputError, match=match):
-            decode_whole(data[:half] + bytes(2000) + data[half + 2000:])
+            decode_whole(data[:half] + bytes(2000) + data[half + 2000 :])
 
 
-@pytest.mark.parametrize('data, match', [
-    (b'', 'empty'), (bytes(5000), 'nothing but zeros'), (b'<!DOCTYPE html><html>', 'a web page'),
-    (b'version https://git-lfs.github.com/spec/v1\noid', 'git lfs pull'),
-    (b'no image at all', 'unreadable image'), (b'\0\0\0\x18ftypisom' + bytes(40), 'a video')])
+@pytest.mark.parametrize(
+    'data, match',
+    [
+        (b'', 'empty'),
+        (bytes(5000), 'nothing but zeros'),
+        (b'<!DOCTYPE html><html>', 'a web page'),
+        (b'version https://git-lfs.github.com/spec/v1\noid', 'git lfs pull'),
+        (b'no image at all', 'unreadable image'),
+        (b'\0\0\0\x18ftypisom' + bytes(40), 'a video'),
+    ],
+)
 def test_what_is_no_image_is_named(data, match):
     with pytest.raises(InputError, match=match):
         decode_whole(data)
@@ -165,7 +181,7 @@ def test_heic_is_read_or_named(scene, monkeypatch):
     assert kind_of(data[:400]) == 'heif'
     assert np.abs(decode_whole(data).pixels.astype(int) - scene).mean() < 12
     with pytest.raises(InputError, match='damaged HEIC'):
-        decode_whole(data[:len(data) // 2])
+        decode_whole(data[: len(data) // 2])
     monkeypatch.setitem(__import__('sys').modules, 'pillow_heif', None)
     with pytest.raises(InputError, match='pip install pillow-heif'):
         decode_whole(data)
@@ -173,7 +189,12 @@ def test_heic_is_read_or_named(scene, monkeypatch):
 
 def test_huge_images_are_read_reduced(monkeypatch):
     assert [reduction_for((side, side)) for side in (6000, 6400, 12_000, 13_000, 30_000)] == [
-        1, 2, 2, 4, 8]
+        1,
+        2,
+        2,
+        4,
+        8,
+    ]
     monkeypatch.setattr(decoding, 'WORKING_PIXELS', 20_000)
     pixels = noise(201, 302)
     exif = Image.Exif()
@@ -189,7 +210,7 @@ def test_huge_images_are_read_reduced(monkeypatch):
 def test_declared_sizes_are_bounded(scene):
     data = bytearray(encoded(scene, 'JPEG'))
     place = data.index(b'\xff\xc0') + 5
-    data[place:place + 4] = struct.pack('>HH', 60_000, 60_000)
+    data[place : place + 4] = struct.pack('>HH', 60_000, 60_000)
     with pytest.raises(InputError, match='60000x60000 pixels are too many'):
         decode_whole(bytes(data))
     buffer = io.BytesIO()
@@ -206,7 +227,7 @@ def test_random_bytes_never_raise_anything_else():
         for place in rng.integers(0, len(data), 8):
             data[place] = rng.integers(256)
         try:
-            decode_whole(bytes(data[:rng.integers(4, len(data) + 1)]) + os.urandom(number % 7))
+            decode_whole(bytes(data[: rng.integers(4, len(data) + 1)]) + os.urandom(number % 7))
         except InputError as error:
             assert '\n' not in str(error)
 

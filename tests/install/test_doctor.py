@@ -38,9 +38,16 @@ def test_present_module_has_its_version():
     assert finding.detail == f'mmengine {importlib.metadata.version("mmengine")}'
 
 
-@pytest.mark.parametrize(('module', 'state'), [
-    ('mmpose', 'problem'), ('pycocotools', 'problem'), ('xtcocotools', 'note'), ('mmdet', 'note'),
-    ('smplx', 'note')])
+@pytest.mark.parametrize(
+    ('module', 'state'),
+    [
+        ('mmpose', 'problem'),
+        ('pycocotools', 'problem'),
+        ('xtcocotools', 'note'),
+        ('mmdet', 'note'),
+        ('smplx', 'note'),
+    ],
+)
 def test_missing_module_has_the_command(monkeypatch, module, state):
     hide(monkeypatch, module)
     finding = software.check_module(need(module))
@@ -53,7 +60,7 @@ def test_module_that_fails_its_version_check(monkeypatch, tmp_path):
     # what mmdet 3.3.0 does with mmcv 2.2.0
     (tmp_path / 'refuses.py').write_text('assert False, "MMCV==2.2.0 is used but incompatible"')
     monkeypatch.syspath_prepend(tmp_path)
-    wanted = type(need('mmdet'))('refuses', ('numpy', ), 'pip install refuses')
+    wanted = type(need('mmdet'))('refuses', ('numpy',), 'pip install refuses')
     finding = software.check_module(wanted)
     assert finding.state == 'problem'
     assert 'does not load (AssertionError: MMCV==2.2.0' in finding.detail
@@ -63,7 +70,7 @@ def test_torchvision_for_another_torch_is_found(monkeypatch):
     import torchvision
 
     def no_kernel(*args):
-        raise RuntimeError("operator torchvision::nms does not exist\nmore lines")
+        raise RuntimeError('operator torchvision::nms does not exist\nmore lines')
 
     monkeypatch.setattr(torchvision.ops, 'nms', no_kernel)
     finding = software.check_torchvision_ops()
@@ -74,6 +81,7 @@ def test_torchvision_for_another_torch_is_found(monkeypatch):
 
 def test_no_cuda_is_only_a_note(monkeypatch):
     import torch
+
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     assert software.check_cuda().state == 'note'
     monkeypatch.setattr(torch.version, 'cuda', None)
@@ -103,7 +111,8 @@ def test_bodies_open_ok_licensed_missing(monkeypatch, tmp_path):
     assert findings['open_body'].state == findings['open_hand'].state == 'ok'
     assert findings['open_body'].detail.startswith('6890-1723-431')
     assert findings['smpl model'] == Finding(
-        'smpl model', 'note', f'not in {tmp_path}', findings['smpl model'].mend)
+        'smpl model', 'note', f'not in {tmp_path}', findings['smpl model'].mend
+    )
     assert 'SMPL_NEUTRAL.pkl' in findings['smpl model'].mend
     assert 'mano.is.tue.mpg.de' in findings['mano model'].mend
 
@@ -122,9 +131,13 @@ def test_exit_code_and_text():
     assert report.exit_code([ok, problem]) == 1
     text = report.as_text([ok, note, problem])
     assert 'fix: pip install c' in text and '1 problem(s)' in text
-    assert json.loads(report.as_json([ok, note])) == dict(ok=True, findings=[
-        dict(name='a', state='ok', detail='1.0', mend=''),
-        dict(name='b', state='note', detail='missing', mend='pip install b')])
+    assert json.loads(report.as_json([ok, note])) == dict(
+        ok=True,
+        findings=[
+            dict(name='a', state='ok', detail='1.0', mend=''),
+            dict(name='b', state='note', detail='missing', mend='pip install b'),
+        ],
+    )
 
 
 def test_command_line_works_where_mmpose_is_missing(repo_dir, tmp_path):
@@ -134,9 +147,17 @@ def test_command_line_works_where_mmpose_is_missing(repo_dir, tmp_path):
     (tmp_path / 'smplx.py').write_text('print("Could not import something optional.")\n')
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-m', 'fastmetro_mm.doctor', '--json'],
-        env=dict(PATH='', PYTHONPATH=f'{tmp_path}:{repo_dir}', OMP_NUM_THREADS='1',
-                 FASTMETRO_BODY_DATA=str(tmp_path)),
-        capture_output=True, text=True, timeout=240, check=False)
+        env=dict(
+            PATH='',
+            PYTHONPATH=f'{tmp_path}:{repo_dir}',
+            OMP_NUM_THREADS='1',
+            FASTMETRO_BODY_DATA=str(tmp_path),
+        ),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     assert done.returncode == 1, done.stderr
     result = json.loads(done.stdout)
     states = {finding['name']: finding['state'] for finding in result['findings']}
@@ -148,8 +169,9 @@ def test_command_line_works_where_mmpose_is_missing(repo_dir, tmp_path):
 def test_repair_installs_only_what_is_missing(monkeypatch):
     real = importlib.util.find_spec
     gone = {'mmpose', 'munkres', 'mmdet'}
-    monkeypatch.setattr(importlib.util, 'find_spec',
-                        lambda name, *rest: None if name in gone else real(name, *rest))
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name, *rest: None if name in gone else real(name, *rest)
+    )
     ordinary, alone = repair.repair_commands()
     assert ordinary[:4] == [sys.executable, '-m', 'pip', 'install']
     assert 'munkres' in ordinary and not any(word.startswith('mm') for word in ordinary)
@@ -160,7 +182,13 @@ def test_repair_installs_only_what_is_missing(monkeypatch):
 
 
 def test_repair_stops_at_a_command_that_fails(monkeypatch, capsys):
-    monkeypatch.setattr(repair, 'repair_commands', lambda: [
-        [sys.executable, '-c', 'raise SystemExit(3)'], [sys.executable, '-c', 'print("never")']])
+    monkeypatch.setattr(
+        repair,
+        'repair_commands',
+        lambda: [
+            [sys.executable, '-c', 'raise SystemExit(3)'],
+            [sys.executable, '-c', 'print("never")'],
+        ],
+    )
     assert not repair.repair()
     assert 'this command failed' in capsys.readouterr().err

@@ -18,17 +18,25 @@ def empty_venv(tmp_path_factory) -> Path:
 
 
 def run_setup(repo_dir, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(['bash', str(repo_dir / 'tools' / 'setup.sh'), *arguments],
-                          env={**os.environ, **environment}, capture_output=True, text=True,
-                          timeout=120, check=False)
+    return subprocess.run(
+        ['bash', str(repo_dir / 'tools' / 'setup.sh'), *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (['--colour'], 'unknown option --colour'),
-    (['--torch', 'tpu'], "--torch must be auto, cpu, cuda or keep, not 'tpu'"),
-    (['--stack', 'other'], "--stack must be upstream or onedl, not 'other'"),
-    (['--python', 'no-such-python'], 'no-such-python not found'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--colour'], 'unknown option --colour'),
+        (['--torch', 'tpu'], "--torch must be auto, cpu, cuda or keep, not 'tpu'"),
+        (['--stack', 'other'], "--stack must be upstream or onedl, not 'other'"),
+        (['--python', 'no-such-python'], 'no-such-python not found'),
+    ],
+)
 def test_wrong_arguments_are_one_line(repo_dir, tmp_path, arguments, message):
     done = run_setup(repo_dir, '--venv', str(tmp_path / 'venv'), *arguments)
     assert done.returncode != 0
@@ -51,8 +59,9 @@ def test_full_disk_is_said_before_download(repo_dir, tmp_path, empty_venv):
     tools.mkdir()
     (tools / 'df').write_text('#!/bin/sh\necho head\necho disk 100 98 2097152 99% /\n')
     (tools / 'df').chmod(0o755)
-    done = run_setup(repo_dir, '--venv', str(empty_venv), '--no-system',
-                     PATH=f'{tools}:{os.environ["PATH"]}')
+    done = run_setup(
+        repo_dir, '--venv', str(empty_venv), '--no-system', PATH=f'{tools}:{os.environ["PATH"]}'
+    )
     assert done.returncode == 1
     assert 'only 2 GB free' in done.stderr and '--venv DIR' in done.stderr
 

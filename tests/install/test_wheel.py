@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 # Reads every config through the installed wheel and builds its transforms, metrics and model. The
 # licensed bodies are exchanged for the open ones, which have the same sizes.
-CHECK = '''
+CHECK = """
 import json
 import fastmetro_mm
 from mmengine import Config
@@ -53,7 +53,7 @@ print(json.dumps(dict(
     file=fastmetro_mm.__file__, parameters=parameters,
     open_body=load_body_assets('open_body').num_vertices,
     open_hand=load_body_assets('open_hand').num_vertices)))
-'''
+"""
 
 
 @pytest.fixture(scope='module')
@@ -64,14 +64,33 @@ def wheel(repo_dir, tmp_path_factory) -> Path:
     for folder in ('fastmetro_mm', 'configs', 'tools', 'requirements'):
         if (repo_dir / folder).is_dir():
             shutil.copytree(repo_dir / folder, source / folder, ignore=skip)
-    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md',
-                 'model-index.yml'):
+    for name in (
+        'setup.py',
+        'pyproject.toml',
+        'MANIFEST.in',
+        'LICENSE',
+        'README.md',
+        'model-index.yml',
+    ):
         if (repo_dir / name).is_file():
             shutil.copy(repo_dir / name, source)
     out = tmp_path_factory.mktemp('wheel')
-    run([sys.executable, '-m', 'pip', 'wheel', '--no-build-isolation', '--no-deps', '--no-index',
-         '--quiet', '--wheel-dir', str(out), str(source)])
-    (path, ) = out.glob('*.whl')
+    run(
+        [
+            sys.executable,
+            '-m',
+            'pip',
+            'wheel',
+            '--no-build-isolation',
+            '--no-deps',
+            '--no-index',
+            '--quiet',
+            '--wheel-dir',
+            str(out),
+            str(source),
+        ]
+    )
+    (path,) = out.glob('*.whl')
     return path
 
 
@@ -85,15 +104,37 @@ def installed_python(wheel, tmp_path_factory) -> Path:
     # A path from a .pth file does not run the .pth files in it, so the editable install of the
     # checkout stays out of sight.
     (site / 'dependencies.pth').write_text(sysconfig.get_path('purelib') + '\n')
-    run([sys.executable, '-m', 'pip', '--python', str(python), 'install', '--no-deps',
-         '--no-index', '--quiet', '--force-reinstall', '--target', str(site), str(wheel)])
+    run(
+        [
+            sys.executable,
+            '-m',
+            'pip',
+            '--python',
+            str(python),
+            'install',
+            '--no-deps',
+            '--no-index',
+            '--quiet',
+            '--force-reinstall',
+            '--target',
+            str(site),
+            str(wheel),
+        ]
+    )
     return python
 
 
 def run(command: list[str], **options) -> str:
     environment = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300,
-                          check=False, **options)
+    done = subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        **options,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.strip()
 
@@ -116,32 +157,44 @@ def test_wheel_holds_data_configs_and_notices(wheel, repo_dir):
     # mmpose would pull chumpy, which cannot be built; a fork of mmengine or mmcv must stay
     assert not re.search(r'Requires-Dist: (?:mmpose|mmcv|mmengine|mmdet)(?!.*extra ==)', metadata)
     # what setup.sh installs for running is what pip installs with the wheel
-    stack = [Requirement(line) for line in (repo_dir / 'requirements/stack.txt').read_text()
-             .splitlines() if line and not line.startswith('#')]
+    stack = [
+        Requirement(line)
+        for line in (repo_dir / 'requirements/stack.txt').read_text().splitlines()
+        if line and not line.startswith('#')
+    ]
     # building xtcocotools, and the extras
     apart = {'wheel', 'cython', 'smplx', 'pyrender', 'trimesh'}
-    asked = {Requirement(line).name.lower() for line in
-             re.findall(r'Requires-Dist: (.*)', metadata) if 'extra ==' not in line}
+    asked = {
+        Requirement(line).name.lower()
+        for line in re.findall(r'Requires-Dist: (.*)', metadata)
+        if 'extra ==' not in line
+    }
     assert {requirement.name.lower() for requirement in stack} - apart <= asked
-    assert {'fastmetro_mm/py.typed', 'fastmetro_mm/.mim/model-index.yml',
-            'fastmetro_mm/model_zoo/weights/NOTICE.md'} <= names
+    assert {
+        'fastmetro_mm/py.typed',
+        'fastmetro_mm/.mim/model-index.yml',
+        'fastmetro_mm/model_zoo/weights/NOTICE.md',
+    } <= names
     assert wheel.stat().st_size < 60 << 20
 
 
 @pytest.mark.filterwarnings('ignore')
 def test_every_config_loads_and_builds_through_the_wheel(installed_python, repo_dir, tmp_path):
     result = json.loads(
-        run([str(installed_python), '-W', 'ignore', '-c', CHECK], cwd=tmp_path).splitlines()[-1])
+        run([str(installed_python), '-W', 'ignore', '-c', CHECK], cwd=tmp_path).splitlines()[-1]
+    )
     assert not Path(result['file']).is_relative_to(repo_dir)
     assert result['open_body'] == [6890, 1723, 431] and result['open_hand'] == [778, 195]
-    assert set(result['parameters']) == {
-        path.stem for path in (repo_dir / 'configs').glob('*.py')}
+    assert set(result['parameters']) == {path.stem for path in (repo_dir / 'configs').glob('*.py')}
     assert min(result['parameters'].values()) > 1e6
 
 
 def test_installed_doctor_finds_the_configs(installed_python, tmp_path):
-    code = ('from fastmetro_mm.doctor.software import check_configs; '
-            'finding = check_configs(); print(finding.state, finding.detail)')
-    out = run([str(installed_python), '-W', 'ignore', '-c', code, 'fastmetro_mm.doctor'],
-              cwd=tmp_path)
+    code = (
+        'from fastmetro_mm.doctor.software import check_configs; '
+        'finding = check_configs(); print(finding.state, finding.detail)'
+    )
+    out = run(
+        [str(installed_python), '-W', 'ignore', '-c', code, 'fastmetro_mm.doctor'], cwd=tmp_path
+    )
     assert out.startswith('ok ') and out.endswith('.mim/configs')

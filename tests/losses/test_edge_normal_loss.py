@@ -32,7 +32,7 @@ def test_normal_is_zero_in_the_plane_and_one_on_the_axis():
     assert loss(upright, TRIANGLE, ONE).item() == pytest.approx(1.0)
     # sides (0,0,1), (1,0,0) and (1,0,-1): cosines 1, 0 and 1/sqrt(2)
     leaning = torch.tensor([[[0.0, 0, 0], [0, 0, 1], [1, 0, 0]]])
-    assert loss(leaning, TRIANGLE, ONE).item() == pytest.approx((1 + 0.5 ** 0.5) / 3)
+    assert loss(leaning, TRIANGLE, ONE).item() == pytest.approx((1 + 0.5**0.5) / 3)
 
 
 def test_degenerate_true_face_gives_finite_gradients():

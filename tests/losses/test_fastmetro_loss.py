@@ -9,8 +9,18 @@ import torch
 
 from fastmetro_mm.models.losses import FastMETROLoss
 
-OFFICIAL_WEIGHTS = dict(j3d_token=1000, j3d_mesh=1000, v_coarse=25, v_mid=50, v_fine=25,
-                        edge_gt=500, edge_self=0.01, normal=10, j2d_token=100, j2d_mesh=100)
+OFFICIAL_WEIGHTS = dict(
+    j3d_token=1000,
+    j3d_mesh=1000,
+    v_coarse=25,
+    v_mid=50,
+    v_fine=25,
+    edge_gt=500,
+    edge_self=0.01,
+    normal=10,
+    j2d_token=100,
+    j2d_mesh=100,
+)
 J24_TO_J14 = [*range(13), 18]
 H36M17_TO_J14 = [3, 2, 1, 4, 5, 6, 16, 15, 14, 11, 12, 13, 8, 10]
 PREDICTIONS = ('pred_cam', 'pred_joints', 'pred_coarse', 'pred_mid', 'pred_fine')
@@ -29,9 +39,11 @@ def make_batch(seed, size, levels, dtype=torch.float32):
 
     batch = dict(gt_vertices=0.3 * normal(size, fine, 3))
     batch['joints_3d'] = torch.cat(
-        [0.3 * normal(size, 24, 3), (uniform(size, 24, 1) > 0.2).float()], -1)
+        [0.3 * normal(size, 24, 3), (uniform(size, 24, 1) > 0.2).float()], -1
+    )
     batch['joints_2d'] = torch.cat(
-        [0.5 * normal(size, 24, 2), (uniform(size, 24, 1) > 0.3).float()], -1)
+        [0.5 * normal(size, 24, 2), (uniform(size, 24, 1) > 0.3).float()], -1
+    )
     batch['has_3d'] = (uniform(size) > 0.3).float()
     batch['has_smpl'] = (uniform(size) > 0.3).float()
     batch['has_2d'] = torch.ones(size)
@@ -73,8 +85,10 @@ def plain_terms(batch, body):
             for name, one, other in zip(('v_fine', 'v_mid', 'v_coarse'), pred, true, strict=True):
                 terms[name].append(abs(one - other).mean())
             first, second = body.loss_edges.T
-            lengths = [np.sqrt(((mesh[first] - mesh[second]) ** 2).sum(-1) + 1e-8)
-                       for mesh in (pred[1], true[1])]
+            lengths = [
+                np.sqrt(((mesh[first] - mesh[second]) ** 2).sum(-1) + 1e-8)
+                for mesh in (pred[1], true[1])
+            ]
             terms['edge_gt'].append(abs(lengths[0] - lengths[1]).mean())
             terms['edge_self'].append(lengths[0].mean())
             a, b_, c = (true[1][body.loss_faces[:, k]] for k in range(3))
@@ -91,8 +105,7 @@ def plain_terms(batch, body):
 
 def test_official_values_and_gradients(shared_dir):
     golden = json.loads((shared_dir / 'golden/losses_body.json').read_text())['seed11_B4']
-    criterion = FastMETROLoss(
-        body=dict(name='smpl', body_data_root=str(shared_dir / 'data/metro')))
+    criterion = FastMETROLoss(body=dict(name='smpl', body_data_root=str(shared_dir / 'data/metro')))
     batch = make_batch(11, 4, (6890, 1723, 431))
     terms = criterion(**batch)
     terms['total'].backward()
@@ -119,10 +132,13 @@ def test_equals_plain_implementation(tiny_body, seed):
         assert terms[name].item() == pytest.approx(value, rel=2e-6), name
 
 
-@pytest.mark.parametrize('flag, names', [
-    ('has_3d', ('j3d_token', 'j3d_mesh')),
-    ('has_smpl', ('v_coarse', 'v_mid', 'v_fine', 'edge_gt', 'edge_self', 'normal')),
-])
+@pytest.mark.parametrize(
+    'flag, names',
+    [
+        ('has_3d', ('j3d_token', 'j3d_mesh')),
+        ('has_smpl', ('v_coarse', 'v_mid', 'v_fine', 'edge_gt', 'edge_self', 'normal')),
+    ],
+)
 def test_no_labelled_sample_gives_zero_and_finite_gradients(tiny_body, flag, names):
     batch = make_batch(4, 3, tiny_body.num_vertices)
     batch[flag] = torch.zeros(3)
@@ -154,8 +170,10 @@ def test_mean_over_samples_equals_one_large_batch(tiny_body):
     batch['has_smpl'] = batch['has_3d'] = torch.ones(4)
     criterion = FastMETROLoss(body=tiny_body)
     whole = criterion(**batch)['total']
-    halves = [criterion(**{name: value[part] for name, value in batch.items()})['total']
-              for part in (slice(0, 2), slice(2, 4))]
+    halves = [
+        criterion(**{name: value[part] for name, value in batch.items()})['total']
+        for part in (slice(0, 2), slice(2, 4))
+    ]
     assert whole.item() == pytest.approx(sum(halves).item() / 2, rel=1e-6)
 
 
@@ -169,8 +187,10 @@ def test_autocast_and_half_inputs_are_judged_in_float32(tiny_body):
     assert all(terms[name].item() == expected[name].item() for name in terms)
     halves = {name: value.bfloat16() for name, value in batch.items() if name in PREDICTIONS}
     rounded = {name: value.float() for name, value in halves.items()}
-    assert (criterion(**{**batch, **halves})['total'].item()
-            == criterion(**{**batch, **rounded})['total'].item())
+    assert (
+        criterion(**{**batch, **halves})['total'].item()
+        == criterion(**{**batch, **rounded})['total'].item()
+    )
 
 
 def test_gradients(tiny_body):
@@ -206,21 +226,29 @@ def test_nothing_depends_on_values(tiny_body):
 
 def test_weights_are_arguments(tiny_body):
     batch = make_batch(10, 3, tiny_body.num_vertices)
-    terms = FastMETROLoss(body=tiny_body, edge_normal_weight=0, joints_2d_weight=0,
-                          vertices_weight=0, joints_3d_weight=7)(**batch)
+    terms = FastMETROLoss(
+        body=tiny_body,
+        edge_normal_weight=0,
+        joints_2d_weight=0,
+        vertices_weight=0,
+        joints_3d_weight=7,
+    )(**batch)
     expected = 7 * (terms['j3d_token'] + terms['j3d_mesh'])
     assert terms['total'].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-@pytest.mark.parametrize('name, shape, message', [
-    ('pred_fine', (3, 9, 3), r'pred_fine: expected shape \(B, 8, 3\)'),
-    ('pred_mid', (3, 8, 3), r'pred_mid: expected shape \(B, 6, 3\)'),
-    ('gt_vertices', (3, 8, 2), 'gt_vertices: expected shape'),
-    ('joints_3d', (3, 14, 4), 'joints_3d: expected shape .B, 24, 4.'),
-    ('joints_2d', (3, 24, 2), 'joints_2d: expected shape .B, 24, 3.'),
-    ('pred_joints', (3, 24, 3), 'joints_3d: targets must have shape'),
-    ('has_smpl', (2,), 'has_smpl: expected one flag for each of the 3 samples'),
-])
+@pytest.mark.parametrize(
+    'name, shape, message',
+    [
+        ('pred_fine', (3, 9, 3), r'pred_fine: expected shape \(B, 8, 3\)'),
+        ('pred_mid', (3, 8, 3), r'pred_mid: expected shape \(B, 6, 3\)'),
+        ('gt_vertices', (3, 8, 2), 'gt_vertices: expected shape'),
+        ('joints_3d', (3, 14, 4), 'joints_3d: expected shape .B, 24, 4.'),
+        ('joints_2d', (3, 24, 2), 'joints_2d: expected shape .B, 24, 3.'),
+        ('pred_joints', (3, 24, 3), 'joints_3d: targets must have shape'),
+        ('has_smpl', (2,), 'has_smpl: expected one flag for each of the 3 samples'),
+    ],
+)
 def test_bad_shapes_give_one_clear_error(tiny_body, name, shape, message):
     batch = make_batch(12, 3, tiny_body.num_vertices)
     batch[name] = torch.zeros(shape)

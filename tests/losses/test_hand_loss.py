@@ -15,11 +15,16 @@ def make_batch(seed, size=4):
         return 0.3 * torch.randn(*shape, generator=generator)
 
     batch = dict(
-        pred_cam=normal(size, 3), pred_joints=normal(size, 21, 3),
-        pred_mesh_joints=normal(size, 21, 3), pred_coarse=normal(size, 5, 3),
-        pred_fine=normal(size, 8, 3), gt_vertices=normal(size, 8, 3),
-        gt_joints=normal(size, 21, 3), joints_2d=normal(size, 21, 3),
-        has_smpl=torch.tensor([1.0, 0.0, 1.0, 1.0])[:size])
+        pred_cam=normal(size, 3),
+        pred_joints=normal(size, 21, 3),
+        pred_mesh_joints=normal(size, 21, 3),
+        pred_coarse=normal(size, 5, 3),
+        pred_fine=normal(size, 8, 3),
+        gt_vertices=normal(size, 8, 3),
+        gt_joints=normal(size, 21, 3),
+        joints_2d=normal(size, 21, 3),
+        has_smpl=torch.tensor([1.0, 0.0, 1.0, 1.0])[:size],
+    )
     batch['joints_2d'][..., 2] = (batch['joints_2d'][..., 2] > 0).float()
     return batch
 
@@ -31,9 +36,15 @@ def plain_total(batch, hand):
         wrist = b['pred_mesh_joints'][i, 0]
         joints = [b['pred_joints'][i] - b['pred_joints'][i, 0], b['pred_mesh_joints'][i] - wrist]
         label = b['joints_2d'][i]
-        terms['j2d'].append(sum(
-            (label[:, 2:] * abs(b['pred_cam'][i, 0] * (one[:, :2] + b['pred_cam'][i, 1:])
-                                - label[:, :2])).mean() for one in joints))
+        terms['j2d'].append(
+            sum(
+                (
+                    label[:, 2:]
+                    * abs(b['pred_cam'][i, 0] * (one[:, :2] + b['pred_cam'][i, 1:]) - label[:, :2])
+                ).mean()
+                for one in joints
+            )
+        )
         if b['has_smpl'][i] != 1:
             continue
         root = b['gt_joints'][i, 0]
@@ -43,26 +54,47 @@ def plain_total(batch, hand):
         terms['v'].append(0.5 * abs(coarse - true_coarse).mean() + 0.5 * abs(fine - true).mean())
         sides = [(0, 1), (0, 2), (1, 2)]
         faces = hand.loss_faces
-        lengths = [np.stack([np.sqrt(((mesh[faces[:, p]] - mesh[faces[:, q]]) ** 2).sum(-1) + 1e-8)
-                             for p, q in sides]) for mesh in (fine, true)]
+        lengths = [
+            np.stack(
+                [
+                    np.sqrt(((mesh[faces[:, p]] - mesh[faces[:, q]]) ** 2).sum(-1) + 1e-8)
+                    for p, q in sides
+                ]
+            )
+            for mesh in (fine, true)
+        ]
         terms['edge'].append(abs(lengths[0] - lengths[1]).mean())
-        normals = np.cross(true[faces[:, 1]] - true[faces[:, 0]],
-                           true[faces[:, 2]] - true[faces[:, 0]])
+        normals = np.cross(
+            true[faces[:, 1]] - true[faces[:, 0]], true[faces[:, 2]] - true[faces[:, 0]]
+        )
         normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
         units = np.stack([fine[faces[:, q]] - fine[faces[:, p]] for p, q in sides])
         units /= np.linalg.norm(units, axis=-1, keepdims=True)
         terms['normal'].append(abs((units * normals).sum(-1)).mean())
     mean = {name: float(np.mean(values)) for name, values in terms.items()}
-    return (1000 * mean['j3d'] + 100 * mean['v'] + 100 * (mean['edge'] + 0.1 * mean['normal'])
-            + 100 * mean['j2d'])
+    return (
+        1000 * mean['j3d']
+        + 100 * mean['v']
+        + 100 * (mean['edge'] + 0.1 * mean['normal'])
+        + 100 * mean['j2d']
+    )
 
 
 @pytest.mark.parametrize('seed', [1, 2])
 def test_equals_plain_implementation(tiny_hand, seed):
     batch = make_batch(seed)
     terms = HandMeshLoss(body=tiny_hand)(**batch)
-    assert set(terms) == {'j3d_token', 'j3d_mesh', 'v_coarse', 'v_fine', 'edge_gt', 'normal',
-                          'j2d_token', 'j2d_mesh', 'total'}
+    assert set(terms) == {
+        'j3d_token',
+        'j3d_mesh',
+        'v_coarse',
+        'v_fine',
+        'edge_gt',
+        'normal',
+        'j2d_token',
+        'j2d_mesh',
+        'total',
+    }
     assert terms['total'].item() == pytest.approx(plain_total(batch, tiny_hand), rel=2e-6)
 
 
@@ -81,8 +113,7 @@ def test_nothing_depends_on_values(tiny_hand):
 
 
 def test_official_hand_matrices(shared_dir):
-    criterion = HandMeshLoss(
-        body=dict(name='mano', body_data_root=str(shared_dir / 'data/metro')))
+    criterion = HandMeshLoss(body=dict(name='mano', body_data_root=str(shared_dir / 'data/metro')))
     assert criterion.body.num_vertices == (778, 195)
     assert criterion.normal.faces.shape == (1538, 3)
     assert criterion.edge_gt.edges.shape == (3 * 1538, 2)

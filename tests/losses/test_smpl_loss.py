@@ -14,11 +14,18 @@ def batch():
     generator = torch.Generator().manual_seed(5)
     vertices = torch.randn(2, 8, 3, generator=generator)
     return dict(
-        pred_rotmat=torch.eye(3).repeat(2, 24, 1, 1), pred_betas=torch.zeros(2, 10),
-        smpl_vertices=vertices.clone(), pred_cam=torch.tensor([[1.0, 0, 0], [1.0, 0, 0]]),
-        pose=torch.zeros(2, 72), betas=torch.zeros(2, 10), gt_vertices=vertices + 1.0,
-        joints_3d=torch.zeros(2, 24, 4), joints_2d=torch.zeros(2, 24, 3),
-        has_3d=torch.ones(2), has_smpl=torch.tensor([1.0, 0.0]))
+        pred_rotmat=torch.eye(3).repeat(2, 24, 1, 1),
+        pred_betas=torch.zeros(2, 10),
+        smpl_vertices=vertices.clone(),
+        pred_cam=torch.tensor([[1.0, 0, 0], [1.0, 0, 0]]),
+        pose=torch.zeros(2, 72),
+        betas=torch.zeros(2, 10),
+        gt_vertices=vertices + 1.0,
+        joints_3d=torch.zeros(2, 24, 4),
+        joints_2d=torch.zeros(2, 24, 3),
+        has_3d=torch.ones(2),
+        has_smpl=torch.tensor([1.0, 0.0]),
+    )
 
 
 def test_parameters_by_hand(tiny_body, batch):

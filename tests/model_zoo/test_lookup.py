@@ -30,12 +30,23 @@ def make_saved(folder):
 
 def test_released_files_are_those_of_the_authors():
     assert {released.name for released in RELEASED} == {
-        f'FastMETRO-{name}_state_dict.bin' for name in (
-            'S-R50_h36m', 'S-R50_3dpw', 'L-H64_h36m', 'L-H64_3dpw', 'L-H64_smpl_h36m',
-            'L-H64_smpl_3dpw', 'L-H64_freihand')}
+        f'FastMETRO-{name}_state_dict.bin'
+        for name in (
+            'S-R50_h36m',
+            'S-R50_3dpw',
+            'L-H64_h36m',
+            'L-H64_3dpw',
+            'L-H64_smpl_h36m',
+            'L-H64_smpl_3dpw',
+            'L-H64_freihand',
+        )
+    }
     assert {released.config for released in RELEASED} <= set(config_names())
-    for given in ('x/FastMETRO-L-H64_3dpw_state_dict.bin', 'FastMETRO-L-H64_3dpw',
-                  'fastmetro_l_h64_3dpw'):
+    for given in (
+        'x/FastMETRO-L-H64_3dpw_state_dict.bin',
+        'FastMETRO-L-H64_3dpw',
+        'fastmetro_l_h64_3dpw',
+    ):
         assert find_released(given).config == 'fastmetro_l_h64_3dpw'
     assert find_released('quickstart') is None
 
@@ -107,8 +118,9 @@ def test_hub_is_asked_once_named_and_never_offline(tmp_path, monkeypatch):
         folder = cache_dir / 'snapshot'
         return str(folder if folder.exists() else make_saved(folder))
 
-    monkeypatch.setitem(sys.modules, 'huggingface_hub',
-                        SimpleNamespace(snapshot_download=snapshot_download))
+    monkeypatch.setitem(
+        sys.modules, 'huggingface_hub', SimpleNamespace(snapshot_download=snapshot_download)
+    )
     found = find_model('somebody/body', revision='v1')
     assert found.origin == 'hub' and found.weights.startswith(str(tmp_path / 'cache/hub'))
     monkeypatch.setenv('FASTMETRO_OFFLINE', '1')
@@ -119,14 +131,18 @@ def test_hub_is_asked_once_named_and_never_offline(tmp_path, monkeypatch):
 
 def test_hub_repository_of_another_kind_is_refused(tmp_path, monkeypatch):
     (tmp_path / 'other').mkdir()
-    monkeypatch.setitem(sys.modules, 'huggingface_hub', SimpleNamespace(
-        snapshot_download=lambda *names, **options: str(tmp_path / 'other')))
+    monkeypatch.setitem(
+        sys.modules,
+        'huggingface_hub',
+        SimpleNamespace(snapshot_download=lambda *names, **options: str(tmp_path / 'other')),
+    )
     with pytest.raises(ModelHubError, match=r'config\.json is missing'):
         find_model('somebody/else')
 
 
 def test_command_lists_every_config_once(capsys, monkeypatch):
     from fastmetro_mm.cli import models
+
     monkeypatch.setattr(sys, 'argv', ['fastmetro models', '--json'])
     assert models.main() == 0
     rows = json.loads(capsys.readouterr().out)
@@ -136,8 +152,12 @@ def test_command_lists_every_config_once(capsys, monkeypatch):
 
 def test_model_index_names_every_released_file(repo_dir):
     index = yaml.safe_load((repo_dir / 'model-index.yml').read_text())
-    models = [model for name in index['Import']
-              for model in yaml.safe_load((repo_dir / name).read_text())['Models']]
+    models = [
+        model
+        for name in index['Import']
+        for model in yaml.safe_load((repo_dir / name).read_text())['Models']
+    ]
     assert {(model['Metadata']['Released File'], model['Name']) for model in models} == {
-        (released.name, released.config) for released in RELEASED}
+        (released.name, released.config) for released in RELEASED
+    }
     assert all((repo_dir / model['Config']).is_file() for model in models)

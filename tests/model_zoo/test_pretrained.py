@@ -29,15 +29,16 @@ def folder(network, tmp_path):
 def test_saved_network_gives_the_same_meshes(network, folder):
     image = np.random.default_rng(0).integers(0, 255, (120, 120, 3), np.uint8)
     again = from_pretrained(str(folder))
-    assert all(torch.equal(value, again.state_dict()[name])
-               for name, value in network.state_dict().items())
+    assert all(
+        torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items()
+    )
     x = torch.linspace(-2, 2, 3 * 96 * 96).reshape(1, 3, 96, 96)
     with torch.no_grad():
         expected = network(x, None, mode='tensor')
         found = again(x, None, mode='tensor')
     torch.testing.assert_close(found.vertices, expected.vertices, rtol=0, atol=0)
     # the crop of the config is saved too
-    frame, = MeshInferencer(str(folder))(image, bboxes=BOX)
+    (frame,) = MeshInferencer(str(folder))(image, bboxes=BOX)
     assert frame.people[0].vertices.shape == (6890, 3)
     assert again.dataset_meta['num_keypoints'] == 14
 
@@ -66,10 +67,19 @@ def test_other_weights_than_the_saved_ones_are_refused(folder):
         from_pretrained(str(folder))
 
 
-@pytest.mark.parametrize('kind', ['os.system', 'fastmetro_mm.fileio.write_atomically',
-                                  'mmengine.fileio.rmtree', 'torch.hub.load', 'builtins.eval',
-                                  'fastmetro_mm.datasets.write_tsv_set', 'torch.nn.init.zeros_',
-                                  'fastmetro_mm.models.losses.os.system'])
+@pytest.mark.parametrize(
+    'kind',
+    [
+        'os.system',
+        'fastmetro_mm.fileio.write_atomically',
+        'mmengine.fileio.rmtree',
+        'torch.hub.load',
+        'builtins.eval',
+        'fastmetro_mm.datasets.write_tsv_set',
+        'torch.nn.init.zeros_',
+        'fastmetro_mm.models.losses.os.system',
+    ],
+)
 def test_config_cannot_name_other_code(folder, kind):
     path = folder / 'config.json'
     config = json.loads(path.read_text())

@@ -82,7 +82,8 @@ def test_without_the_operators_it_still_answers(network, images, monkeypatch):
     fast = accelerate(copy.deepcopy(network), 'exact')
     assert not any(isinstance(module, PackedConv2d) for module in fast.modules())
     torch.testing.assert_close(
-        vertices(fast, images), vertices(network, images), rtol=1e-5, atol=2e-5)
+        vertices(fast, images), vertices(network, images), rtol=1e-5, atol=2e-5
+    )
 
 
 def test_fast_gives_float32_coordinates_near_the_exact_ones(network, images, monkeypatch):
@@ -116,7 +117,8 @@ def test_channels_last_changes_no_number(network, images):
     other = copy.deepcopy(network)
     other.use_channels_last()
     torch.testing.assert_close(
-        vertices(other, images), vertices(network, images), rtol=1e-5, atol=2e-5)
+        vertices(other, images), vertices(network, images), rtol=1e-5, atol=2e-5
+    )
 
 
 def test_an_accelerated_network_gives_its_weights_and_goes_back(network, images):

@@ -38,8 +38,7 @@ def test_linear_equals_pytorchs_forwards_and_backwards():
 def test_linear_is_used_while_training_and_not_under_autocast(monkeypatch):
     calls = []
     original = cpu_training._times
-    monkeypatch.setattr(
-        cpu_training, '_times', lambda *args: calls.append(1) or original(*args))
+    monkeypatch.setattr(cpu_training, '_times', lambda *args: calls.append(1) or original(*args))
     layer, x = Linear(8, 8), torch.randn(2, 8)
     layer(x)
     assert len(calls) == 1
@@ -101,8 +100,10 @@ def test_attention_has_the_gradients_of_the_formula(shared, masked, monkeypatch)
     torch.manual_seed(1)
     batch, heads, queries, keys, width = 3, 2, 5, 7, 4
     first = 1 if shared else batch
-    q, k, v = (torch.randn(first, heads, rows, width, dtype=torch.float64).requires_grad_()
-               for rows in (queries, keys, keys))
+    q, k, v = (
+        torch.randn(first, heads, rows, width, dtype=torch.float64).requires_grad_()
+        for rows in (queries, keys, keys)
+    )
     mask = torch.rand(queries, keys) > 0.3 if masked else None
     if masked:
         mask[:, 0] = True

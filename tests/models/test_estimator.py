@@ -63,10 +63,7 @@ def sample(hand: bool = False, seed: int = 0) -> MeshDataSample:
         labels[name] = torch.ones(1)
     out.gt_instance_labels = labels
     out.set_metainfo(
-        dict(
-            input_size=(SIZE, SIZE),
-            crop_to_image=np.array([[2, 0, 10], [0, 2, 20]], np.float32),
-        )
+        dict(input_size=(SIZE, SIZE), crop_to_image=np.array([[2, 0, 10], [0, 2, 20]], np.float32))
     )
     return out
 

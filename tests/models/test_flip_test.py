@@ -39,7 +39,8 @@ def predict(model, images):
         sample = MeshDataSample()
         sample.set_metainfo(dict(input_size=(SIZE, SIZE), crop_to_image=np.eye(2, 3)))
         sample.gt_instances = InstanceData(
-            bboxes=np.zeros((1, 4), np.float32), bbox_scores=np.ones(1, np.float32))
+            bboxes=np.zeros((1, 4), np.float32), bbox_scores=np.ones(1, np.float32)
+        )
         samples.append(sample)
     with torch.no_grad():
         return [sample.pred_instances for sample in model.predict(images, samples)]
@@ -76,15 +77,19 @@ def test_mirrored_image_gives_the_mirrored_mesh(images, body):
 def test_smpl_parameters_are_mirrored_too(images):
     model = build(smpl_head=dict(type='SMPLRegressorHead', hidden_dim=32))
     one, other = predict(model, images)[0], predict(model, images.flip(-1))[0]
-    rotmat = [torch.from_numpy(np.concatenate((p.global_orient[:, None], p.body_pose), axis=1))
-              for p in (one, other)]
-    torch.testing.assert_close(rotmat[1], model.flip_test.mirror_rotations(rotmat[0]),
-                               atol=1e-4, rtol=0)
+    rotmat = [
+        torch.from_numpy(np.concatenate((p.global_orient[:, None], p.body_pose), axis=1))
+        for p in (one, other)
+    ]
+    torch.testing.assert_close(
+        rotmat[1], model.flip_test.mirror_rotations(rotmat[0]), atol=1e-4, rtol=0
+    )
     torch.testing.assert_close(torch.linalg.det(rotmat[0]), torch.ones(1, 24), atol=1e-4, rtol=0)
     np.testing.assert_allclose(other.betas, one.betas, atol=1e-5)
     vertices = model.flip_test.vertices.numpy()
     np.testing.assert_allclose(
-        other.smpl_vertices, one.smpl_vertices[:, vertices] * SIGN, atol=2e-3)
+        other.smpl_vertices, one.smpl_vertices[:, vertices] * SIGN, atol=2e-3
+    )
 
 
 def test_mirrored_rotations_pose_the_mirrored_body():

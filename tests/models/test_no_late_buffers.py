@@ -16,8 +16,6 @@ from fastmetro_mm.structures import MeshDataSample
 SIZE = 64
 
 
-
-
 def toy(name):
     """The network of a config with narrow parts on the body without licence."""
     model = copy.deepcopy(Config.fromfile(config_path(name)).model)
@@ -27,8 +25,13 @@ def toy(name):
     hand = model.neck.num_joints == 21
     model.body = dict(name='open_hand' if hand else 'open_body')
     model.backbone = dict(type='ResNet', depth=18)
-    model.neck.update(in_channels=512, embed_dims=(32, 16), feedforward_dims=(64, 32),
-                      num_heads=2, feature_size=(2, 2))
+    model.neck.update(
+        in_channels=512,
+        embed_dims=(32, 16),
+        feedforward_dims=(64, 32),
+        num_heads=2,
+        feature_size=(2, 2),
+    )
     model.head.in_channels = 16
     if model.get('smpl_head') is not None:
         model.smpl_head.hidden_dim = 32
@@ -38,10 +41,12 @@ def toy(name):
 def samples(hand, count=2):
     rng, made = np.random.default_rng(0), []
     for _ in range(count):
-        sample = MeshDataSample(metainfo=dict(
-            input_size=(SIZE, SIZE), crop_to_image=np.eye(2, 3, dtype=np.float32)))
+        sample = MeshDataSample(
+            metainfo=dict(input_size=(SIZE, SIZE), crop_to_image=np.eye(2, 3, dtype=np.float32))
+        )
         sample.gt_instances = InstanceData(
-            bboxes=np.array([[0, 0, 64, 64]], np.float32), bbox_scores=np.ones(1, np.float32))
+            bboxes=np.array([[0, 0, 64, 64]], np.float32), bbox_scores=np.ones(1, np.float32)
+        )
         labels, joints = InstanceData(), 21 if hand else 24
         labels.joints_2d = torch.ones(1, joints, 3) * 0.1
         labels.joints_3d = torch.ones(1, joints, 4) * 0.1
@@ -57,8 +62,10 @@ def anatomy(model):
     """Names and identities of everything that a state dict, an EMA or DDP walks over."""
     return (
         [(name, id(module)) for name, module in model.named_modules(remove_duplicate=False)],
-        [(name, tuple(buffer.shape), buffer.dtype)
-         for name, buffer in model.named_buffers(remove_duplicate=False)],
+        [
+            (name, tuple(buffer.shape), buffer.dtype)
+            for name, buffer in model.named_buffers(remove_duplicate=False)
+        ],
         list(model.state_dict()),
     )
 

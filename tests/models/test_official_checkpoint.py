@@ -13,12 +13,7 @@ from mmpose.apis import init_model
 from fastmetro_mm.engine import read_checkpoint
 from fastmetro_mm.foreign_files.kinds import recognise
 from fastmetro_mm.models.network_kind import kind_of
-from fastmetro_mm.models.official_checkpoint import (
-    foreign_model,
-    is_official,
-    to_official,
-    to_ours,
-)
+from fastmetro_mm.models.official_checkpoint import foreign_model, is_official, to_official, to_ours
 
 KINDS = {
     'body_s_r50': ('FastMETRO-S-R50 (body)', 'configs/fastmetro_s_r50_h36m.py'),
@@ -86,9 +81,11 @@ def test_unused_classifier_survives_the_round_trip(convert_tool, official_shapes
 
 def test_safetensors_in_and_out(convert_tool, official_shapes, tmp_path):
     """There and back through the format that holds numbers only, the classifier kept."""
-    source = {key: torch.randn(2, *shape[1:])
-              for key, shape in official_shapes['hand_s_r50'].items()
-              if shape and 'weight' in key and len(shape) < 4}
+    source = {
+        key: torch.randn(2, *shape[1:])
+        for key, shape in official_shapes['hand_s_r50'].items()
+        if shape and 'weight' in key and len(shape) < 4
+    }
     source['cam_token_embed.weight'] = torch.zeros(1, 2)
     source['transformer_1.encoder.norm.weight'] = torch.zeros(2)
     source['joint_token_embed.weight'] = torch.zeros(21, 2)
@@ -98,15 +95,15 @@ def test_safetensors_in_and_out(convert_tool, official_shapes, tmp_path):
     assert recognise(tmp_path / 'b.safetensors') == 'safetensors'
     convert_tool.convert_back(tmp_path / 'b.safetensors', tmp_path / 'c.safetensors')
     convert_tool.convert_back(tmp_path / 'b.safetensors', tmp_path / 'c.bin')
-    for back in (torch.load(tmp_path / 'c.bin', weights_only=True),
-                 read_checkpoint(tmp_path / 'c.safetensors')['state_dict']):
+    for back in (
+        torch.load(tmp_path / 'c.bin', weights_only=True),
+        read_checkpoint(tmp_path / 'c.safetensors')['state_dict'],
+    ):
         assert set(back) == set(source)
         assert all(torch.equal(back[key], value) for key, value in source.items())
 
 
-def test_targets_that_would_be_destroyed_are_refused(
-    official_file, convert_tool, tmp_path, capsys
-):
+def test_targets_that_would_be_destroyed_are_refused(official_file, convert_tool, tmp_path, capsys):
     source = tmp_path / 'a.bin'
     source.write_bytes(official_file('hand_s_r50').read_bytes())
     before = source.read_bytes()
@@ -114,9 +111,12 @@ def test_targets_that_would_be_destroyed_are_refused(
     os.mkfifo(tmp_path / 'pipe.pth')
     os.link(source, tmp_path / 'same.bin')
     for target, message in (
-        (source, 'is the source itself'), (tmp_path / 'same.bin', 'is the source itself'),
-        (tmp_path / 'link.pth', 'symbolic link'), (tmp_path / 'pipe.pth', 'a device or a pipe'),
-        ('/dev/null', 'a device or a pipe'), (tmp_path, 'is a folder'),
+        (source, 'is the source itself'),
+        (tmp_path / 'same.bin', 'is the source itself'),
+        (tmp_path / 'link.pth', 'symbolic link'),
+        (tmp_path / 'pipe.pth', 'a device or a pipe'),
+        ('/dev/null', 'a device or a pipe'),
+        (tmp_path, 'is a folder'),
     ):
         with pytest.raises(SystemExit):
             convert_tool.main([str(source), str(target)])
@@ -165,10 +165,20 @@ class _Runs:
         (None, 'no such checkpoint file'),
         (b'garbage', 'expected a checkpoint, but the file is a text'),
         (b'<html>Sign in</html>', 'web page'),
-        ({'cam_token_embed.weight': torch.zeros(1), 'transformer_1.encoder.norm.weight':
-          torch.zeros(1)}, 'lacks the tokens or layers'),
-        ({'cam_token_embed.weight': torch.zeros(1), 'transformer_1.encoder.norm.weight':
-          torch.full((1,), float('nan'))}, 'holds NaN'),
+        (
+            {
+                'cam_token_embed.weight': torch.zeros(1),
+                'transformer_1.encoder.norm.weight': torch.zeros(1),
+            },
+            'lacks the tokens or layers',
+        ),
+        (
+            {
+                'cam_token_embed.weight': torch.zeros(1),
+                'transformer_1.encoder.norm.weight': torch.full((1,), float('nan')),
+            },
+            'holds NaN',
+        ),
     ],
 )
 def test_tool_refuses_other_files_in_one_line(

@@ -25,15 +25,33 @@ def build(body='open_body', layers=1, smpl=False, **changes):
     """A small estimator with the same kind of backbone as the quickstart."""
     head = dict(type='SMPLRegressorHead', hidden_dim=16, criterion=dict(type='SMPLParamLoss'))
     criterion = dict(type='HandMeshLoss' if body == 'open_hand' else 'FastMETROLoss')
-    model = MODELS.build(dict(
-        type='TopdownMeshEstimator', body=dict(name=body),
-        backbone=dict(type='ResNet', depth=18, num_stages=3, strides=(1, 2, 2),
-                      dilations=(1, 1, 1), out_indices=(2,)),
-        neck=dict(type='FastMETRONeck', in_channels=256, embed_dims=(32, 16),
-                  num_joints=21 if body == 'open_hand' else 14, feedforward_dims=(64, 32),
-                  num_layers=layers, num_heads=2, feature_size=(2, 2)),
-        head=dict(type='FastMETROHead', in_channels=16, criterion=criterion),
-        smpl_head=head if smpl else None, **changes))
+    model = MODELS.build(
+        dict(
+            type='TopdownMeshEstimator',
+            body=dict(name=body),
+            backbone=dict(
+                type='ResNet',
+                depth=18,
+                num_stages=3,
+                strides=(1, 2, 2),
+                dilations=(1, 1, 1),
+                out_indices=(2,),
+            ),
+            neck=dict(
+                type='FastMETRONeck',
+                in_channels=256,
+                embed_dims=(32, 16),
+                num_joints=21 if body == 'open_hand' else 14,
+                feedforward_dims=(64, 32),
+                num_layers=layers,
+                num_heads=2,
+                feature_size=(2, 2),
+            ),
+            head=dict(type='FastMETROHead', in_channels=16, criterion=criterion),
+            smpl_head=head if smpl else None,
+            **changes,
+        )
+    )
     model.init_weights()
     return model
 
@@ -59,14 +77,19 @@ def _nested(*names):
         for name in reversed(names):
             state = {name: state}
         return state
+
     return nest
 
 
 def _lightning(state):
-    return {'pytorch-lightning_version': '2.4.0', 'epoch': 3, 'global_step': 9,
-            'state_dict': {f'model.{key}': value for key, value in state.items()},
-            'optimizer_states': [{'state': {0: {'exp_avg': torch.zeros(3)}}}],
-            'hyper_parameters': {'lr': 0.1}}
+    return {
+        'pytorch-lightning_version': '2.4.0',
+        'epoch': 3,
+        'global_step': 9,
+        'state_dict': {f'model.{key}': value for key, value in state.items()},
+        'optimizer_states': [{'state': {0: {'exp_avg': torch.zeros(3)}}}],
+        'hyper_parameters': {'lr': 0.1},
+    }
 
 
 FORMS = {
@@ -124,18 +147,28 @@ def test_every_form_loads_the_same_weights(tmp_path, trained, form):
 REFUSED = {
     'nothing': (lambda state: {}, 'holds no weights'),
     'numbers only': (lambda state: {'epoch': 3, 'meta': {'a': np.zeros(3)}}, 'holds no weights'),
-    'two sets': (lambda state: {'params': state, 'params_ema': state},
-                 r'several sets of weights \(params, params_ema\)'),
+    'two sets': (
+        lambda state: {'params': state, 'params_ema': state},
+        r'several sets of weights \(params, params_ema\)',
+    ),
     'meta': (lambda state: {k: v.to('meta') for k, v in state.items()}, 'meta tensor'),
-    'nan': (lambda state: {**state, 'head.cam_predictor.bias': torch.full((3,), float('nan'))},
-            'cam_predictor.bias holds NaN'),
+    'nan': (
+        lambda state: {**state, 'head.cam_predictor.bias': torch.full((3,), float('nan'))},
+        'cam_predictor.bias holds NaN',
+    ),
     'integers': (lambda state: {k: v.long() for k, v in state.items()}, 'int64, expected'),
-    'texts': (lambda state: {k: np.full(v.shape, 'x') for k, v in state.items()},
-              'expected numbers'),
-    'no head': (lambda state: {k: v for k, v in state.items() if not k.startswith('head.')},
-                r'entries are missing, e\.g\. head\.'),
-    'backbone alone': (lambda state: {k: v for k, v in state.items() if 'backbone' in k},
-                       'entries are missing'),
+    'texts': (
+        lambda state: {k: np.full(v.shape, 'x') for k, v in state.items()},
+        'expected numbers',
+    ),
+    'no head': (
+        lambda state: {k: v for k, v in state.items() if not k.startswith('head.')},
+        r'entries are missing, e\.g\. head\.',
+    ),
+    'backbone alone': (
+        lambda state: {k: v for k, v in state.items() if 'backbone' in k},
+        'entries are missing',
+    ),
     'METRO': (lambda state: {'trans_encoder.0.bert.x': torch.zeros(2)}, 'a METRO network'),
 }
 
@@ -155,8 +188,11 @@ def test_advice_never_leads_to_a_random_network(trained):
     """Partial loading is offered where most of the network fits, and says what it is for."""
     model = build()
     for keep, offered in (('backbone.conv1', False), ('', True)):
-        part = {key: value for key, value in trained.items()
-                if key.startswith(keep) and key != 'head.cam_predictor.bias'}
+        part = {
+            key: value
+            for key, value in trained.items()
+            if key.startswith(keep) and key != 'head.cam_predictor.bias'
+        }
         with pytest.raises(CheckpointError) as error:
             model.check_weights(part)
         assert ('partial_checkpoint=True' in str(error.value)) == offered
@@ -171,13 +207,17 @@ def test_partial_loading_says_its_share_and_refuses_none(trained, monkeypatch):
     part['neck.joint_token_embed.weight'] = torch.zeros(17, 32)  # another number of joints
     model.load_state_dict(part, strict=False)
     own = model.state_dict()
-    numbers = sum(own[key].numel() for key in part if key.startswith('backbone.')
-                  and 'num_batches' not in key)
+    numbers = sum(
+        own[key].numel() for key in part if key.startswith('backbone.') and 'num_batches' not in key
+    )
     total = sum(value.numel() for key, value in own.items() if 'num_batches' not in key)
     assert f'({100 * numbers / total:.0f} % of its numbers)' in said[0]
     assert torch.equal(own['backbone.conv1.weight'], trained['backbone.conv1.weight'])
-    for content in ({'x.weight': torch.zeros(2)}, build('open_hand').head.state_dict(),
-                    {'neck.joint_token_embed.weight': torch.zeros(17, 32)}):
+    for content in (
+        {'x.weight': torch.zeros(2)},
+        build('open_hand').head.state_dict(),
+        {'neck.joint_token_embed.weight': torch.zeros(17, 32)},
+    ):
         with pytest.raises(CheckpointError, match='fills 0 of'):
             model.load_state_dict(content, strict=False)
 
@@ -219,17 +259,32 @@ def test_no_message_names_a_config_that_does_not_exist():
     """Every kind of network that a message may be about, against the shipped configs."""
     named = set()
     for part, size, backbone, smpl in itertools.product(
-        ('body', 'hand'), ('S', 'M', 'L', '6-layer'),
-        ('R18', 'R34', 'R50', 'R101', 'R152', 'H18', 'H48', 'H64', 'ResNet of 6 blocks',
-         'another backbone'), (False, True),
+        ('body', 'hand'),
+        ('S', 'M', 'L', '6-layer'),
+        (
+            'R18',
+            'R34',
+            'R50',
+            'R101',
+            'R152',
+            'H18',
+            'H48',
+            'H64',
+            'ResNet of 6 blocks',
+            'another backbone',
+        ),
+        (False, True),
     ):
         config = NetworkKind(part, size, backbone, smpl).config
         if config is not None:
             name = re.fullmatch(r'configs/(\w+)\.py', config).group(1)
             assert name in config_names()
             named.add(name)
-    assert {'fastmetro_s_r50_h36m', 'fastmetro_l_h64_freihand',
-            'fastmetro_smpl_l_h64_h36m'} <= named
+    assert {
+        'fastmetro_s_r50_h36m',
+        'fastmetro_l_h64_freihand',
+        'fastmetro_smpl_l_h64_h36m',
+    } <= named
     # and the configs named are of that kind
     for name in named:
         model = Config.fromfile(config_path(name)).model
@@ -239,8 +294,11 @@ def test_no_message_names_a_config_that_does_not_exist():
 
 def test_weights_of_another_network_name_the_right_config(trained):
     """A message over all pairs of kinds either names an existing config or none."""
-    networks = {(body, layers): build(body, layers) for body in ('open_body', 'open_hand')
-                for layers in (1, 2)}
+    networks = {
+        (body, layers): build(body, layers)
+        for body in ('open_body', 'open_hand')
+        for layers in (1, 2)
+    }
     for (one, source), (other, target) in itertools.permutations(networks.items(), 2):
         with pytest.raises(CheckpointError, match='use the config it was trained with') as error:
             target.check_weights(source.state_dict())
@@ -250,8 +308,9 @@ def test_weights_of_another_network_name_the_right_config(trained):
 def test_smpl_head_may_be_absent_only_where_it_will_be_trained(trained):
     frozen = build(smpl=True, freeze_mesh=True)
     frozen.load_state_dict(trained, strict=False)
-    assert torch.equal(frozen.state_dict()['head.cam_predictor.weight'],
-                       trained['head.cam_predictor.weight'])
+    assert torch.equal(
+        frozen.state_dict()['head.cam_predictor.weight'], trained['head.cam_predictor.weight']
+    )
     with pytest.raises(CheckpointError, match=r'missing, e\.g\. smpl_head\.'):
         build(smpl=True).load_state_dict(trained, strict=False)
 
@@ -275,8 +334,9 @@ def test_a_test_without_weights_for_the_smpl_head_is_refused(trained, monkeypatc
     """Its random parameters would be scored; a training of the head may start so."""
     model = build(smpl=True, freeze_mesh=True)
     hook = PlainCheckpointHook()
-    runner = SimpleNamespace(model=model, work_dir='wd', _load_from='mesh.pth', _resume=False,
-                             _train_loop=None)
+    runner = SimpleNamespace(
+        model=model, work_dir='wd', _load_from='mesh.pth', _resume=False, _train_loop=None
+    )
     with pytest.raises(CheckpointError, match=r'^mesh\.pth: holds no SMPL head.*mesh alone'):
         hook.after_load_checkpoint(runner, {'state_dict': dict(trained)})
     runner._train_loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)

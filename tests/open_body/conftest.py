@@ -49,7 +49,9 @@ def sampling_matrix():
         arrays, key = cache[name], f'{letter}{level}'
         if letter == 'F':
             return arrays[key]
-        return csr_matrix((arrays[f'{key}_data'], arrays[f'{key}_indices'],
-                           arrays[f'{key}_indptr']), shape=tuple(arrays[f'{key}_shape']))
+        return csr_matrix(
+            (arrays[f'{key}_data'], arrays[f'{key}_indices'], arrays[f'{key}_indptr']),
+            shape=tuple(arrays[f'{key}_shape']),
+        )
 
     return read

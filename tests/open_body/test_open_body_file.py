@@ -9,10 +9,36 @@ from regressors import EXTRA14, H36M17
 from skeleton import BODY_JOINTS, BODY_PARENTS, mirror_joints
 
 # FastMETRO src/modeling/data/config.py: the 24 + 14 joints that make J24, and J24's names.
-JOINTS_IDX = [8, 5, 29, 30, 4, 7, 21, 19, 17, 16, 18, 20, 31, 32, 33, 34, 35, 36, 37, 24, 26, 25,
-              28, 27]
-J24 = ('r_ankle r_knee R_Hip L_Hip l_knee l_ankle r_wrist r_elbow r_shoulder l_shoulder l_elbow '
-       'l_wrist Neck Top_of_Head Pelvis Thorax Spine Jaw Head Nose L_Eye R_Eye L_Ear R_Ear').split()
+JOINTS_IDX = [
+    8,
+    5,
+    29,
+    30,
+    4,
+    7,
+    21,
+    19,
+    17,
+    16,
+    18,
+    20,
+    31,
+    32,
+    33,
+    34,
+    35,
+    36,
+    37,
+    24,
+    26,
+    25,
+    28,
+    27,
+]
+J24 = (
+    'r_ankle r_knee R_Hip L_Hip l_knee l_ankle r_wrist r_elbow r_shoulder l_shoulder l_elbow '
+    'l_wrist Neck Top_of_Head Pelvis Thorax Spine Jaw Head Nose L_Eye R_Eye L_Ear R_Ear'
+).split()
 
 
 @pytest.fixture(scope='module')
@@ -30,9 +56,16 @@ def landmarks(open_body, landmark_rows):
 def test_layout_is_smpls(open_body):
     shapes = {k: v.shape for k, v in open_body.items()}
     assert shapes == {
-        'v_template': (6890, 3), 'shapedirs': (6890, 3, 10), 'posedirs': (6890, 3, 207),
-        'J_regressor': (24, 6890), 'weights': (6890, 24), 'kintree_table': (2, 24),
-        'f': (13776, 3), 'name': (), 'license': ()}
+        'v_template': (6890, 3),
+        'shapedirs': (6890, 3, 10),
+        'posedirs': (6890, 3, 207),
+        'J_regressor': (24, 6890),
+        'weights': (6890, 24),
+        'kintree_table': (2, 24),
+        'f': (13776, 3),
+        'name': (),
+        'license': (),
+    }
     table = open_body['kintree_table']
     assert table[0, 0] == 2**32 - 1
     np.testing.assert_array_equal(table[0, 1:], BODY_PARENTS[1:])
@@ -93,10 +126,12 @@ def test_left_right_symmetry(open_body):
     distance, mirror = cKDTree(vertices).query(vertices * flip)
     assert distance.max() < 1e-6
     np.testing.assert_array_equal(mirror[mirror], np.arange(6890))
-    np.testing.assert_allclose(open_body['weights'][mirror][:, mirror_joints()],
-                               open_body['weights'], atol=1e-6)
-    np.testing.assert_allclose(open_body['shapedirs'][mirror] * flip[:, None],
-                               open_body['shapedirs'], atol=1e-6)
+    np.testing.assert_allclose(
+        open_body['weights'][mirror][:, mirror_joints()], open_body['weights'], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        open_body['shapedirs'][mirror] * flip[:, None], open_body['shapedirs'], atol=1e-6
+    )
     faces = {tuple(sorted(f)) for f in open_body['f']}
     assert {tuple(sorted(f)) for f in mirror[open_body['f']]} == faces
 
@@ -108,8 +143,10 @@ def test_shape_directions_are_orthogonal_and_ordered(open_body):
     assert np.abs(gram / np.outer(size, size) - np.eye(10)).max() < 1e-5
     assert np.all(np.diff(size) < 0)
     # One unit of the first beta is a standard deviation of body height: several centimetres.
-    heights = [np.ptp((open_body['v_template'] + b * open_body['shapedirs'][:, :, 0])[:, 1])
-               for b in (-2, 0, 2)]
+    heights = [
+        np.ptp((open_body['v_template'] + b * open_body['shapedirs'][:, :, 0])[:, 1])
+        for b in (-2, 0, 2)
+    ]
     assert np.all(np.diff(heights) > 0.12)
 
 
@@ -134,8 +171,9 @@ def test_left_landmarks_are_at_positive_x(landmarks, table):
     assert len(sided) == {'h36m': 6, 'extra': 3}[table]
     for name in sided:
         assert landmarks[name][0] > 0.02
-        np.testing.assert_allclose(landmarks[name] * [-1, 1, 1],
-                                   landmarks[name.replace(' L_', ' R_')], atol=1e-5)
+        np.testing.assert_allclose(
+            landmarks[name] * [-1, 1, 1], landmarks[name.replace(' L_', ' R_')], atol=1e-5
+        )
 
 
 def test_face_and_trunk_landmarks(landmarks, open_body):
@@ -144,8 +182,20 @@ def test_face_and_trunk_landmarks(landmarks, open_body):
     assert abs(place['Top_of_Head'][1] - top) < 0.005
     assert place['Nose'][2] > place['L_Eye'][2] > place['L_Ear'][2] + 0.05
     assert place['L_Ear'][0] > place['L_Eye'][0] > place['Nose'][0] + 0.02
-    heights = [place[n][1] for n in (
-        'Pelvis', 'Spine', 'Thorax', 'Neck', 'Jaw', 'Nose', 'L_Eye', 'Head', 'Top_of_Head')]
+    heights = [
+        place[n][1]
+        for n in (
+            'Pelvis',
+            'Spine',
+            'Thorax',
+            'Neck',
+            'Jaw',
+            'Nose',
+            'L_Eye',
+            'Head',
+            'Top_of_Head',
+        )
+    ]
     assert np.all(np.diff(heights) > 0.01)
     middle = [landmarks[f'h36m {n}'] for n in ('Pelvis', 'Torso', 'Neck', 'Nose', 'Head')]
     assert np.abs(np.stack(middle)[:, 0]).max() < 1e-4
@@ -155,8 +205,9 @@ def test_regressed_joints_follow_shape_and_pose(open_body):
     betas = np.array([1.0, -1.0, 0.5, 0, 0, 0, 0, 0, 0, 0])
     vertices = open_body['v_template'] + open_body['shapedirs'] @ betas
     joints = open_body['J_regressor'] @ vertices
-    pose = body_pose(l_knee=(70, 0, 0), r_hip=(-60, 0, 0), l_shoulder=(0, 0, -60),
-                     r_elbow=(0, 60, 0))
+    pose = body_pose(
+        l_knee=(70, 0, 0), r_hip=(-60, 0, 0), l_shoulder=(0, 0, -60), r_elbow=(0, 60, 0)
+    )
     posed, moved = skin(vertices, joints, open_body['weights'], pose)
     error = np.linalg.norm(open_body['J_regressor'] @ posed - moved, axis=1)
     assert error.mean() < 0.006 and error.max() < 0.03

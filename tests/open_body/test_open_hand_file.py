@@ -16,10 +16,19 @@ def joints(open_hand):
 def test_layout_is_manos(open_hand):
     shapes = {k: v.shape for k, v in open_hand.items()}
     assert shapes == {
-        'v_template': (778, 3), 'shapedirs': (778, 3, 10), 'posedirs': (778, 3, 135),
-        'J_regressor': (16, 778), 'weights': (778, 16), 'kintree_table': (2, 16),
-        'f': (1538, 3), 'hands_mean': (45,), 'hands_components': (45, 45), 'fingertip_ids': (5,),
-        'name': (), 'license': ()}
+        'v_template': (778, 3),
+        'shapedirs': (778, 3, 10),
+        'posedirs': (778, 3, 135),
+        'J_regressor': (16, 778),
+        'weights': (778, 16),
+        'kintree_table': (2, 16),
+        'f': (1538, 3),
+        'hands_mean': (45,),
+        'hands_components': (45, 45),
+        'fingertip_ids': (5,),
+        'name': (),
+        'license': (),
+    }
     np.testing.assert_array_equal(open_hand['kintree_table'][0, 1:], HAND_PARENTS[1:])
     components = open_hand['hands_components']
     np.testing.assert_allclose(components @ components.T, np.eye(45), atol=1e-6)
@@ -77,9 +86,13 @@ def test_shape_directions_are_orthogonal(open_hand):
 
 def reach(open_hand, pose):
     """Distance of the four fingertips (thumb left out) from the wrist and their mean height."""
-    posed, joints = skin(open_hand['v_template'],
-                         open_hand['J_regressor'] @ open_hand['v_template'],
-                         open_hand['weights'], pose, HAND_PARENTS)
+    posed, joints = skin(
+        open_hand['v_template'],
+        open_hand['J_regressor'] @ open_hand['v_template'],
+        open_hand['weights'],
+        pose,
+        HAND_PARENTS,
+    )
     tips = posed[open_hand['fingertip_ids'][1:]] - joints[0]
     return np.linalg.norm(tips, axis=1), tips[:, 1].mean()
 

@@ -20,14 +20,18 @@ def disc(side: int = 24) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.meshgrid(np.linspace(-1, 1, side), np.linspace(-1, 1, side))
     vertices = np.stack([x, y, 0.3 * (x**2 - 0.5 * y**2)], axis=-1).reshape(-1, 3)
     corner = (np.arange(side - 1)[:, None] * side + np.arange(side - 1)).ravel()
-    faces = np.concatenate([
-        np.stack([corner, corner + 1, corner + side], axis=1),
-        np.stack([corner + 1, corner + side + 1, corner + side], axis=1)])
+    faces = np.concatenate(
+        [
+            np.stack([corner, corner + 1, corner + side], axis=1),
+            np.stack([corner + 1, corner + side + 1, corner + side], axis=1),
+        ]
+    )
     return vertices, faces
 
 
-@pytest.mark.parametrize('make, sizes, euler', [(sphere, (641, 160), 2), (disc, (144, 40), 1)],
-                         ids=['sphere', 'disc'])
+@pytest.mark.parametrize(
+    'make, sizes, euler', [(sphere, (641, 160), 2), (disc, (144, 40), 1)], ids=['sphere', 'disc']
+)
 def test_levels_of_a_known_surface(make, sizes, euler):
     pytest.importorskip('fast_simplification')
     vertices, faces = make()
@@ -43,9 +47,12 @@ def test_levels_of_a_known_surface(make, sizes, euler):
         np.testing.assert_allclose(up @ (coarse + shift), up @ coarse + shift, atol=1e-12)
         vertices = coarse
     arrays = levels_to_arrays(levels)
-    assert set(arrays) == {f'{m}{i}_{p}' for m, n in (('A', 3), ('U', 2), ('D', 2))
-                           for i in range(n) for p in ('data', 'indices', 'indptr', 'shape')} | {
-                               'F0', 'F1', 'F2'}
+    assert set(arrays) == {
+        f'{m}{i}_{p}'
+        for m, n in (('A', 3), ('U', 2), ('D', 2))
+        for i in range(n)
+        for p in ('data', 'indices', 'indptr', 'shape')
+    } | {'F0', 'F1', 'F2'}
 
 
 def test_size_must_shrink():
@@ -63,8 +70,9 @@ def test_closest_point_agrees_with_dense_search():
     u, v = (a.ravel() for a in np.meshgrid(steps, steps))
     inside = u + v <= 1
     grid = np.stack([1 - u - v, u, v], axis=1)[inside]
-    dense = np.linalg.norm(
-        points[:, None] - np.einsum('gk,nkd->ngd', grid, triangles), axis=2).min(axis=1)
+    dense = np.linalg.norm(points[:, None] - np.einsum('gk,nkd->ngd', grid, triangles), axis=2).min(
+        axis=1
+    )
     assert np.all(found <= dense + 1e-9)
     np.testing.assert_allclose(found, dense, atol=0.05)
 

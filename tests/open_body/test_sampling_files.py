@@ -10,8 +10,9 @@ CASES = [
     ('open_body_sampling.npz', 'open_body', (6890, 1723, 431), 2, ((1.0, 8.0), (3.5, 18.0))),
     ('open_hand_sampling.npz', 'open_hand', (778, 195), 1, ((1.0, 6.0),)),
 ]
-parametrize = pytest.mark.parametrize('name, model, sizes, euler, bounds', CASES,
-                                      ids=['body', 'hand'])
+parametrize = pytest.mark.parametrize(
+    'name, model, sizes, euler, bounds', CASES, ids=['body', 'hand']
+)
 
 
 @parametrize
@@ -30,7 +31,8 @@ def test_faces_and_adjacency(sampling_matrix, request, name, model, sizes, euler
 
 @parametrize
 def test_down_keeps_vertices_and_up_inverts_it(
-        sampling_matrix, request, name, model, sizes, euler, bounds):
+    sampling_matrix, request, name, model, sizes, euler, bounds
+):
     vertices = request.getfixturevalue(model)['v_template']
     for level, (mean_bound, worst_bound) in enumerate(bounds):
         down, up = sampling_matrix(name, 'D', level), sampling_matrix(name, 'U', level)

@@ -76,6 +76,10 @@ def body_run(train, people, tmp_path_factory):
 
     At the recipe's own rate eight steps may end anywhere, also at a camera that cannot be drawn.
     """
-    return train('quickstart', tmp_path_factory.mktemp('body'), people, epochs=2,
-                 **{'optim_wrapper.optimizer.lr': 1e-4})
-
+    return train(
+        'quickstart',
+        tmp_path_factory.mktemp('body'),
+        people,
+        epochs=2,
+        **{'optim_wrapper.optimizer.lr': 1e-4},
+    )

@@ -94,13 +94,9 @@ def test_fine_tuning(train, body_run, people, tmp_path):
     assert 'MPVPE' in [key for record in read_log(tmp_path) for key in record]
 
 
-def test_smpl_head_on_the_frozen_network_then_jointly(
-    train, run_tool, body_run, people, tmp_path
-):
+def test_smpl_head_on_the_frozen_network_then_jointly(train, run_tool, body_run, people, tmp_path):
     """Two stages as officially: the head alone, then everything at 2e-5."""
-    head = train(
-        'quickstart_smpl', tmp_path / 'head', people, load_from=body_run / 'epoch_2.pth'
-    )
+    head = train('quickstart_smpl', tmp_path / 'head', people, load_from=body_run / 'epoch_2.pth')
     before, after = weights(body_run / 'epoch_2.pth'), weights(head / 'epoch_1.pth')
     for name, value in before.items():
         assert torch.equal(after[name], value), f'{name} of the frozen network has changed'
@@ -153,8 +149,9 @@ def freihand_release(hands, tmp_path_factory):
         shift = 112 - zoom * np.asarray(info['center'])
         image = cv2.warpAffine(image, np.c_[zoom * np.eye(2), shift], (224, 224))
         cv2.imwrite(str(root / f'evaluation/rgb/{number:08d}.jpg'), image)
-        posed = model(*(torch.tensor(info[key], dtype=torch.float32)[None]
-                        for key in ('pose', 'betas')))
+        posed = model(
+            *(torch.tensor(info[key], dtype=torch.float32)[None] for key in ('pose', 'betas'))
+        )
         in_camera = posed.vertices[0].numpy() + np.array((0.02, -0.01, 0.7))
         joints = np.asarray(info['joints_3d'])[:, :3]
         # labels are about the wrist: the tip of the thumb says where that is

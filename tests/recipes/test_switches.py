@@ -11,8 +11,9 @@ HAS_TENSORBOARD = importlib.util.find_spec('tensorboard') is not None
 
 
 def test_accumulated_batches_make_fewer_steps(train, people, tmp_path):
-    work_dir = train('quickstart', tmp_path, people, '--no-validate',
-                     **{'optim_wrapper.accumulative_counts': 2})
+    work_dir = train(
+        'quickstart', tmp_path, people, '--no-validate', **{'optim_wrapper.accumulative_counts': 2}
+    )
     checkpoint = torch.load(work_dir / 'epoch_1.pth', weights_only=True)
     assert checkpoint['meta']['iter'] == 4
     assert {int(state['step']) for state in checkpoint['optimizer']['state'].values()} == {2}

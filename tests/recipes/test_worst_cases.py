@@ -72,11 +72,21 @@ def errors(run_tool, body_run, people, tmp_path_factory):
 def test_sheet_of_an_evaluation(run_tool, body_run, people, errors, tmp_path, capsys):
     listed = json.loads(errors.read_text())
     assert [row['PA-MPJPE'] for row in listed] == sorted(
-        (row['PA-MPJPE'] for row in listed), reverse=True)
+        (row['PA-MPJPE'] for row in listed), reverse=True
+    )
     sheet = tmp_path / 'sheet.png'
     options = {'data_root': f'{people}/', 'visualizer.renderer': 'software'}
-    run_tool('worst_cases', 'quickstart', body_run / 'epoch_2.pth', errors, '--out', sheet,
-             '--n', 4, **options)
+    run_tool(
+        'worst_cases',
+        'quickstart',
+        body_run / 'epoch_2.pth',
+        errors,
+        '--out',
+        sheet,
+        '--n',
+        4,
+        **options,
+    )
     assert '4 samples' in capsys.readouterr().out
     image = cv2.imread(str(sheet))
     # two by two tiles, each the truth beside the prediction on a crop of 96 pixels, enlarged
@@ -91,8 +101,13 @@ def test_errors_of_another_set_are_refused(run_tool, body_run, people, errors, t
     rows = json.loads(errors.read_text())
     rows[0]['img_key'] = 'somebody_else.jpg'
     with pytest.raises(SystemExit) as stop:
-        run_tool('worst_cases', 'quickstart', body_run / 'epoch_2.pth',
-                 write(tmp_path / 'errors.json', rows), data_root=f'{people}/')
+        run_tool(
+            'worst_cases',
+            'quickstart',
+            body_run / 'epoch_2.pth',
+            write(tmp_path / 'errors.json', rows),
+            data_root=f'{people}/',
+        )
     assert stop.value.code == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert message.startswith('error: ') and 'somebody_else.jpg' in message

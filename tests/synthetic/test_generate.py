@@ -69,7 +69,8 @@ def test_killed_while_files_are_put_in_place(small_set, small_options, tmp_path,
         MeshTSVDataset(tmp_path / 'set' / 'train.yaml')
     monkeypatch.setattr(generate, 'Studio', None)  # nothing has to be drawn
     summary = generate.make_synthetic_set(
-        tmp_path / 'set', small_options, workers=0, show_progress=False)
+        tmp_path / 'set', small_options, workers=0, show_progress=False
+    )
     assert summary.drawn == 0 and contents(tmp_path / 'set') == contents(small_set[0])
 
 

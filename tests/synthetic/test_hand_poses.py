@@ -4,12 +4,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from fastmetro_mm.synthetic.hand_poses import (
-    BEND_LIMITS,
-    SPREAD_LIMIT,
-    finger_axes,
-    plan_hand,
-)
+from fastmetro_mm.synthetic.hand_poses import BEND_LIMITS, SPREAD_LIMIT, finger_axes, plan_hand
 
 FINGERS = {'index': 1, 'middle': 4, 'pinky': 7, 'ring': 10}
 
@@ -67,7 +62,8 @@ def test_studio_hands_show_the_palm_with_the_fingers_up(hand_studio):
     for seed in range(50):
         pose = plan_hand(np.random.default_rng(seed), figure, facing=True).pose
         wrist, index, middle, pinky = Rotation.from_rotvec(pose[:3]).apply(
-            figure.rest_keypoints[[0, 5, 9, 17]])
+            figure.rest_keypoints[[0, 5, 9, 17]]
+        )
         assert middle[1] < wrist[1]  # y points down
         # seen from the palm, the index finger of a right hand with fingers up is on the right
         assert index[0] > pinky[0]

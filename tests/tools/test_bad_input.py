@@ -44,12 +44,15 @@ def test_missing_config(error_of):
     assert CONFIG in error_of('train', alike)
 
 
-@pytest.mark.parametrize(('option', 'expected'), [
-    ('train_dataloader', 'expected key=value'),
-    ('trian_dataloader.batch_size=3', 'did you mean train_dataloader?'),
-    ('param_scheduler.7.gamma=1', '--cfg-options param_scheduler.7.gamma=1'),
-    ('model.layers=[1,(2', '--cfg-options'),
-])
+@pytest.mark.parametrize(
+    ('option', 'expected'),
+    [
+        ('train_dataloader', 'expected key=value'),
+        ('trian_dataloader.batch_size=3', 'did you mean train_dataloader?'),
+        ('param_scheduler.7.gamma=1', '--cfg-options param_scheduler.7.gamma=1'),
+        ('model.layers=[1,(2', '--cfg-options'),
+    ],
+)
 def test_bad_option(error_of, option, expected):
     assert expected in error_of('train', CONFIG, '--cfg-options', option)
 
@@ -76,8 +79,9 @@ def test_device_that_is_not_there(error_of):
 
 def test_no_process_group_without_launcher(error_of, monkeypatch):
     monkeypatch.delenv('SLURM_PROCID', raising=False)
-    line = error_of('train', CONFIG, '--device', 'cpu', '--launcher', 'slurm',
-                    '--cfg-options', 'data_root=.')
+    line = error_of(
+        'train', CONFIG, '--device', 'cpu', '--launcher', 'slurm', '--cfg-options', 'data_root=.'
+    )
     assert 'SLURM_PROCID' in line
 
 
@@ -119,5 +123,6 @@ def test_outputs_are_checked_before_the_evaluation(error_of):
 def test_bug_keeps_its_traceback():
     """An error that no user caused is not hidden."""
     from fastmetro_mm.engine.cli import friendly_errors
+
     with pytest.raises(RuntimeError, match='bug'), friendly_errors():
         raise RuntimeError('bug')

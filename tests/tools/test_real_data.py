@@ -78,9 +78,7 @@ def convert_mini(shared_dir, folder):
     return folder
 
 
-def test_real_pictures_are_evaluated_and_drawn(
-    run_tool, shared_dir, quickstart_weights, tmp_path
-):
+def test_real_pictures_are_evaluated_and_drawn(run_tool, shared_dir, quickstart_weights, tmp_path):
     data = convert_mini(shared_dir, tmp_path / 'h36m')
     run_tool(
         'test', config_path('quickstart'), quickstart_weights, '--work-dir', tmp_path / 'work',

@@ -33,16 +33,33 @@ def workplace(tmp_path_factory):
 
 
 def arguments(workplace, work_dir, *more, name='run'):
-    return [CONFIG, '--work-dir', str(work_dir), '--seed', '1', '--device', 'cpu', *more,
-            '--cfg-options', f'data_root={workplace}', f'experiment_name={name}_{work_dir.name}']
+    return [
+        CONFIG,
+        '--work-dir',
+        str(work_dir),
+        '--seed',
+        '1',
+        '--device',
+        'cpu',
+        *more,
+        '--cfg-options',
+        f'data_root={workplace}',
+        f'experiment_name={name}_{work_dir.name}',
+    ]
 
 
 def train_in_subprocess(repo_dir, workplace, work_dir, *more, **variables):
     environment = dict(os.environ, PYTHONPATH=str(TOY), OMP_NUM_THREADS='1', **variables)
     command = [sys.executable, str(repo_dir / 'tools' / 'train.py')]
     return subprocess.run(
-        command + arguments(workplace, work_dir, *more), env=environment, cwd=workplace,
-        capture_output=True, text=True, timeout=120, check=False)
+        command + arguments(workplace, work_dir, *more),
+        env=environment,
+        cwd=workplace,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.fixture(scope='module')
@@ -88,12 +105,16 @@ def test_kill_mid_epoch_and_mid_write_then_resume(repo_dir, workplace, uninterru
     for name in ('train/loss', 'train/lr', 'val/MPJPE'):
         torch.testing.assert_close(
             resumed['message_hub']['log_scalars'][name]['log'],
-            uninterrupted['message_hub']['log_scalars'][name]['log'], atol=1e-6, rtol=0)
+            uninterrupted['message_hub']['log_scalars'][name]['log'],
+            atol=1e-6,
+            rtol=0,
+        )
     for name, value in uninterrupted['state_dict'].items():
         torch.testing.assert_close(resumed['state_dict'][name], value, atol=1e-6, rtol=0)
     for key in ('best_score_MPJPE', 'best_score_PA-MPJPE'):
         assert resumed['message_hub']['runtime_info'][key] == pytest.approx(
-            uninterrupted['message_hub']['runtime_info'][key], abs=1e-6)
+            uninterrupted['message_hub']['runtime_info'][key], abs=1e-6
+        )
     assert resumed['param_schedulers'] == uninterrupted['param_schedulers']
 
 
@@ -125,13 +146,26 @@ def test_dist_train_restarts_itself_after_a_kill(repo_dir, workplace):
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
     environment = dict(
-        os.environ, PYTHONPATH=str(TOY), PORT=str(port), MAX_RESTARTS='1', PYTHON=sys.executable,
-        OMP_NUM_THREADS='1', TOY_KILL_ITER='5', TOY_KILL_RANK='1',
-        TOY_KILL_ONCE=str(workplace / 'killed_once'))
+        os.environ,
+        PYTHONPATH=str(TOY),
+        PORT=str(port),
+        MAX_RESTARTS='1',
+        PYTHON=sys.executable,
+        OMP_NUM_THREADS='1',
+        TOY_KILL_ITER='5',
+        TOY_KILL_RANK='1',
+        TOY_KILL_ONCE=str(workplace / 'killed_once'),
+    )
     command = ['bash', str(repo_dir / 'tools' / 'dist_train.sh'), CONFIG, '2']
     done = subprocess.run(
-        command + arguments(workplace, work_dir, '--resume')[1:], env=environment, cwd=workplace,
-        capture_output=True, text=True, timeout=240, check=False)
+        command + arguments(workplace, work_dir, '--resume')[1:],
+        env=environment,
+        cwd=workplace,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert 'resumed epoch: 1, iter: 3' in done.stdout
     last = torch.load(work_dir / 'epoch_3.pth', weights_only=True)
@@ -152,20 +186,34 @@ def _refusal(repo_dir, workplace, work_dir, checkpoint, capsys, *more):
     return errors[0]
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    (lambda content: content['state_dict'],
-     'holds no meta.epoch, meta.iter, optimizer, message_hub'),
-    (lambda content: content.pop('meta') and content, 'holds no meta.epoch, meta.iter'),
-    (lambda content: content['meta'].pop('epoch') and content, 'holds no meta.epoch'),
-    (lambda content: content.pop('message_hub') and content, 'holds no message_hub'),
-    (lambda content: content['optimizer']['param_groups'].append(
-        dict(content['optimizer']['param_groups'][0], params=[9])) or content,
-     'its optimizer has groups of 4 and 1 parameters, the one of this config groups of 4'),
-])
-def test_what_training_cannot_go_on_from(repo_dir, workplace, uninterrupted, capsys, change,
-                                         message):
-    torch.save(change(torch.load(workplace / 'whole' / 'epoch_3.pth', weights_only=True)),
-               workplace / 'odd.pth')
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            lambda content: content['state_dict'],
+            'holds no meta.epoch, meta.iter, optimizer, message_hub',
+        ),
+        (lambda content: content.pop('meta') and content, 'holds no meta.epoch, meta.iter'),
+        (lambda content: content['meta'].pop('epoch') and content, 'holds no meta.epoch'),
+        (lambda content: content.pop('message_hub') and content, 'holds no message_hub'),
+        (
+            lambda content: (
+                content['optimizer']['param_groups'].append(
+                    dict(content['optimizer']['param_groups'][0], params=[9])
+                )
+                or content
+            ),
+            'its optimizer has groups of 4 and 1 parameters, the one of this config groups of 4',
+        ),
+    ],
+)
+def test_what_training_cannot_go_on_from(
+    repo_dir, workplace, uninterrupted, capsys, change, message
+):
+    torch.save(
+        change(torch.load(workplace / 'whole' / 'epoch_3.pth', weights_only=True)),
+        workplace / 'odd.pth',
+    )
     line = _refusal(repo_dir, workplace, workplace / 'odd', workplace / 'odd.pth', capsys)
     assert 'odd.pth: ' in line and message in line and 'load_from=' in line
 
@@ -178,19 +226,26 @@ def test_best_checkpoints_and_folders(repo_dir, workplace, uninterrupted, capsys
     (workplace / 'empty').mkdir()
     line = _refusal(repo_dir, workplace, workplace / 'from_best', workplace / 'empty', capsys)
     assert 'empty: holds no checkpoint to resume from' in line
-    tool(repo_dir, 'train')(arguments(workplace, workplace / 'other', '--resume',
-                                      str(workplace / 'whole')))
+    tool(repo_dir, 'train')(
+        arguments(workplace, workplace / 'other', '--resume', str(workplace / 'whole'))
+    )
     assert 'resumed epoch: 3, iter: 18' in capsys.readouterr().out
     assert best.is_file()  # another run's best checkpoint is not ours to remove
 
 
-def test_first_start_with_resume_takes_the_weights_of_the_config(repo_dir, workplace,
-                                                                 uninterrupted, capsys):
+def test_first_start_with_resume_takes_the_weights_of_the_config(
+    repo_dir, workplace, uninterrupted, capsys
+):
     """The documented restart command of a fine-tuning recipe, on its very first start."""
     start = workplace / 'whole' / 'epoch_3.pth'
     work_dir = workplace / 'finetuned'
-    tool(repo_dir, 'train')([*arguments(workplace, work_dir, '--resume'), f'load_from={start}',
-                             'optim_wrapper.optimizer.lr=0.0'])
+    tool(repo_dir, 'train')(
+        [
+            *arguments(workplace, work_dir, '--resume'),
+            f'load_from={start}',
+            'optim_wrapper.optimizer.lr=0.0',
+        ]
+    )
     assert f'starting from the weights of {start}' in capsys.readouterr().out
     tuned = torch.load(work_dir / 'epoch_3.pth', weights_only=True)
     for name, value in uninterrupted['state_dict'].items():

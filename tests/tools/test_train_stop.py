@@ -31,10 +31,24 @@ def folder(tmp_path_factory):
 
 
 def arguments(folder, name, *more, **options):
-    options = {'data_root': folder, 'experiment_name': f'{name}_{len(more)}',
-               'train_dataloader.dataset.seeded': True, **options}
-    return [CONFIG, '--work-dir', str(folder / name), '--seed', '1', '--device', 'cpu', *more,
-            '--cfg-options', *(f'{key}={value}' for key, value in options.items())]
+    options = {
+        'data_root': folder,
+        'experiment_name': f'{name}_{len(more)}',
+        'train_dataloader.dataset.seeded': True,
+        **options,
+    }
+    return [
+        CONFIG,
+        '--work-dir',
+        str(folder / name),
+        '--seed',
+        '1',
+        '--device',
+        'cpu',
+        *more,
+        '--cfg-options',
+        *(f'{key}={value}' for key, value in options.items()),
+    ]
 
 
 @pytest.fixture(scope='module')
@@ -67,7 +81,8 @@ def history(checkpoint, name):
     ('VAL', '2', 2, 12, 'epoch_2.pth'),  # while it is validated
 ])  # fmt: skip
 def test_sigterm_then_resume_equals_the_uninterrupted_run(
-        train, folder, uninterrupted, monkeypatch, capfd, moment, value, epoch, iteration, name):
+    train, folder, uninterrupted, monkeypatch, capfd, moment, value, epoch, iteration, name
+):
     run = f'{moment}_{value}'
     monkeypatch.setenv(f'TOY_KILL_{moment}', value)
     monkeypatch.setenv('TOY_KILL_SIGNAL', 'SIGTERM')
@@ -87,8 +102,9 @@ def test_sigterm_then_resume_equals_the_uninterrupted_run(
     resumed = train(run, '--resume')
     assert not list((folder / run).glob('interrupted_*'))
     for key in ('train/loss', 'train/lr', 'train/grad_norm'):
-        torch.testing.assert_close(history(resumed, key), history(uninterrupted, key),
-                                   rtol=0, atol=0)
+        torch.testing.assert_close(
+            history(resumed, key), history(uninterrupted, key), rtol=0, atol=0
+        )
     for key, value in uninterrupted['state_dict'].items():
         torch.testing.assert_close(resumed['state_dict'][key], value, rtol=0, atol=0)
     assert resumed['meta']['iter'] == 18
@@ -128,12 +144,24 @@ def test_processes_end_with_what_started_them(repo_dir, folder, whom):
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    environment = dict(os.environ, PYTHONPATH=f'{repo_dir}:{TOY}', PORT=str(port),
-                       PYTHON=sys.executable, OMP_NUM_THREADS='1')
+    environment = dict(
+        os.environ,
+        PYTHONPATH=f'{repo_dir}:{TOY}',
+        PORT=str(port),
+        PYTHON=sys.executable,
+        OMP_NUM_THREADS='1',
+    )
     command = ['bash', str(repo_dir / 'tools' / 'dist_train.sh'), CONFIG, '2']
     command += arguments(folder, whom, **{'train_cfg.max_epochs': 100000})[1:]
-    process = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
         while not (folder / whom / 'epoch_1.pth').exists() and process.poll() is None:
             time.sleep(0.2)
@@ -200,8 +228,11 @@ def test_log_on_a_full_disk_ends_and_the_training_goes_on(train, folder, monkeyp
     opened = logging.FileHandler._open
 
     def open_full(handler):
-        return open('/dev/full', 'w') if handler.baseFilename.startswith(str(folder)) else (
-            opened(handler))
+        return (
+            open('/dev/full', 'w')
+            if handler.baseFilename.startswith(str(folder))
+            else (opened(handler))
+        )
 
     monkeypatch.setattr(logging.FileHandler, '_open', open_full)
     assert train('log')['meta']['iter'] == 18

@@ -110,7 +110,8 @@ def test_triton_can_be_imported_after_opengl_was_used(pyrender, repo_dir):
         'mesh = RenderMesh(np.array([[-1, -1, 3], [1, -1, 3], [0, 1, 3.0]]), [[0, 1, 2]])\n'
         'camera = PerspectiveCamera.from_focal_length(60, (64, 48))\n'
         "build_renderer('pyrender').render([mesh], camera)\n"
-        'import triton._C.libtriton\n')
+        'import triton._C.libtriton\n'
+    )
     done = subprocess.run([sys.executable, '-c', code], cwd=repo_dir, check=False)
     assert done.returncode == 0
 

@@ -34,8 +34,7 @@ class SphereModel(nn.Module):
         """True meshes of samples."""
         if self.missing_file:
             raise FileNotFoundError('SMPL_NEUTRAL.pkl is missing')
-        return SimpleNamespace(
-            vertices=self.vertices.expand(len(samples), -1, -1), joints=None)
+        return SimpleNamespace(vertices=self.vertices.expand(len(samples), -1, -1), joints=None)
 
     def test_step(self, batch):
         """Predictions for a batch."""

@@ -185,7 +185,8 @@ def test_unknown_view_is_named():
 
 def test_error_map_colours_the_prediction_by_its_error(sphere, monkeypatch):
     body = SimpleNamespace(
-        faces=sphere[1], score_origin=lambda vertices: vertices.mean(1, keepdim=True))
+        faces=sphere[1], score_origin=lambda vertices: vertices.mean(1, keepdim=True)
+    )
     monkeypatch.setattr(mesh_visualizer, 'build_body', lambda config, with_model: body)
 
     def draw(sample, **options):

@@ -22,8 +22,12 @@ def test_one_person_nine_tenths_of_the_height(repo_dir, tmp_path):
     rows, columns = np.nonzero((cv2.imread(str(picture)) != 127).any(axis=-1))
     assert 0.87 * 180 < np.ptp(rows) < 0.95 * 180
     assert abs(columns.mean() - 160) < 6
-    median, low, high = map(float, re.search(
-        r'software: median +([\d.]+) ms \(([\d.]+) to ([\d.]+)\)', result.stdout).groups())
+    median, low, high = map(
+        float,
+        re.search(
+            r'software: median +([\d.]+) ms \(([\d.]+) to ([\d.]+)\)', result.stdout
+        ).groups(),
+    )
     assert 1 < low <= median <= high
 
 
@@ -31,4 +35,5 @@ def test_mistakes_are_one_line(repo_dir):
     result = run(repo_dir, '--rounds', 0)
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
-        'error: --people, --rounds and --size must be at least 1 (see render.py --help)']
+        'error: --people, --rounds and --size must be at least 1 (see render.py --help)'
+    ]

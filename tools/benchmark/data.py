@@ -59,9 +59,19 @@ def write_pictures(folder: Path, count: int, size: int, box: tuple[int, int]) ->
             data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
             points = np.column_stack([rng.uniform(0, size, (24, 2)), np.ones(24)])
             joints = np.column_stack([rng.normal(0, 0.4, (24, 3)), np.ones(24)])
-            yield TSVRow(f'{index:05d}.jpg', data.tobytes(), make_label(
-                rng.uniform(0.4 * size, 0.6 * size, 2), rng.uniform(*box) / 200, points, joints,
-                rng.normal(0, 0.3, 72), rng.normal(0, 1, 10)), (size, size))
+            yield TSVRow(
+                f'{index:05d}.jpg',
+                data.tobytes(),
+                make_label(
+                    rng.uniform(0.4 * size, 0.6 * size, 2),
+                    rng.uniform(*box) / 200,
+                    points,
+                    joints,
+                    rng.normal(0, 0.3, 72),
+                    rng.normal(0, 1, 10),
+                ),
+                (size, size),
+            )
 
     return write_tsv_set(folder, 'train', rows())
 
@@ -78,11 +88,16 @@ def write_index(folder: Path, rows: int) -> Path:
     """
     folder.mkdir(parents=True)
     chunks = [range(at, min(at + _INDEX_CHUNK, rows)) for at in range(0, rows, _INDEX_CHUNK)]
-    for part, value in (('img', 'A' * 20), ('hw', '[{"height": 1000, "width": 1000}]'),
-                        ('label', '[{"center": [1, 1], "scale": 1.0}]')):
+    for part, value in (
+        ('img', 'A' * 20),
+        ('hw', '[{"height": 1000, "width": 1000}]'),
+        ('label', '[{"center": [1, 1], "scale": 1.0}]'),
+    ):
         width = len(f'{0:08d}.jpg\t{value}\n')
-        with (folder / f'train.{part}.tsv').open('w') as lines, \
-                (folder / f'train.{part}.lineidx').open('w') as offsets:
+        with (
+            (folder / f'train.{part}.tsv').open('w') as lines,
+            (folder / f'train.{part}.lineidx').open('w') as offsets,
+        ):
             for chunk in chunks:
                 lines.write(''.join([f'{row:08d}.jpg\t{value}\n' for row in chunk]))
                 offsets.write(''.join([f'{width * row}\n' for row in chunk]))
@@ -90,8 +105,9 @@ def write_index(folder: Path, rows: int) -> Path:
         for chunk in chunks:
             lines.write(''.join([f'{row}\n' for row in chunk]))
     yaml_path = folder / 'train.yaml'
-    yaml_path.write_text(''.join(f'{part}: train.{part}.tsv\n'
-                                 for part in ('img', 'hw', 'label', 'linelist')))
+    yaml_path.write_text(
+        ''.join(f'{part}: train.{part}.tsv\n' for part in ('img', 'hw', 'label', 'linelist'))
+    )
     return yaml_path
 
 
@@ -100,6 +116,7 @@ def _official_class(checkout: str) -> type:
     sys.path.insert(0, checkout)
     sys.modules['scipy.misc'] = types.ModuleType('scipy.misc')
     from src.datasets.human_mesh_tsv import MeshTSVYamlDataset
+
     return MeshTSVYamlDataset
 
 
@@ -131,12 +148,14 @@ def _loaders(yaml_path: Path, against: str | None, rotate_all: bool) -> dict[str
         loaders['official loader'] = official.__getitem__
     for mode in ('official', 'fast'):
         loaders[f'ours, {mode} mode'] = MeshTSVDataset(
-            str(yaml_path), _our_pipeline(mode, rotate_all)).__getitem__
+            str(yaml_path), _our_pipeline(mode, rotate_all)
+        ).__getitem__
     return loaders
 
 
-def measure_speed(yaml_path: Path, count: int, against: str | None, rounds: int,
-                  rotate_all: bool) -> dict[str, float]:
+def measure_speed(
+    yaml_path: Path, count: int, against: str | None, rounds: int, rotate_all: bool
+) -> dict[str, float]:
     """Samples per second of each loader: median of rounds that take turns."""
     loaders = _loaders(yaml_path, against, rotate_all)
     seconds: dict[str, list[float]] = {name: [] for name in loaders}
@@ -188,9 +207,11 @@ def compare_modes(yaml_path: str) -> dict[str, float]:
             crops = []
             for mode in ('official', 'fast'):
                 np.random.seed(draw)  # noqa: NPY002
-                dataset = MeshTSVDataset(yaml_path, [
-                    LoadMeshImage(), MeshAugment(train=train), MeshCrop(mode=mode)],
-                    on_error='raise')
+                dataset = MeshTSVDataset(
+                    yaml_path,
+                    [LoadMeshImage(), MeshAugment(train=train), MeshCrop(mode=mode)],
+                    on_error='raise',
+                )
                 crops.append([dataset[i] for i in range(len(dataset))])
             for a, b in zip(*crops, strict=True):
                 grey.append(np.abs(a['img'].astype(float) - b['img']).ravel())
@@ -198,23 +219,35 @@ def compare_modes(yaml_path: str) -> dict[str, float]:
                 shift.append((a['joints_2d'] - b['joints_2d'])[seen, :2] * 112)
         grey, shift = np.concatenate(grey), np.concatenate(shift)
         distance = np.linalg.norm(shift, axis=1)
-        result.update({
-            f'{name} grey mean': grey.mean(), f'{name} grey 99 %': np.percentile(grey, 99),
-            f'{name} grey max': grey.max(), f'{name} joints mean shift x px': shift[:, 0].mean(),
-            f'{name} joints mean shift y px': shift[:, 1].mean(),
-            f'{name} joints distance mean px': distance.mean(),
-            f'{name} joints distance max px': distance.max()})
+        result.update(
+            {
+                f'{name} grey mean': grey.mean(),
+                f'{name} grey 99 %': np.percentile(grey, 99),
+                f'{name} grey max': grey.max(),
+                f'{name} joints mean shift x px': shift[:, 0].mean(),
+                f'{name} joints mean shift y px': shift[:, 1].mean(),
+                f'{name} joints distance mean px': distance.mean(),
+                f'{name} joints distance max px': distance.max(),
+            }
+        )
     return result
 
 
 def _parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--against', help='FastMETRO checkout to run side by side')
     parser.add_argument('--count', type=int, default=64, help='pictures')
     parser.add_argument('--image-size', type=int, default=1000, help='px')
-    parser.add_argument('--box', type=int, nargs=2, default=(700, 1000), metavar=('MIN', 'MAX'),
-                        help='side of the boxes, px')
+    parser.add_argument(
+        '--box',
+        type=int,
+        nargs=2,
+        default=(700, 1000),
+        metavar=('MIN', 'MAX'),
+        help='side of the boxes, px',
+    )
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--rows', type=int, default=300_000, help='rows of the large index')
     parser.add_argument('--compare-modes', metavar='SET', help='only this, on a set of yours')
@@ -235,8 +268,7 @@ def main() -> None:
             print(f'{name:34}{value:8.3f}')
         return
     with tempfile.TemporaryDirectory() as folder:
-        pictures = write_pictures(Path(folder) / 'pictures', args.count, args.image_size,
-                                   args.box)
+        pictures = write_pictures(Path(folder) / 'pictures', args.count, args.image_size, args.box)
         for rotate_all in (False, True):
             print('every picture rotated' if rotate_all else 'official augmentation (40 % rotated)')
             speeds = measure_speed(pictures, args.count, args.against, args.rounds, rotate_all)
@@ -247,8 +279,10 @@ def main() -> None:
         for against in dict.fromkeys([args.against, None]):
             start = _measure_start_apart(index, against)
             name = 'official loader' if against else 'ours'
-            print(f'{name:20}{start["rows"]} rows opened in {start["seconds"]:.2f} s, '
-                  f'+{start["mb"]:.1f} MB')
+            print(
+                f'{name:20}{start["rows"]} rows opened in {start["seconds"]:.2f} s, '
+                f'+{start["mb"]:.1f} MB'
+            )
 
 
 if __name__ == '__main__':

@@ -32,9 +32,7 @@ def deviations(
 
     dataset = DATASETS.build(config.val_dataloader.dataset)
     plain = load_network(config, weights, 'cpu')
-    networks = {
-        speed: accelerate(copy.deepcopy(plain), speed) for speed in ('exact', 'fast')
-    }
+    networks = {speed: accelerate(copy.deepcopy(plain), speed) for speed in ('exact', 'fast')}
     distances: dict[str, list[torch.Tensor]] = {speed: [] for speed in networks}
     count = min(samples, len(dataset))
     for start in range(0, count, batch):
@@ -65,8 +63,10 @@ def main() -> int:
             config.val_dataloader.dataset.data_root = args.data
         for speed, distance in deviations(config, args.weights, args.samples).items():
             worst = distance.mean(dim=1).max()
-            print(f'{speed}: mean {distance.mean():.4f} mm, worst person {worst:.4f} mm, '
-                  f'largest {distance.max():.4f} mm ({len(distance)} people)')
+            print(
+                f'{speed}: mean {distance.mean():.4f} mm, worst person {worst:.4f} mm, '
+                f'largest {distance.max():.4f} mm ({len(distance)} people)'
+            )
     return 0
 
 

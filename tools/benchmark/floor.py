@@ -73,7 +73,8 @@ def measure_machine() -> Machine:
         ways: list[Callable[[], object]] = [lambda a=a, b=b: a @ b]
         if hasattr(torch.ops.mkldnn, '_linear_pointwise') and torch.backends.mkldnn.is_available():
             ways.append(
-                lambda a=a, b=b: torch.ops.mkldnn._linear_pointwise(a, b, None, 'none', [], ''))
+                lambda a=a, b=b: torch.ops.mkldnn._linear_pointwise(a, b, None, 'none', [], '')
+            )
         peaks[dtype] = 2 * size**3 / min(_best(way) for way in ways)
     source = torch.ones(2**26)  # 256 MB: no cache holds it
     target = torch.empty_like(source)
@@ -99,8 +100,9 @@ def count_layers(network: nn.Module, x: Tensor) -> list[Layer]:
             for tokens, repeated in ((query, 1), (key, 2)):  # values have the shape of keys
                 count = tokens.shape[0] * tokens.shape[1] * repeated
                 layers.append(Layer(2 * count * width**2, 2 * count * width + repeated * width**2))
-            layers.append(Layer(
-                4 * batch * rows * columns * width, 2 * batch * (rows + columns) * width))
+            layers.append(
+                Layer(4 * batch * rows * columns * width, 2 * batch * (rows + columns) * width)
+            )
             return
         weight = module.weight
         operations = 2 * out.numel() * weight[0].numel()

@@ -55,8 +55,10 @@ def check_checkout(folder: str | Path) -> Path:
     folder = Path(folder)
     needed = folder / 'src' / 'modeling' / 'data' / 'mesh_downsampling.npz'
     if not (folder / 'src' / 'tools' / 'run_fastmetro_bodymesh.py').is_file():
-        raise CheckoutError(f'{folder}: no checkout of the official FastMETRO code: '
-                            'src/tools/run_fastmetro_bodymesh.py is not there')
+        raise CheckoutError(
+            f'{folder}: no checkout of the official FastMETRO code: '
+            'src/tools/run_fastmetro_bodymesh.py is not there'
+        )
     if not needed.is_file():
         raise CheckoutError(f'{needed} is not there: the checkout is incomplete')
     return folder
@@ -79,8 +81,10 @@ def prepare(checkout: str | Path, target: Path) -> Path:
     shutil.copytree(check_checkout(checkout) / 'src', target / 'src')
     data = target / 'src' / 'modeling' / 'data'
     arrays = load_model_arrays('open_body')
-    model = {name: np.array(arrays[name], dtype=np.float64)
-             for name in ('v_template', 'shapedirs', 'posedirs', 'weights')}
+    model = {
+        name: np.array(arrays[name], dtype=np.float64)
+        for name in ('v_template', 'shapedirs', 'posedirs', 'weights')
+    }
     # The free body has no pose blend shapes and our model would leave them out; the official
     # files have them everywhere.
     rng = np.random.default_rng(0)

@@ -28,8 +28,9 @@ def network_config(size: str, backbone: str, body: dict, **options: Any) -> Conf
         body: Which mesh.
         options: Further entries of the model.
     """
-    cfg = Config.fromfile(config_path('fastmetro_s_r50_h36m' if backbone == 'r50'
-                                      else 'fastmetro_l_h64_h36m'))
+    cfg = Config.fromfile(
+        config_path('fastmetro_s_r50_h36m' if backbone == 'r50' else 'fastmetro_l_h64_h36m')
+    )
     cfg.model.neck.num_layers = dict(S=1, M=2, L=3)[size]
     cfg.model.backbone.init_cfg = None
     cfg.model.body = body
@@ -107,11 +108,11 @@ def training(
     cfg = network_config(size, backbone, body)
     network = build(size, backbone, body, **options).train()
     train_on_cpu(network)  # as our runner does
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=1e-4,
-                                  fused=fused)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=1e-4, fused=fused)
     kind = 'OptimWrapper' if precision == 'float32' else 'MixedPrecisionOptimWrapper'
     wrapper = OPTIM_WRAPPERS.build(
-        dict(type=kind, optimizer=optimizer, clip_grad=cfg.optim_wrapper.clip_grad))
+        dict(type=kind, optimizer=optimizer, clip_grad=cfg.optim_wrapper.clip_grad)
+    )
     if compiled:
         network.extract_feat = torch.compile(network.extract_feat, dynamic=False)
     data = data_batch(batch)
@@ -136,4 +137,5 @@ def mesh_sampling(commands: Commands, batch: int, body: dict, repeat: int = 1) -
 
     sampler = MeshSampling(load_body_assets(**body))
     drive_mesh_sampling(
-        commands, lambda x: sampler.up(x, 2, 0), lambda x: sampler.down(x, 0, 2), batch, repeat)
+        commands, lambda x: sampler.up(x, 2, 0), lambda x: sampler.down(x, 0, 2), batch, repeat
+    )

@@ -37,13 +37,21 @@ def loaded_samples(labels: dict[str, Tensor], start: int = 0) -> list[MeshDataSa
     """
     samples = []
     for row in range(len(labels['pose'])):
-        sample = MeshDataSample(metainfo=dict(
-            img_key=f'{start + row}.jpg', sample_idx=start + row, input_size=(CROP, CROP),
-            crop_to_image=np.array([[2.0, 0, 30], [0, 2.0, 40]], np.float32)))
+        sample = MeshDataSample(
+            metainfo=dict(
+                img_key=f'{start + row}.jpg',
+                sample_idx=start + row,
+                input_size=(CROP, CROP),
+                crop_to_image=np.array([[2.0, 0, 30], [0, 2.0, 40]], np.float32),
+            )
+        )
         sample.gt_instances = InstanceData(
-            bboxes=np.array([[30.0, 40, 478, 488]], np.float32), bbox_scores=np.ones(1, np.float32))
-        fields = {_OUR_NAMES.get(name, name): value[row:row + 1].clone()
-                  for name, value in labels.items()}
+            bboxes=np.array([[30.0, 40, 478, 488]], np.float32), bbox_scores=np.ones(1, np.float32)
+        )
+        fields = {
+            _OUR_NAMES.get(name, name): value[row : row + 1].clone()
+            for name, value in labels.items()
+        }
         sample.gt_instance_labels = InstanceData(**fields)
         samples.append(sample)
     return samples
@@ -56,10 +64,12 @@ def known_network(body: dict) -> Any:
 
     estimator = MODELS.build(network_config('S', 'r50', body).model).eval()
 
-    def answer(self: Any, inputs: dict, data_samples: Sequence[Any] | None = None
-               ) -> MeshPrediction:
-        return MeshPrediction(camera=inputs['camera'], joints=None, vertices_coarse=None,
-                              vertices=inputs['vertices'])
+    def answer(
+        self: Any, inputs: dict, data_samples: Sequence[Any] | None = None
+    ) -> MeshPrediction:
+        return MeshPrediction(
+            camera=inputs['camera'], joints=None, vertices_coarse=None, vertices=inputs['vertices']
+        )
 
     estimator._forward = MethodType(answer, estimator)
     return estimator
@@ -75,8 +85,10 @@ def evaluation(commands: Commands, body: dict, samples: int, batch: int) -> None
         batch: Samples a batch.
     """
     estimator = known_network(body)
-    batches = [(outputs, loaded_samples(labels, start * batch)) for start, (outputs, labels)
-               in enumerate(evaluation_batches(samples, batch))]
+    batches = [
+        (outputs, loaded_samples(labels, start * batch))
+        for start, (outputs, labels) in enumerate(evaluation_batches(samples, batch))
+    ]
     # as configs/_base_/threedpw.py has them
     evaluator = Evaluator([MeshJointMetric(), MeshVertexMetric(body)])
     gc.freeze()  # a data loader's samples do not all exist at once, to be walked by the collector
@@ -87,8 +99,7 @@ def evaluation(commands: Commands, body: dict, samples: int, batch: int) -> None
                 for sample in data_samples:  # a test loop forgets its batch
                     del sample.pred_instances
         scores = evaluator.evaluate(samples)
-    commands.outputs['scores'] = np.array(
-        [scores[name] for name in ('MPJPE', 'PA-MPJPE', 'MPVPE')])
+    commands.outputs['scores'] = np.array([scores[name] for name in ('MPJPE', 'PA-MPJPE', 'MPVPE')])
 
 
 def joint_metrics(commands: Commands, samples: int, batch: int = 16) -> None:
@@ -109,7 +120,7 @@ def joint_metrics(commands: Commands, samples: int, batch: int = 16) -> None:
         labels = dict(joints_3d=joints, pose=torch.zeros(size, 72), has_3d=torch.ones(size))
         ready = []
         for row, sample in enumerate(loaded_samples(labels, start)):
-            sample.pred_instances = InstanceData(joints_3d=predicted[row:row + 1])
+            sample.pred_instances = InstanceData(joints_3d=predicted[row : row + 1])
             ready.append(sample.to_dict())  # the Evaluator's share, done once for all metrics
         batches.append(ready)
     metric = MeshJointMetric()

@@ -52,8 +52,11 @@ def _picture(folder: str) -> str:
 
 def _load(path: str, cfg: Any, batch: int) -> list[dict]:
     pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
-    person = dict(img_path=path, bbox=np.array([[200.0, 200, 800, 800]], np.float32),
-                  bbox_score=np.ones(1, np.float32))
+    person = dict(
+        img_path=path,
+        bbox=np.array([[200.0, 200, 800, 800]], np.float32),
+        bbox_score=np.ones(1, np.float32),
+    )
     return [pipeline(dict(person)) for _ in range(batch)]
 
 
@@ -99,8 +102,11 @@ def inference_stages(
                 metric.evaluate(batch)
             sample = samples[0]
             camera, transl = perspective_from_weak(
-                np.array([0.9, 0.0, 0.0], np.float32), sample.metainfo['crop_to_image'], 224,
-                (1000, 1000))
+                np.array([0.9, 0.0, 0.0], np.float32),
+                sample.metainfo['crop_to_image'],
+                224,
+                (1000, 1000),
+            )
             mesh = RenderMesh(results[0].vertices[0] * 0.1 + transl, faces, (0.6, 0.7, 0.9))
             background = np.zeros((1000, 1000, 3), np.uint8)
             with watch.stage('drawing (one)'):

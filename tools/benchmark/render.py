@@ -17,8 +17,9 @@ import warnings
 from pathlib import Path
 
 # Before NumPy starts its threads.
-os.environ.update(OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1', MKL_NUM_THREADS='1',
-                  LP_NUM_THREADS='1')
+os.environ.update(
+    OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1', MKL_NUM_THREADS='1', LP_NUM_THREADS='1'
+)
 
 # `python tools/benchmark/render.py` puts tools/benchmark on the path, not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -88,12 +89,19 @@ def measure(
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
-    parser = OneLineParser(description=__doc__,
-                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--against', choices=['pyrender'], help='another renderer, side by side')
     parser.add_argument('--people', type=int, default=1, help='how many (default: 1)')
-    parser.add_argument('--size', type=int, nargs=2, default=(1280, 720), metavar=('W', 'H'),
-                        help='picture, pixels (default: 1280 720)')
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        default=(1280, 720),
+        metavar=('W', 'H'),
+        help='picture, pixels (default: 1280 720)',
+    )
     parser.add_argument('--rounds', type=int, default=15, help='pictures timed (default: 15)')
     parser.add_argument('--out', help='picture file for what was drawn')
     args = parser.parse_args(argv)
@@ -120,8 +128,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f'{args.people} people on {width}x{height}, one core, {args.rounds} rounds:')
         for name, values in seconds.items():
             low, high = min(values) * 1000, max(values) * 1000
-            print(f'{name:>10}: median {statistics.median(values) * 1000:6.1f} ms '
-                  f'({low:.1f} to {high:.1f})')
+            print(
+                f'{name:>10}: median {statistics.median(values) * 1000:6.1f} ms '
+                f'({low:.1f} to {high:.1f})'
+            )
     return 0
 
 

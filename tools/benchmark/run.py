@@ -44,7 +44,8 @@ def measure(work: Work, folder: str | None, rounds: int, machine: Machine, body:
     contestants: dict[str, Contestant] = {}
     if folder is not None and work.official is not None:
         contestants[OFFICIAL] = Contestant(
-            work.official.serve, dict(folder=folder, **work.official.options))
+            work.official.serve, dict(folder=folder, **work.official.options)
+        )
     contestants.update(work.contestants)
     timings = race(contestants, work.rounds or rounds, warm_up=2)
     rows = []
@@ -106,10 +107,12 @@ def line(row: dict[str, Any]) -> str:
 
     difference = row.get('difference')
     said = '' if difference is None else f'{difference:.1e} {row["difference_of"]}'
-    return (f'{row["work"]:<36} {row["who"]:<10} {row["milliseconds"]:9.2f} '
-            f'{row["items_per_second"]:8.1f} {show("peak_mb", ".0f", 8)} '
-            f'{show("ratio", ".2f", 6)} {show("goal", ".1f", 5)} '
-            f'{show("memory_ratio", ".2f", 6)} {show("floor_share", ".2f", 6)}  {said}')
+    return (
+        f'{row["work"]:<36} {row["who"]:<10} {row["milliseconds"]:9.2f} '
+        f'{row["items_per_second"]:8.1f} {show("peak_mb", ".0f", 8)} '
+        f'{show("ratio", ".2f", 6)} {show("goal", ".1f", 5)} '
+        f'{show("memory_ratio", ".2f", 6)} {show("floor_share", ".2f", 6)}  {said}'
+    )
 
 
 def data_rows(against: str | None, rounds: int) -> list[dict[str, Any]]:
@@ -144,8 +147,15 @@ def render_rows(rounds: int) -> list[dict[str, Any]]:
     for people in (1, 4):
         seconds = measure_drawing([build_renderer('software')], people, (1280, 720), rounds, None)
         value = median(seconds['software'])
-        rows.append(dict(work=f'drawing {people} on 1280 x 720', suite='render', who='software',
-                         milliseconds=1000 * value, items_per_second=people / value))
+        rows.append(
+            dict(
+                work=f'drawing {people} on 1280 x 720',
+                suite='render',
+                who='software',
+                milliseconds=1000 * value,
+                items_per_second=people / value,
+            )
+        )
     return rows
 
 
@@ -170,8 +180,11 @@ def describe(machine: Machine) -> dict[str, Any]:
     """What it ran on."""
     model = ''
     if Path('/proc/cpuinfo').is_file():
-        names = [row for row in Path('/proc/cpuinfo').read_text().splitlines()
-                 if row.startswith('model name')]
+        names = [
+            row
+            for row in Path('/proc/cpuinfo').read_text().splitlines()
+            if row.startswith('model name')
+        ]
         model = names[0].split(':')[1].strip() if names else ''
     return dict(
         processor=model or platform.processor(), cores=torch.get_num_threads(),
@@ -201,8 +214,10 @@ def profile(args: argparse.Namespace, body: dict) -> None:
                 network(x, None, mode='tensor')
 
     trace = Path(args.trace)
-    print(f'five largest costs ({args.network}, batch {args.batch}, '
-          f'{"training" if args.suite == "train" else args.speed}):')
+    print(
+        f'five largest costs ({args.network}, batch {args.batch}, '
+        f'{"training" if args.suite == "train" else args.speed}):'
+    )
     print('\n'.join(largest_costs(work, trace)))
     print(f'trace: {trace} (open it in chrome://tracing or Perfetto)')
 
@@ -210,7 +225,8 @@ def profile(args: argparse.Namespace, body: dict) -> None:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--suite', choices=[*SUITES, 'all'], default='all')
     parser.add_argument('--against', help='checkout of the official code')
     parser.add_argument('--rounds', type=int, default=5, help='turns that count (default: 5)')
@@ -246,8 +262,12 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         machine = measure_machine()
         report: dict[str, Any] = dict(machine=describe(machine), rows=[], stages=[])
-        print('  '.join(f'{name} {value:.0f}' if isinstance(value, float) else f'{name} {value}'
-                        for name, value in report['machine'].items()))
+        print(
+            '  '.join(
+                f'{name} {value:.0f}' if isinstance(value, float) else f'{name} {value}'
+                for name, value in report['machine'].items()
+            )
+        )
         print(HEADER)
         for work in works(body, args.quick):
             if work.suite in suites and args.only in work.name:
@@ -270,8 +290,9 @@ def main(argv: list[str] | None = None) -> int:
             report['stages'] = stage_lines(suites, body, args.rounds, args.quick)
         for table in report['stages']:
             whole = sum(table['stages'].values())
-            shares = '  '.join(f'{name} {value / whole:.0%}'
-                               for name, value in table['stages'].items())
+            shares = '  '.join(
+                f'{name} {value / whole:.0%}' for name, value in table['stages'].items()
+            )
             print(f'{table["work"]}: {1000 * whole:.0f} ms: {shares}')
         if args.json:
             temporary = args.json.with_suffix('.tmp')

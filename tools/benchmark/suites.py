@@ -46,7 +46,8 @@ def _inference(name: str, batch: int, body: dict, repeat: int, goals: dict) -> W
     shared = dict(size=size, backbone=backbone, batch=batch, repeat=repeat)
     ours = {
         speed or 'as loaded': Contestant(
-            'our_code:inference', dict(body=body, speed=speed, **shared))
+            'our_code:inference', dict(body=body, speed=speed, **shared)
+        )
         for speed in (None, 'exact', 'fast')
     }
     return Work(
@@ -118,7 +119,8 @@ def works(body: dict, quick: bool) -> list[Work]:
         _training('L-H64', 4, body),
         *evaluation,
         Work(
-            'joint metrics of 35515 samples', 'eval',
+            'joint metrics of 35515 samples',
+            'eval',
             {'ours': Contestant('our_evaluation:joint_metrics', dict(samples=35515))},
             items=35515,
         ),

@@ -165,10 +165,7 @@ class _Process:
 
 
 def race(
-    contestants: dict[str, Contestant],
-    rounds: int,
-    warm_up: int = 1,
-    threads: int | None = None,
+    contestants: dict[str, Contestant], rounds: int, warm_up: int = 1, threads: int | None = None
 ) -> dict[str, Timing]:
     """Let contestants take turns.
 

@@ -22,14 +22,21 @@ sys.path.insert(0, str(ROOT))
 
 NAMES = ('tsv', 'pickle', 'npz', 'checkpoint', 'image', 'boxes')
 # What coverage is measured of; the rest of the stack is imported as it is.
-WATCHED = ['fastmetro_mm.foreign_files', 'fastmetro_mm.datasets', 'fastmetro_mm.body',
-           'fastmetro_mm.apis', 'fastmetro_mm.engine.checkpoints',
-           'fastmetro_mm.models.network_kind', 'zipfile']
+WATCHED = [
+    'fastmetro_mm.foreign_files',
+    'fastmetro_mm.datasets',
+    'fastmetro_mm.body',
+    'fastmetro_mm.apis',
+    'fastmetro_mm.engine.checkpoints',
+    'fastmetro_mm.models.network_kind',
+    'zipfile',
+]
 
 
 def fuzz_here(name: str, options: list[str]) -> None:
     """Run libFuzzer in this process, which it ends."""
     import atheris
+
     with atheris.instrument_imports(include=WATCHED):
         from tools.fuzz.targets import try_input
     atheris.Setup([sys.argv[0], *options], lambda data: try_input(name, data))
@@ -43,36 +50,55 @@ def fuzz(name: str, seconds: int, seed: int, corpus: Path, findings: Path) -> di
         ``target``, ``seed``, ``seconds``, ``executions``, ``coverage`` and ``findings``.
     """
     from tools.fuzz.targets import TARGETS
+
     corpus.mkdir(parents=True, exist_ok=True)
     findings.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(TARGETS[name][1]()):
         (corpus / f'seed_{number}').write_bytes(data)
     before = set(findings.iterdir())
-    options = [str(corpus), f'-max_total_time={seconds}', f'-seed={seed}', '-max_len=4096',
-               '-timeout=30', '-rss_limit_mb=4096', '-print_final_stats=1',
-               f'-artifact_prefix={findings}/']
-    done = subprocess.run([sys.executable, __file__, name, '--here', *options], text=True,
-                          errors='replace', stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                          check=False)
+    options = [
+        str(corpus),
+        f'-max_total_time={seconds}',
+        f'-seed={seed}',
+        '-max_len=4096',
+        '-timeout=30',
+        '-rss_limit_mb=4096',
+        '-print_final_stats=1',
+        f'-artifact_prefix={findings}/',
+    ]
+    done = subprocess.run(
+        [sys.executable, __file__, name, '--here', *options],
+        text=True,
+        errors='replace',
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
     executed = re.findall(r'number_of_executed_units: (\d+)', done.stderr)
     executed = executed or re.findall(r'^#(\d+)', done.stderr, re.MULTILINE)
     covered = re.findall(r'cov: (\d+)', done.stderr)
     found = sorted(path.name for path in set(findings.iterdir()) - before)
     if found or not executed:
         print('\n'.join(done.stderr.splitlines()[-40:]), file=sys.stderr)
-    return dict(target=name, seed=seed, seconds=seconds,
-                executions=int(executed[-1]) if executed else 0,
-                coverage=int(covered[-1]) if covered else 0, findings=found)
+    return dict(
+        target=name,
+        seed=seed,
+        seconds=seconds,
+        executions=int(executed[-1]) if executed else 0,
+        coverage=int(covered[-1]) if covered else 0,
+        findings=found,
+    )
 
 
 def main() -> int:
     """Command line."""
     if '--here' in sys.argv:
         at = sys.argv.index('--here')
-        fuzz_here(sys.argv[1], sys.argv[at + 1:])
+        fuzz_here(sys.argv[1], sys.argv[at + 1 :])
         return 0
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('target', choices=(*NAMES, 'all'))
     parser.add_argument('--seconds', type=int, default=50, help='budget per door')
     parser.add_argument('--seed', type=int, default=1)

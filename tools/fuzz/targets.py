@@ -55,10 +55,14 @@ def _tsv(data: bytes) -> None:
         parse_label(data[1:], LAYOUTS['hand' if data[:1] < b'\x20' else 'smpl'])
         return
     part = ('train.yaml', 'train.hw.tsv', 'train.label.tsv', 'train.img.lineidx')[data[0] % 4]
-    files = {'train.yaml': b'img: train.img.tsv\nhw: train.hw.tsv\nlabel: train.label.tsv\n',
-             'train.img.tsv': b'a\tAAAA\n', 'train.hw.tsv': b'a\t[{"height": 9, "width": 9}]\n',
-             'train.label.tsv': b'a\t' + _LABEL + b'\n', 'train.img.lineidx': b'0\n',
-             part: data[1:]}
+    files = {
+        'train.yaml': b'img: train.img.tsv\nhw: train.hw.tsv\nlabel: train.label.tsv\n',
+        'train.img.tsv': b'a\tAAAA\n',
+        'train.hw.tsv': b'a\t[{"height": 9, "width": 9}]\n',
+        'train.label.tsv': b'a\t' + _LABEL + b'\n',
+        'train.img.lineidx': b'0\n',
+        part: data[1:],
+    }
     for path in _FOLDER.glob('train.*'):
         path.unlink()
     for name, content in files.items():
@@ -82,9 +86,25 @@ def _npz(data: bytes) -> None:
         load_npy(_file('a.npy', data[1:]))
         return
     elif data[:1] < b'\xc0':
-        read_model_file(_file('MANO_RIGHT.npz', _zip(
-            {f'{key}.npy': data[1:] for key in ('v_template', 'f', 'weights', 'J_regressor',
-                                                'shapedirs', 'posedirs', 'kintree_table')})))
+        read_model_file(
+            _file(
+                'MANO_RIGHT.npz',
+                _zip(
+                    {
+                        f'{key}.npy': data[1:]
+                        for key in (
+                            'v_template',
+                            'f',
+                            'weights',
+                            'J_regressor',
+                            'shapedirs',
+                            'posedirs',
+                            'kintree_table',
+                        )
+                    }
+                ),
+            )
+        )
         return
     else:
         file = NpzFile(_file('a.npz', data[1:]))
@@ -119,8 +139,18 @@ def _boxes(data: bytes) -> None:
     Given(value)
 
 
-_LABEL = json.dumps([make_label(np.array([5.0, 5.0]), 0.1, np.ones((24, 3)), np.ones((24, 4)),
-                                np.zeros(72), np.zeros(10))]).encode()
+_LABEL = json.dumps(
+    [
+        make_label(
+            np.array([5.0, 5.0]),
+            0.1,
+            np.ones((24, 3)),
+            np.ones((24, 4)),
+            np.zeros(72),
+            np.zeros(10),
+        )
+    ]
+).encode()
 
 
 def _saved(write: Callable, content: object, **options: object) -> bytes:
@@ -130,23 +160,44 @@ def _saved(write: Callable, content: object, **options: object) -> bytes:
 
 
 def _tsv_seeds() -> list[bytes]:
-    return [b'\x80' + _LABEL, b'\xe0img: a.tsv\n', b'\xe1a\t[{"height": 9, "width": 9}]\n',
-            b'\xe2a\t' + _LABEL + b'\n', b'\xe30\n', b'\x80[{"center": [1, 2], "scale": 0.5}]']
+    return [
+        b'\x80' + _LABEL,
+        b'\xe0img: a.tsv\n',
+        b'\xe1a\t[{"height": 9, "width": 9}]\n',
+        b'\xe2a\t' + _LABEL + b'\n',
+        b'\xe30\n',
+        b'\x80[{"center": [1, 2], "scale": 0.5}]',
+    ]
 
 
 def _pickle_seeds() -> list[bytes]:
-    value = {'a': np.arange(3.0), 'b': np.array(['x', None], object), 'c': np.float32(1), 'd': b'',
-             'e': 'text', 'f': [1, (2, 3)], 'g': {4}}
+    value = {
+        'a': np.arange(3.0),
+        'b': np.array(['x', None], object),
+        'c': np.float32(1),
+        'd': b'',
+        'e': 'text',
+        'f': [1, (2, 3)],
+        'g': {4},
+    }
     return [bytes([protocol]) + pickle.dumps(value, protocol=protocol) for protocol in range(6)]
 
 
 def _npz_seeds() -> list[bytes]:
-    arrays = {'v_template': np.zeros((2, 3)), 'f': np.zeros((1, 3), np.uint32),
-              'o': np.array([{'a': 1}], object), 's': np.array(['x'])}
+    arrays = {
+        'v_template': np.zeros((2, 3)),
+        'f': np.zeros((1, 3), np.uint32),
+        'o': np.array([{'a': 1}], object),
+        's': np.array(['x']),
+    }
     whole = _saved(lambda file, content: np.savez(file, **content), arrays)
     members = [_saved(np.save, array) for array in arrays.values()]
-    return [b'\xff' + whole, *(b'\x00' + m for m in members), *(b'\x90' + m for m in members),
-            *(b'\xa0' + m for m in members)]
+    return [
+        b'\xff' + whole,
+        *(b'\x00' + m for m in members),
+        *(b'\x90' + m for m in members),
+        *(b'\xa0' + m for m in members),
+    ]
 
 
 def _checkpoint_seeds() -> list[bytes]:
@@ -154,28 +205,44 @@ def _checkpoint_seeds() -> list[bytes]:
     content = {'state_dict': state, 'meta': {'epoch': 1, 'x': np.float64(2)}}
     seeds = []
     for protocol in (2, 4, 5):
-        whole = _saved(lambda file, value, p=protocol: torch.save(value, file, pickle_protocol=p),
-                       content)
+        whole = _saved(
+            lambda file, value, p=protocol: torch.save(value, file, pickle_protocol=p), content
+        )
         with zipfile.ZipFile(io.BytesIO(whole)) as archive:
             seeds.append(b'\x00' + archive.read('archive/data.pkl'))
-        seeds += [b'\xff' + whole, b'\xff' + _saved(
-            lambda file, value, p=protocol: torch.save(
-                value, file, pickle_protocol=p, _use_new_zipfile_serialization=False), content)]
+        seeds += [
+            b'\xff' + whole,
+            b'\xff'
+            + _saved(
+                lambda file, value, p=protocol: torch.save(
+                    value, file, pickle_protocol=p, _use_new_zipfile_serialization=False
+                ),
+                content,
+            ),
+        ]
     from safetensors.torch import save
+
     return [*seeds, b'\xff' + save(state), b'\xff' + pickle.dumps({'a': np.zeros(2)})]
 
 
 def _image_seeds() -> list[bytes]:
     import cv2
+
     image = np.arange(8 * 9 * 3, dtype=np.uint8).reshape(8, 9, 3)
-    return [cv2.imencode(ending, image)[1].tobytes()
-            for ending in ('.jpg', '.png', '.webp', '.bmp', '.tiff')]
+    return [
+        cv2.imencode(ending, image)[1].tobytes()
+        for ending in ('.jpg', '.png', '.webp', '.bmp', '.tiff')
+    ]
 
 
 def _box_seeds() -> list[bytes]:
-    texts = ['[[1, 2, 3, 4]]', '{"a.jpg": [[1, 2, 3, 4]], "b.jpg": []}', '[1, 2, 3, 4, 0.5]',
-             '{"bbox": [1, 2, 3, 4], "side": "left", "score": 0.5, "track_id": 3}',
-             '[[[1, 2, 3, 4]], [[1, 2, 3, 4]]]']
+    texts = [
+        '[[1, 2, 3, 4]]',
+        '{"a.jpg": [[1, 2, 3, 4]], "b.jpg": []}',
+        '[1, 2, 3, 4, 0.5]',
+        '{"bbox": [1, 2, 3, 4], "side": "left", "score": 0.5, "track_id": 3}',
+        '[[[1, 2, 3, 4]], [[1, 2, 3, 4]]]',
+    ]
     return [lead + text.encode() for text in texts for lead in (b'\x00', b'\xff')]
 
 

@@ -17,10 +17,7 @@ import numpy as np
 
 from fastmetro_mm.body.genders import parse_gender
 from fastmetro_mm.body.joint_sets import J24, SMPL24
-from fastmetro_mm.dataset_tools.converters.files import (
-    RestrictedNpz,
-    require_folder,
-)
+from fastmetro_mm.dataset_tools.converters.files import RestrictedNpz, require_folder
 from fastmetro_mm.dataset_tools.converters.foreign_paths import find_image, key_of, read_image
 from fastmetro_mm.dataset_tools.converters.foreign_values import (
     betas_note,
@@ -37,12 +34,14 @@ from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
 
 # The first 22 joints of SMPL-X are those of SMPL; the ones below also have J24's place.
-_SHARED = tuple((J24.index(name), SMPL24.index(name)) for name in SMPL24
-                if name.endswith(('Ankle', 'Knee', 'Wrist', 'Elbow', 'Shoulder')))
+_SHARED = tuple(
+    (J24.index(name), SMPL24.index(name))
+    for name in SMPL24
+    if name.endswith(('Ankle', 'Knee', 'Wrist', 'Elbow', 'Shoulder'))
+)
 _POSE_SIZES = (72, 165)
 # Shape of one row; None where files differ.
-_REST = {'center': (2,), 'scale': (), 'pose_cam': (None,), 'shape': (None,),
-         'gtkps': (None, None)}
+_REST = {'center': (2,), 'scale': (), 'pose_cam': (None,), 'shape': (None,), 'gtkps': (None, None)}
 _JPEG_QUALITY = 95
 _MIN_INSIDE = 4
 
@@ -75,8 +74,10 @@ class BedlamSource:
     def note(self) -> str:
         """What the labels hold."""
         if any(part['pose_cam'].shape[1] == 165 for part in self._parts):
-            return ('SMPL-X labels: has_smpl is 0; 2D ankles, knees, wrists, elbows and shoulders '
-                    'only, all other joints get confidence 0')
+            return (
+                'SMPL-X labels: has_smpl is 0; 2D ankles, knees, wrists, elbows and shoulders '
+                'only, all other joints get confidence 0'
+            )
         return self.mesh.note + betas_note([part['num_betas'] for part in self._parts])
 
     def __len__(self) -> int:
@@ -84,8 +85,12 @@ class BedlamSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'bedlam', 'file': str(self.path.absolute()),
-                'images': str(self._images.absolute()), 'mesh': self.mesh.body}
+        return {
+            'source': 'bedlam',
+            'file': str(self.path.absolute()),
+            'images': str(self._images.absolute()),
+            'mesh': self.mesh.body,
+        }
 
     def inputs(self) -> Sequence[Path]:
         """Files that all rows depend on."""
@@ -135,15 +140,23 @@ class BedlamSource:
             pose, betas = part['pose_cam'][number], part['shape'][number]
             posed = self.mesh.posed(pose, betas, gender)
             joints_3d = None if posed is None else with_confidence(posed[0])
-        row.label = make_label(part['center'][number], float(part['scale'][number]), joints_2d,
-                               joints_3d, pose, betas, gender)
+        row.label = make_label(
+            part['center'][number],
+            float(part['scale'][number]),
+            joints_2d,
+            joints_3d,
+            pose,
+            betas,
+            gender,
+        )
         return row
 
 
 def _turn(row: TSVRow) -> TSVRow:
     image = cv2.rotate(decode_image(row.image), cv2.ROTATE_90_CLOCKWISE)
-    data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
-                        [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+    data = cv2.imencode(
+        '.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    )[1].tobytes()
     return TSVRow(row.key, data, size=image.shape[:2])
 
 
@@ -156,10 +169,12 @@ def _read_part(path: Path) -> dict:
     try:
         part: dict = {'name': path.stem, 'imgname': texts(file['imgname'], 'imgname')}
         count = len(part['imgname'])
-        part.update({name: numbers(file.read(name, (count, *_REST[name])), name)
-                     for name in names[1:]})
-        part['gender'] = (texts(file['gender'], 'gender') if 'gender' in file
-                          else ['neutral'] * count)
+        part.update(
+            {name: numbers(file.read(name, (count, *_REST[name])), name) for name in names[1:]}
+        )
+        part['gender'] = (
+            texts(file['gender'], 'gender') if 'gender' in file else ['neutral'] * count
+        )
         part['num_betas'] = part['shape'].shape[-1]
         part['shape'] = betas_rows(part['shape'], count, 'shape')
     except DataSetError:
@@ -167,11 +182,21 @@ def _read_part(path: Path) -> dict:
     except (ValueError, IndexError) as error:
         raise DataSetError(f'{path}: {error}: download it again') from None
     pose, points = part['pose_cam'], part['gtkps']
-    good = (part['center'].shape == (count, 2) and part['scale'].shape == (count,)
-            and pose.ndim == 2 and len(pose) == count and pose.shape[1] in _POSE_SIZES
-            and points.ndim == 3 and len(points) == count
-            and points.shape[1] >= 22 and points.shape[2] >= 2 and len(part['gender']) == count)
+    good = (
+        part['center'].shape == (count, 2)
+        and part['scale'].shape == (count,)
+        and pose.ndim == 2
+        and len(pose) == count
+        and pose.shape[1] in _POSE_SIZES
+        and points.ndim == 3
+        and len(points) == count
+        and points.shape[1] >= 22
+        and points.shape[2] >= 2
+        and len(part['gender']) == count
+    )
     if not good:
-        raise DataSetError(f'{path}: arrays do not fit together (pose_cam {pose.shape}, expected '
-                           f'({count}, 72 or 165)): download it again')
+        raise DataSetError(
+            f'{path}: arrays do not fit together (pose_cam {pose.shape}, expected '
+            f'({count}, 72 or 165)): download it again'
+        )
     return part

@@ -49,12 +49,12 @@ class CocoFile:
             self.annotations: list[Any] = list(content['annotations'])
             categories = self._by_id(content.get('categories') or [], 'category')
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise DataSetError(f'{path} is not a COCO-style json (images, annotations): '
-                               f'{type(error).__name__} {error}') from None
-        self._names = {key: self._keypoint_names(category)
-                       for key, category in categories.items()}
-        self._titles = {key: str(category.get('name', key))
-                        for key, category in categories.items()}
+            raise DataSetError(
+                f'{path} is not a COCO-style json (images, annotations): '
+                f'{type(error).__name__} {error}'
+            ) from None
+        self._names = {key: self._keypoint_names(category) for key, category in categories.items()}
+        self._titles = {key: str(category.get('name', key)) for key, category in categories.items()}
 
     @staticmethod
     def _by_id(entries: list[dict], what: str) -> dict[str, dict]:
@@ -70,8 +70,10 @@ class CocoFile:
         if not names:
             return None
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise DataSetError(f'{self.path}: keypoints of category {category["id"]} are not a '
-                               'list of names: correct the json')
+            raise DataSetError(
+                f'{self.path}: keypoints of category {category["id"]} are not a '
+                'list of names: correct the json'
+            )
         return tuple(names)
 
     def __len__(self) -> int:

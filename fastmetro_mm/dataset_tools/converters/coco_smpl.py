@@ -46,12 +46,35 @@ from fastmetro_mm.errors import DataSetError
 
 # Order of `keypoints_cam` and `keypoints_img` (Pose2Mesh `data/MuCo/dataset.py`). Head, neck and
 # spine points of MuCo are not those of J24, so they are not taken over.
-_MUCO21 = ('Head_top', 'Thorax', 'R_Shoulder', 'R_Elbow', 'R_Wrist', 'L_Shoulder', 'L_Elbow',
-           'L_Wrist', 'R_Hip', 'R_Knee', 'R_Ankle', 'L_Hip', 'L_Knee', 'L_Ankle', 'Pelvis',
-           'Spine', 'Head', 'R_Hand', 'L_Hand', 'R_Toe', 'L_Toe')
+_MUCO21 = (
+    'Head_top',
+    'Thorax',
+    'R_Shoulder',
+    'R_Elbow',
+    'R_Wrist',
+    'L_Shoulder',
+    'L_Elbow',
+    'L_Wrist',
+    'R_Hip',
+    'R_Knee',
+    'R_Ankle',
+    'L_Hip',
+    'L_Knee',
+    'L_Ankle',
+    'Pelvis',
+    'Spine',
+    'Head',
+    'R_Hand',
+    'L_Hand',
+    'R_Toe',
+    'L_Toe',
+)
 _LIMBS = ('Hip', 'Knee', 'Ankle', 'Shoulder', 'Elbow', 'Wrist')
-_SHARED = tuple((J24.index(name), i) for i, name in enumerate(_MUCO21)
-                if name.endswith(_LIMBS) or name == 'Pelvis')
+_SHARED = tuple(
+    (J24.index(name), i)
+    for i, name in enumerate(_MUCO21)
+    if name.endswith(_LIMBS) or name == 'Pelvis'
+)
 _MAX_FIT_ERROR = 0.045  # metres, as Pose2Mesh drops MuCo's fits
 
 
@@ -71,8 +94,14 @@ class CocoSMPLSource:
         DataSetError: Not such a json.
     """
 
-    def __init__(self, annotations: str | Path, images: str | Path, mesh: MeshJoints,
-                 parameters: str | Path | None = None, padding: float = 1.2) -> None:
+    def __init__(
+        self,
+        annotations: str | Path,
+        images: str | Path,
+        mesh: MeshJoints,
+        parameters: str | Path | None = None,
+        padding: float = 1.2,
+    ) -> None:
         self.mesh, self.padding = mesh, positive(padding, 'padding')
         self._images = require_folder(images, 'image folder')
         self._json = CocoFile(annotations, 'give the annotations with --in')
@@ -99,10 +128,14 @@ class CocoSMPLSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'coco-smpl', 'file': str(self._json.path.absolute()),
-                'images': str(self._images.absolute()), 'padding': self.padding,
-                'fits': self._parameters and str(self._parameters.absolute()),
-                'mesh': self.mesh.body}
+        return {
+            'source': 'coco-smpl',
+            'file': str(self._json.path.absolute()),
+            'images': str(self._images.absolute()),
+            'padding': self.padding,
+            'fits': self._parameters and str(self._parameters.absolute()),
+            'mesh': self.mesh.body,
+        }
 
     def inputs(self) -> Sequence[Path]:
         """Files that all rows depend on."""
@@ -135,8 +168,11 @@ class CocoSMPLSource:
         if pose is not None:
             # the neutral model whatever the gender, as METRO's script
             posed = self.mesh.placed(pose, betas, trans)
-        if posed is not None and measured is not None and _distance(posed, measured) > \
-                _MAX_FIT_ERROR:
+        if (
+            posed is not None
+            and measured is not None
+            and _distance(posed, measured) > _MAX_FIT_ERROR
+        ):
             raise SkipRow(f'fit is more than {1000 * _MAX_FIT_ERROR:.0f} mm from the 3D joints')
         if posed is not None:
             joints_3d = with_confidence(posed)
@@ -162,8 +198,13 @@ class CocoSMPLSource:
             raise SkipRow('no SMPL fit for the annotation')
         if fit is None:
             return None, None, None, None, matrix
-        return (pose_of(fit['pose']), betas_of(fit['shape'], 'shape'),
-                shaped(fit['trans'], 'trans', (3,), (1, 3)), fit.get('gender'), matrix)
+        return (
+            pose_of(fit['pose']),
+            betas_of(fit['shape'], 'shape'),
+            shaped(fit['trans'], 'trans', (3,), (1, 3)),
+            fit.get('gender'),
+            matrix,
+        )
 
     def _points(self, entry: dict) -> np.ndarray | None:
         if entry.get('keypoints'):

@@ -59,18 +59,28 @@ def _image_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _box_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--box', default='pose2mesh', choices=BOXES,
-                        help='pose2mesh: boxes of the official rows; spin: of the 2D points')
+    parser.add_argument(
+        '--box',
+        default='pose2mesh',
+        choices=BOXES,
+        help='pose2mesh: boxes of the official rows; spin: of the 2D points',
+    )
 
 
 def _version_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--versions', nargs='+', default=list(VERSIONS), choices=VERSIONS,
-                        help='versions of the training images')
+    parser.add_argument(
+        '--versions',
+        nargs='+',
+        default=list(VERSIONS),
+        choices=VERSIONS,
+        help='versions of the training images',
+    )
 
 
 def _fits_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--smpl', help='json of SMPL fits by annotation id, where they are not '
-                        'in the annotations')
+    parser.add_argument(
+        '--smpl', help='json of SMPL fits by annotation id, where they are not in the annotations'
+    )
 
 
 def _required_fits_option(parser: argparse.ArgumentParser) -> None:
@@ -96,63 +106,108 @@ CONVERTERS: dict[str, Converter] = {
     'images': Converter(
         'a folder of your own images',
         lambda a: ImageFolderSource(a.source, a.annotations, a.body, a.padding),
-        padding=1.2, options=_image_options),
+        padding=1.2,
+        options=_image_options,
+    ),
     'spin-npz': Converter(
-        'npz of SPIN, GraphCMR, ...', lambda a: SpinNpzSource(a.source, a.images), images=True),
+        'npz of SPIN, GraphCMR, ...', lambda a: SpinNpzSource(a.source, a.images), images=True
+    ),
     '3dpw': Converter(
         '3DPW: folder with sequenceFiles and imageFiles',
-        lambda a: ThreeDPWSource(a.source, a.split, _mesh(a), a.box), mesh=True,
-        options=_box_option),
+        lambda a: ThreeDPWSource(a.source, a.split, _mesh(a), a.box),
+        mesh=True,
+        options=_box_option,
+    ),
     'freihand': Converter(
-        'FreiHAND v2: folder with the json files', split='training', options=_version_option,
-        build=lambda a: FreiHANDSource(a.source, a.split, a.versions)),
+        'FreiHAND v2: folder with the json files',
+        split='training',
+        options=_version_option,
+        build=lambda a: FreiHANDSource(a.source, a.split, a.versions),
+    ),
     'h36m': Converter(
         'Human3.6M: folder of the json files of Pose2Mesh or NeuralAnnot',
         lambda a: Human36MSource(a.source, a.images, a.split, _mesh(a), a.padding, a.every),
-        images=True, mesh=True, padding=1.2, options=_every_option),
+        images=True,
+        mesh=True,
+        padding=1.2,
+        options=_every_option,
+    ),
     'humandata': Converter(
         'HumanData npz of mmhuman3d',
         lambda a: HumanDataSource(a.source, a.images, _mesh(a), a.padding),
-        images=True, mesh=True, padding=1.0),
+        images=True,
+        mesh=True,
+        padding=1.0,
+    ),
     'pose2mesh': Converter(
-        'COCO-style json of Pose2Mesh (3DPW, MuCo)', _coco_smpl, images=True, mesh=True,
-        padding=1.2, options=_fits_option),
+        'COCO-style json of Pose2Mesh (3DPW, MuCo)',
+        _coco_smpl,
+        images=True,
+        mesh=True,
+        padding=1.2,
+        options=_fits_option,
+    ),
     'neuralannot': Converter(
-        'COCO-style json with fits of NeuralAnnot', _coco_smpl, images=True, mesh=True,
-        padding=1.2, options=_required_fits_option),
+        'COCO-style json with fits of NeuralAnnot',
+        _coco_smpl,
+        images=True,
+        mesh=True,
+        padding=1.2,
+        options=_required_fits_option,
+    ),
     'eft': Converter(
-        'json of EFT', lambda a: EFTSource(a.source, a.images, _mesh(a)), images=True, mesh=True),
+        'json of EFT', lambda a: EFTSource(a.source, a.images, _mesh(a)), images=True, mesh=True
+    ),
     'emdb': Converter(
         'EMDB: folder with P0 ... P9',
         lambda a: EMDBSource(a.source, a.split, _mesh(a, 'neutral', 'male', 'female')),
-        split='emdb1', mesh=True),
+        split='emdb1',
+        mesh=True,
+    ),
     'bedlam': Converter(
         'BEDLAM: npz, or a folder of them',
-        lambda a: BedlamSource(a.source, a.images, _mesh(a)), images=True, mesh=True),
+        lambda a: BedlamSource(a.source, a.images, _mesh(a)),
+        images=True,
+        mesh=True,
+    ),
     'up3d': Converter(
         'UP-3D: folder of its files',
-        lambda a: UP3DSource(a.source, a.split, _mesh(a), a.padding), split='trainval',
-        mesh=True, padding=1.2),
+        lambda a: UP3DSource(a.source, a.split, _mesh(a), a.padding),
+        split='trainval',
+        mesh=True,
+        padding=1.2,
+    ),
     'shrink': Converter(
         'a TSV set, with its pictures cut to what training sees (yaml)',
         lambda a: ShrunkSource(a.source, a.body, a.margin, a.max_box, a.quality),
-        options=_shrink_options),
+        options=_shrink_options,
+    ),
 }
 
 
 def add_converter(parser: argparse.ArgumentParser, converter: Converter) -> None:
     """Add the arguments of one converter."""
-    parser.add_argument('--split', default=converter.split,
-                        help='part of the source, and first part of the file names '
-                        '(default: %(default)s)')
+    parser.add_argument(
+        '--split',
+        default=converter.split,
+        help='part of the source, and first part of the file names (default: %(default)s)',
+    )
     if converter.images:
         parser.add_argument('--images', required=True, help='folder of the images')
     if converter.padding is not None:
-        parser.add_argument('--padding', type=factor, default=converter.padding,
-                            help='crop side / longer side of the box (default: %(default)s)')
+        parser.add_argument(
+            '--padding',
+            type=factor,
+            default=converter.padding,
+            help='crop side / longer side of the box (default: %(default)s)',
+        )
     if converter.mesh:
-        parser.add_argument('--body-model', default='auto', choices=BODIES,
-                            help='mesh to derive joints from; auto: SMPL where it is found')
+        parser.add_argument(
+            '--body-model',
+            default='auto',
+            choices=BODIES,
+            help='mesh to derive joints from; auto: SMPL where it is found',
+        )
         parser.add_argument('--body-data', help='folder of the licensed body files')
     if converter.options is not None:
         converter.options(parser)

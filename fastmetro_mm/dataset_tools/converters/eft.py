@@ -58,9 +58,12 @@ class EFTSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'eft', 'file': str(self.path.absolute()),
-                'images': str(self._images.absolute()),
-                'mesh': self.mesh.body}
+        return {
+            'source': 'eft',
+            'file': str(self.path.absolute()),
+            'images': str(self._images.absolute()),
+            'mesh': self.mesh.body,
+        }
 
     def inputs(self) -> Sequence[Path]:
         """Files that all rows depend on."""
@@ -88,8 +91,7 @@ class EFTSource:
             raise SkipRow(f'the fit is {entry["smpltype"]}, not smpl')
         image = read_image(self._path(index))
         try:
-            rotations = shaped(entry['parm_pose'], 'parm_pose', (24, 3, 3), (24, 9),
-                               (1, 24, 3, 3))
+            rotations = shaped(entry['parm_pose'], 'parm_pose', (24, 3, 3), (24, 9), (1, 24, 3, 3))
             betas = betas_of(entry['parm_shape'], 'parm_shape')
             center = shaped(entry['bbox_center'], 'bbox_center', (2,))
             scale = shaped(entry['bbox_scale'], 'bbox_scale', (), (1,))
@@ -104,6 +106,15 @@ class EFTSource:
             raise SkipRow('parm_pose does not hold rotation matrices')
         pose = rotmat_to_axis_angle(torch.from_numpy(rotations)).reshape(72).numpy()
         posed = self.mesh.posed(pose, betas)
-        return TSVRow(self.key(index), image, make_label(
-            center, scale, points, None if posed is None else with_confidence(posed[0]), pose,
-            betas))
+        return TSVRow(
+            self.key(index),
+            image,
+            make_label(
+                center,
+                scale,
+                points,
+                None if posed is None else with_confidence(posed[0]),
+                pose,
+                betas,
+            ),
+        )

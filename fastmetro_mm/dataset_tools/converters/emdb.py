@@ -14,10 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastmetro_mm.body.genders import parse_gender
-from fastmetro_mm.dataset_tools.converters.files import (
-    read_pickle,
-    require_folder,
-)
+from fastmetro_mm.dataset_tools.converters.files import read_pickle, require_folder
 from fastmetro_mm.dataset_tools.converters.foreign_paths import read_image
 from fastmetro_mm.dataset_tools.converters.foreign_values import (
     betas_note,
@@ -62,8 +59,13 @@ class EMDBSource:
                 self._paths.append(path)
                 self._sequences.append({**sequence, 'folder': path.parent})
         self._rows = np.array(
-            [(number, frame) for number, sequence in enumerate(self._sequences)
-             for frame in np.flatnonzero(sequence['good'])], np.int64).reshape(-1, 2)
+            [
+                (number, frame)
+                for number, sequence in enumerate(self._sequences)
+                for frame in np.flatnonzero(sequence['good'])
+            ],
+            np.int64,
+        ).reshape(-1, 2)
         if not len(self._rows):
             raise DataSetError(f'{root} holds no sequence of {split}: unpack EMDB there')
 
@@ -77,8 +79,12 @@ class EMDBSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'emdb', 'root': str(self._root.absolute()), 'split': self.split,
-                'mesh': self.mesh.body}
+        return {
+            'source': 'emdb',
+            'root': str(self._root.absolute()),
+            'split': self.split,
+            'mesh': self.mesh.body,
+        }
 
     def inputs(self) -> Sequence[Path]:
         """Files that all rows depend on."""
@@ -110,14 +116,22 @@ class EMDBSource:
         box = square_box(x1, y1, x2 - x1, y2 - y1, _PADDING)
         camera = sequence['extrinsics'][frame]
         pose, joints = self.mesh.from_world(
-            sequence['poses'][frame], sequence['betas'], sequence['trans'][frame],
-            camera[:3, :3], camera[:3, 3], sequence['gender'])
+            sequence['poses'][frame],
+            sequence['betas'],
+            sequence['trans'][frame],
+            camera[:3, :3],
+            camera[:3, 3],
+            sequence['gender'],
+        )
         joints_2d = joints_3d = None
         if joints is not None:
             joints_3d = with_confidence(joints)
             joints_2d = with_confidence(project(joints, sequence['intrinsics']))
-        return TSVRow(self.key(index), read_image(self._path(index)), make_label(
-            *box, joints_2d, joints_3d, pose, sequence['betas'], sequence['gender']))
+        return TSVRow(
+            self.key(index),
+            read_image(self._path(index)),
+            make_label(*box, joints_2d, joints_3d, pose, sequence['betas'], sequence['gender']),
+        )
 
 
 def _finite(value: Any, what: str) -> np.ndarray:
@@ -132,24 +146,37 @@ def _read_sequence(path: Path) -> dict:
     try:
         smpl, camera, boxes = content['smpl'], content['camera'], content['bboxes']
         count = int(content['n_frames'])
-        good = shaped(_finite(content['good_frames_mask'], 'good_frames_mask'),
-                      'good_frames_mask', (count,))
+        good = shaped(
+            _finite(content['good_frames_mask'], 'good_frames_mask'), 'good_frames_mask', (count,)
+        )
         sequence = dict(
-            gender=parse_gender(content['gender']), emdb1=bool(content['emdb1']),
-            emdb2=bool(content['emdb2']), good=good.astype(bool),
+            gender=parse_gender(content['gender']),
+            emdb1=bool(content['emdb1']),
+            emdb2=bool(content['emdb2']),
+            good=good.astype(bool),
             intrinsics=shaped(camera['intrinsics'], 'intrinsics', (3, 3)),
             extrinsics=shaped(camera['extrinsics'], 'extrinsics', (count, 4, 4)),
-            poses=np.concatenate([
-                shaped(smpl['poses_root'], 'poses_root', (count, 3)),
-                shaped(smpl['poses_body'], 'poses_body', (count, 69), (count, 23, 3))], axis=1),
+            poses=np.concatenate(
+                [
+                    shaped(smpl['poses_root'], 'poses_root', (count, 3)),
+                    shaped(smpl['poses_body'], 'poses_body', (count, 69), (count, 23, 3)),
+                ],
+                axis=1,
+            ),
             trans=shaped(smpl['trans'], 'trans', (count, 3)),
             betas=betas_of(smpl['betas']),  # one shape for the whole sequence
             num_betas=numbers(smpl['betas'], 'betas').size,
             bboxes=shaped(boxes['bboxes'], 'bboxes', (count, 4)),
-            invalid=frozenset(_finite(boxes.get('invalid_idxs', ()), 'invalid_idxs').astype(
-                np.int64).ravel().tolist()))
+            invalid=frozenset(
+                _finite(boxes.get('invalid_idxs', ()), 'invalid_idxs')
+                .astype(np.int64)
+                .ravel()
+                .tolist()
+            ),
+        )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise DataSetError(f'{path} is not an EMDB sequence file ({type(error).__name__}: '
-                           f'{" ".join(str(error).split())}): correct it or download it again'
-                           ) from None
+        raise DataSetError(
+            f'{path} is not an EMDB sequence file ({type(error).__name__}: '
+            f'{" ".join(str(error).split())}): correct it or download it again'
+        ) from None
     return sequence

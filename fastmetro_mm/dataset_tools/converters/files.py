@@ -36,8 +36,9 @@ def read_json(path: str | Path, mend: str) -> Any:
     except (ValueError, RecursionError):
         kind = recognise(path)
         if kind not in ('json', 'text', 'unknown'):
-            raise DataSetError(f'{path}: expected json, but the file {sentence(kind, path)}'
-                               ) from None
+            raise DataSetError(
+                f'{path}: expected json, but the file {sentence(kind, path)}'
+            ) from None
         raise DataSetError(f'{path} is not json (cut off?): download it again') from None
 
 

@@ -12,8 +12,15 @@ from fastmetro_mm.dataset_tools.converters.foreign_values import text_of
 from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 
 # Faults of one name or file; every other one (a disk that is gone) ends the conversion.
-_FAULTS_OF_ONE = {errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES,
-                  errno.ELOOP, errno.EINVAL}
+_FAULTS_OF_ONE = {
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EACCES,
+    errno.ELOOP,
+    errno.EINVAL,
+}
 
 
 def key_of(name: Any) -> str:

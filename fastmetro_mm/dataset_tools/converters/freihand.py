@@ -45,8 +45,10 @@ def _read_list(root: Path, name: str, shape: tuple[int, ...], required: bool) ->
     if array.ndim == len(shape) + 2 and array.shape[1] == 1:
         array = array[:, 0]  # each entry of `training_mano.json` is a list with one row
     if array.shape[1:] != shape or not np.isfinite(array).all():
-        raise DataSetError(f'{path} has shape {array.shape}, expected finite numbers in '
-                           f'(N, {", ".join(map(str, shape))}): download it again')
+        raise DataSetError(
+            f'{path} has shape {array.shape}, expected finite numbers in '
+            f'(N, {", ".join(map(str, shape))}): download it again'
+        )
     return array
 
 
@@ -54,16 +56,20 @@ def _check_cameras(path: Path, matrices: np.ndarray) -> None:
     """Refuse matrices that are transposed or none of a camera."""
     good = (matrices[:, 2] == (0, 0, 1)).all(1) & (matrices[:, (0, 1), (0, 1)] > 0).all(1)
     if not good.all():
-        raise DataSetError(f'{path}: entry {int(np.argmin(good))} is not a camera matrix with the '
-                           'last row 0 0 1 (transposed?): download it again')
+        raise DataSetError(
+            f'{path}: entry {int(np.argmin(good))} is not a camera matrix with the '
+            'last row 0 0 1 (transposed?): download it again'
+        )
 
 
 def _check_metres(path: Path, joints: np.ndarray) -> None:
     """Refuse hands that are larger than hands, as in millimetres."""
     reach = np.abs(joints - joints[:, :1]).max(initial=0)  # along an axis; sums may overflow
     if not reach <= _MAX_REACH:
-        raise DataSetError(f'{path}: a joint lies {reach:.3g} m from the wrist: joints must be in '
-                           'metres (divide millimetres by 1000)')
+        raise DataSetError(
+            f'{path}: a joint lies {reach:.3g} m from the wrist: joints must be in '
+            'metres (divide millimetres by 1000)'
+        )
 
 
 class FreiHANDSource:
@@ -82,8 +88,9 @@ class FreiHANDSource:
         DataSetError: Lists of different length, joints that are not those of the meshes.
     """
 
-    def __init__(self, root: str | Path, split: str = 'training',
-                 versions: Sequence[str] = VERSIONS) -> None:
+    def __init__(
+        self, root: str | Path, split: str = 'training', versions: Sequence[str] = VERSIONS
+    ) -> None:
         if split not in SPLITS or not versions or not set(versions) <= set(VERSIONS):
             raise ConfigError(f'FreiHAND has splits {SPLITS} and versions {VERSIONS}')
         root, self.split = Path(root), split
@@ -98,8 +105,10 @@ class FreiHANDSource:
             _check_metres(root / f'{split}_xyz.json', self._xyz)
         counts = {len(a) for a in (self._intrinsics, self._mano, self._xyz) if a is not None}
         if len(counts) != 1:
-            raise DataSetError(f'{root}: the {split} json lists have {sorted(counts)} entries: '
-                               'use files of one release')
+            raise DataSetError(
+                f'{root}: the {split} json lists have {sorted(counts)} entries: '
+                'use files of one release'
+            )
         self.versions = [v for v in VERSIONS if v in versions] if training else ['gs']
         if not training and self._xyz is not None:
             self._check_vertices(root)
@@ -110,13 +119,17 @@ class FreiHANDSource:
             return
         vertices = _read_list(root, path.name, (778, 3), True)
         if len(vertices) != len(self._xyz):
-            raise DataSetError(f'{path} has {len(vertices)} meshes for {len(self._xyz)} joint '
-                               'sets: use files of one release')
+            raise DataSetError(
+                f'{path} has {len(vertices)} meshes for {len(self._xyz)} joint '
+                'sets: use files of one release'
+            )
         tips = vertices[:, FREIHAND_TIPS] - self._xyz[:, TIP_ROWS]
         worst = np.linalg.norm(tips, axis=-1).max(initial=0)
         if not worst <= _MAX_TIP_ERROR:
-            raise DataSetError(f'{path}: fingertips lie up to {1000 * worst:.1f} mm from those of '
-                               'evaluation_xyz.json: use files of one release')
+            raise DataSetError(
+                f'{path}: fingertips lie up to {1000 * worst:.1f} mm from those of '
+                'evaluation_xyz.json: use files of one release'
+            )
 
     @property
     def note(self) -> str:
@@ -132,13 +145,17 @@ class FreiHANDSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'freihand', 'root': str(self._root.absolute()), 'split': self.split,
-                'versions': self.versions, 'labels': self._xyz is not None}
+        return {
+            'source': 'freihand',
+            'root': str(self._root.absolute()),
+            'split': self.split,
+            'versions': self.versions,
+            'labels': self._xyz is not None,
+        }
 
     def inputs(self) -> Sequence[Path]:
         """Files that all rows depend on."""
-        return [self._root / f'{self.split}_{part}.json'
-                for part in ('K', 'mano', 'xyz', 'verts')]
+        return [self._root / f'{self.split}_{part}.json' for part in ('K', 'mano', 'xyz', 'verts')]
 
     def files(self, index: int) -> Sequence[Path]:
         """The image."""

@@ -44,8 +44,11 @@ _RENAMED = {'Torso': 'Spine', 'Nose': 'Jaw'}
 _TO_J24 = [J24.index(_RENAMED.get(name, name)) for name in H36M17]
 _MAX_BETA, _MAX_FIT_ERROR = 3.0, 0.05
 # Limbs, whose regressed places agree best with the markers.
-_COMPARED = [J24.index(f'{side}_{name}') for side in 'RL'
-             for name in ('Ankle', 'Knee', 'Hip', 'Wrist', 'Elbow', 'Shoulder')]
+_COMPARED = [
+    J24.index(f'{side}_{name}')
+    for side in 'RL'
+    for name in ('Ankle', 'Knee', 'Hip', 'Wrist', 'Elbow', 'Shoulder')
+]
 
 
 class Human36MSource:
@@ -65,8 +68,15 @@ class Human36MSource:
         DataSetError: Not such files.
     """
 
-    def __init__(self, annotations: str | Path, images: str | Path, split: str, mesh: MeshJoints,
-                 padding: float = 1.2, every: int = _EVERY) -> None:
+    def __init__(
+        self,
+        annotations: str | Path,
+        images: str | Path,
+        split: str,
+        mesh: MeshJoints,
+        padding: float = 1.2,
+        every: int = _EVERY,
+    ) -> None:
         if split not in SUBJECTS:
             raise ConfigError(f'no split {split!r}: use --split {" | ".join(SUBJECTS)}')
         self._root = require_folder(annotations, 'annotation folder')
@@ -109,23 +119,29 @@ class Human36MSource:
                 self._unknown += 1
                 continue
             except (KeyError, TypeError, ValueError, OverflowError) as error:
-                raise DataSetError(f'{path("data")}: image of annotation {index} is not of that '
-                                   f'form: {type(error).__name__} {error}') from None
+                raise DataSetError(
+                    f'{path("data")}: image of annotation {index} is not of that '
+                    f'form: {type(error).__name__} {error}'
+                ) from None
             if wanted and (self.split != 'protocol2' or frontal):
                 self._rows.append((entry, {**info, 'subject': subject}))
 
     @property
     def note(self) -> str:
         """What the labels hold."""
-        lost = f'; {self._unknown} annotations without an image are left out' if self._unknown \
-            else ''
+        lost = (
+            f'; {self._unknown} annotations without an image are left out' if self._unknown else ''
+        )
         return self._label_note() + lost
 
     def _label_note(self) -> str:
         if not any(self._fits.values()):
             return 'measured joints only: has_smpl is 0'
-        checked = f'checked with {self.mesh.body}' if self.mesh.body else \
-            'not checked against the joints (no SMPL file found: give --body-data FOLDER)'
+        checked = (
+            f'checked with {self.mesh.body}'
+            if self.mesh.body
+            else 'not checked against the joints (no SMPL file found: give --body-data FOLDER)'
+        )
         return f'measured 3D joints; SMPL fits {checked}'
 
     def __len__(self) -> int:
@@ -133,11 +149,16 @@ class Human36MSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'h36m', 'root': str(self._root.absolute()),
-                'images': str(self._images.absolute()), 'split': self.split,
-                'padding': self.padding,
-                'every': self.every, 'mesh': self.mesh.body,
-                'fits': any(self._fits.values())}
+        return {
+            'source': 'h36m',
+            'root': str(self._root.absolute()),
+            'images': str(self._images.absolute()),
+            'split': self.split,
+            'padding': self.padding,
+            'every': self.every,
+            'mesh': self.mesh.body,
+            'fits': any(self._fits.values()),
+        }
 
     def inputs(self) -> Sequence[Path]:
         """Files that all rows depend on."""
@@ -179,11 +200,13 @@ class Human36MSource:
         joints_2d[_TO_J24] = with_confidence(project(points, intrinsics))
         if pose is not None and not self._agrees(pose, betas, joints_3d):
             pose = betas = None
-        return TSVRow(self.key(index), image, make_label(
-            *box, joints_2d if self.split == 'train' else None, joints_3d, pose, betas))
+        return TSVRow(
+            self.key(index),
+            image,
+            make_label(*box, joints_2d if self.split == 'train' else None, joints_3d, pose, betas),
+        )
 
-    def _fit(self, info: dict,
-             rotation: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def _fit(self, info: dict, rotation: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         try:
             fit = _frame(self._fits[info['subject']], info)
         except KeyError:

@@ -15,10 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastmetro_mm.body.joint_sets import J24_PELVIS
-from fastmetro_mm.dataset_tools.converters.files import (
-    RestrictedNpz,
-    require_folder,
-)
+from fastmetro_mm.dataset_tools.converters.files import RestrictedNpz, require_folder
 from fastmetro_mm.dataset_tools.converters.foreign_paths import find_image, key_of, read_image
 from fastmetro_mm.dataset_tools.converters.foreign_values import (
     betas_note,
@@ -40,8 +37,9 @@ from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
 
 
-def _numbers(file: RestrictedNpz, name: str,
-             shape: tuple[int | None, ...] | None = None) -> np.ndarray:
+def _numbers(
+    file: RestrictedNpz, name: str, shape: tuple[int | None, ...] | None = None
+) -> np.ndarray:
     try:
         return numbers(file.read(name, shape), name)
     except DataSetError:
@@ -69,20 +67,24 @@ def read_keypoints(file: RestrictedNpz, name: str, channels: int) -> np.ndarray 
     points = _numbers(file, name, (None, None, channels))
     mask = _numbers(file, f'{name}_mask').ravel() if f'{name}_mask' in file else None
     compressed = '__keypoints_compressed__' in file and bool(
-        _numbers(file, '__keypoints_compressed__', ()))
+        _numbers(file, '__keypoints_compressed__', ())
+    )
     where = f'{file.path} member {name}'
     if points.ndim != 3 or points.shape[2] != channels:
         raise DataSetError(f'{where} has shape {points.shape}, expected (N, J, {channels})')
     if compressed:
         if mask is None or (mask == 1).sum() != points.shape[1]:
-            raise DataSetError(f'{where} is compressed to {points.shape[1]} joints, its mask does '
-                               'not name as many')
+            raise DataSetError(
+                f'{where} is compressed to {points.shape[1]} joints, its mask does not name as many'
+            )
         full = np.zeros((len(points), len(mask), channels))
         full[:, mask == 1] = points
         points = full
     if points.shape[1] != NUM_JOINTS:
-        raise DataSetError(f'{where} has {points.shape[1]} joints, expected the {NUM_JOINTS} of '
-                           'the human_data convention: convert it with mmhuman3d first')
+        raise DataSetError(
+            f'{where} has {points.shape[1]} joints, expected the {NUM_JOINTS} of '
+            'the human_data convention: convert it with mmhuman3d first'
+        )
     if mask is not None:
         if len(mask) != NUM_JOINTS:
             raise DataSetError(f'{where}: the mask has {len(mask)} entries')
@@ -105,16 +107,18 @@ class HumanDataSource:
         DataSetError: Not such a file, or its content is refused.
     """
 
-    def __init__(self, path: str | Path, images: str | Path, mesh: MeshJoints,
-                 padding: float = 1.0) -> None:
+    def __init__(
+        self, path: str | Path, images: str | Path, mesh: MeshJoints, padding: float = 1.0
+    ) -> None:
         self.path, self.mesh = Path(path), mesh
         self.padding = positive(padding, 'padding')
         self._images = require_folder(images, 'image folder')
         file = RestrictedNpz(path)
         missing = [name for name in ('image_path', 'bbox_xywh') if name not in file]
         if missing:
-            raise DataSetError(f'{path} lacks {", ".join(missing)}: not a HumanData file with '
-                               'images')
+            raise DataSetError(
+                f'{path} lacks {", ".join(missing)}: not a HumanData file with images'
+            )
         try:
             self._paths = texts(file['image_path'], 'image_path')
         except ValueError as error:
@@ -123,14 +127,21 @@ class HumanDataSource:
         count = len(self._paths)
         self._points = read_keypoints(file, 'keypoints2d', 3)
         self._joints = read_keypoints(file, 'keypoints3d', 4)
-        for name, array in (('bbox_xywh', self._boxes), ('keypoints2d', self._points),
-                            ('keypoints3d', self._joints)):
+        for name, array in (
+            ('bbox_xywh', self._boxes),
+            ('keypoints2d', self._points),
+            ('keypoints3d', self._joints),
+        ):
             if array is not None and (not array.ndim or len(array) != count):
-                raise DataSetError(f'{path}: {name} has {len(array) if array.ndim else "no"} rows '
-                                   f'for {count} images')
+                raise DataSetError(
+                    f'{path}: {name} has {len(array) if array.ndim else "no"} rows '
+                    f'for {count} images'
+                )
         if self._boxes.ndim != 2 or self._boxes.shape[1] not in (4, 5):
-            raise DataSetError(f'{path}: bbox_xywh has shape {self._boxes.shape}, expected '
-                               f'({count}, 4 or 5): x, y, width, height and a score')
+            raise DataSetError(
+                f'{path}: bbox_xywh has shape {self._boxes.shape}, expected '
+                f'({count}, 4 or 5): x, y, width, height and a score'
+            )
         # Labels need 24 of the 190 joints, and a centre where the regressed pelvis is missing.
         self._center = None
         if self._joints is not None:
@@ -142,8 +153,9 @@ class HumanDataSource:
         self._pose, self._betas = self._read_smpl(file, count)
         self._genders = self._read_genders(file, count)
 
-    def _read_smpl(self, file: RestrictedNpz,
-                   count: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def _read_smpl(
+        self, file: RestrictedNpz, count: int
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
         smpl = file['smpl'] if 'smpl' in file else None
         if smpl is None:
             return None, None
@@ -159,8 +171,9 @@ class HumanDataSource:
         except KeyError as error:
             raise DataSetError(f'{self.path}: smpl has no {error.args[0]}') from None
         except ValueError as error:
-            raise DataSetError(f'{self.path}: smpl does not fit the {count} images: {error}'
-                               ) from None
+            raise DataSetError(
+                f'{self.path}: smpl does not fit the {count} images: {error}'
+            ) from None
         return np.concatenate([root, pose], axis=1), betas
 
     def _read_genders(self, file: RestrictedNpz, count: int) -> list[Any] | None:
@@ -171,8 +184,11 @@ class HumanDataSource:
         if genders is None:
             return None
         try:
-            genders = ([genders] * count if isinstance(genders, (str, bytes))
-                       else texts(genders, 'meta gender'))
+            genders = (
+                [genders] * count
+                if isinstance(genders, (str, bytes))
+                else texts(genders, 'meta gender')
+            )
         except ValueError as error:
             raise DataSetError(f'{self.path}: {error}: correct the file') from None
         if len(genders) != count:
@@ -195,9 +211,13 @@ class HumanDataSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'humandata', 'file': str(self.path.absolute()),
-                'images': str(self._images.absolute()), 'padding': self.padding,
-                'mesh': self.mesh.body}
+        return {
+            'source': 'humandata',
+            'file': str(self.path.absolute()),
+            'images': str(self._images.absolute()),
+            'padding': self.padding,
+            'mesh': self.mesh.body,
+        }
 
     def inputs(self) -> Sequence[Path]:
         """Files that all rows depend on."""
@@ -225,12 +245,22 @@ class HumanDataSource:
             pose, betas = self._pose[index], self._betas[index]
         joints_3d = self._joints_of(index, pose, betas)
         points = None if self._points is None else self._points[index]
-        return TSVRow(key, image, make_label(
-            *box, points, joints_3d, pose, betas,
-            None if self._genders is None else self._genders[index]))
+        return TSVRow(
+            key,
+            image,
+            make_label(
+                *box,
+                points,
+                joints_3d,
+                pose,
+                betas,
+                None if self._genders is None else self._genders[index],
+            ),
+        )
 
-    def _joints_of(self, index: int, pose: np.ndarray | None,
-                   betas: np.ndarray | None) -> np.ndarray | None:
+    def _joints_of(
+        self, index: int, pose: np.ndarray | None, betas: np.ndarray | None
+    ) -> np.ndarray | None:
         if self._joints is not None:
             joints = self._joints[index].copy()
             lost = joints[:, 3] == 0

@@ -17,11 +17,7 @@ from pathlib import Path
 from fastmetro_mm.body.joint_sets import HAND21, J24
 from fastmetro_mm.dataset_tools.converters.coco_json import CocoFile
 from fastmetro_mm.dataset_tools.converters.files import require_folder
-from fastmetro_mm.dataset_tools.converters.foreign_paths import (
-    files_below,
-    find_image,
-    read_image,
-)
+from fastmetro_mm.dataset_tools.converters.foreign_paths import files_below, find_image, read_image
 from fastmetro_mm.dataset_tools.converters.foreign_values import positive, shaped
 from fastmetro_mm.dataset_tools.converters.named_keypoints import reorder_keypoints
 from fastmetro_mm.dataset_tools.converters.placement import square_box
@@ -47,8 +43,13 @@ class ImageFolderSource:
         DataSetError: The json is not of that form, or there is no image or annotation.
     """
 
-    def __init__(self, images: str | Path, annotations: str | Path | None = None,
-                 body: str = 'smpl', padding: float = 1.2) -> None:
+    def __init__(
+        self,
+        images: str | Path,
+        annotations: str | Path | None = None,
+        body: str = 'smpl',
+        padding: float = 1.2,
+    ) -> None:
         self.images = require_folder(images, 'image folder', 'give it with --in')
         self.body, self.padding = body, positive(padding, 'padding')
         self._names = HAND21 if body == 'hand' else J24
@@ -66,8 +67,9 @@ class ImageFolderSource:
             else:
                 self._others[path.suffix.lower() or 'without ending'] += 1
         if not self._images:
-            raise DataSetError(f'{images} holds no image ({" ".join(IMAGE_ENDINGS)})'
-                               f'{self._left_out()}')
+            raise DataSetError(
+                f'{images} holds no image ({" ".join(IMAGE_ENDINGS)}){self._left_out()}'
+            )
 
     def _left_out(self) -> str:
         kinds = ', '.join(f'{count} {ending}' for ending, count in self._others.most_common(5))
@@ -86,9 +88,14 @@ class ImageFolderSource:
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
         names = None if self._json is not None else [str(path) for path in self._images]
-        return {'source': 'images', 'images': str(self.images.absolute()), 'body': self.body,
-                'annotations': None if self._json is None else str(self._json.path.absolute()),
-                'padding': self.padding, 'names': names and digest(names)}
+        return {
+            'source': 'images',
+            'images': str(self.images.absolute()),
+            'body': self.body,
+            'annotations': None if self._json is None else str(self._json.path.absolute()),
+            'padding': self.padding,
+            'names': names and digest(names),
+        }
 
     def inputs(self) -> Sequence[Path]:
         """Files that all rows depend on."""
@@ -127,6 +134,7 @@ class ImageFolderSource:
         box = square_box(*shaped(annotation['bbox'], 'bbox', (4,)), padding=self.padding)
         points = None
         if annotation.get('keypoints'):
-            points = reorder_keypoints(annotation['keypoints'],
-                                       self._json.keypoint_names(annotation), self._names)
+            points = reorder_keypoints(
+                annotation['keypoints'], self._json.keypoint_names(annotation), self._names
+            )
         return TSVRow(key, image, make_label(*box, points, body=self.body))

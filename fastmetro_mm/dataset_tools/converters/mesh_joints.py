@@ -38,8 +38,12 @@ class MeshJoints:
         MissingBodyFileError: `body` is ``'smpl'`` and a file is missing.
     """
 
-    def __init__(self, body: str = 'auto', body_data_root: str | None = None,
-                 genders: Sequence[str] = ('neutral',)) -> None:
+    def __init__(
+        self,
+        body: str = 'auto',
+        body_data_root: str | None = None,
+        genders: Sequence[str] = ('neutral',),
+    ) -> None:
         if body not in BODIES:
             raise ConfigError(f'body model {body!r}: use one of {", ".join(BODIES)}')
         self.body_data_root = body_data_root
@@ -65,13 +69,16 @@ class MeshJoints:
     def note(self) -> str:
         """What the conversion says about the joints."""
         if self.body is None:
-            return ('no SMPL file found: joints that only a mesh gives (hips, pelvis, neck, head '
-                    'and all 3D joints that the source lacks) get confidence 0; give '
-                    '--body-data FOLDER to derive them')
+            return (
+                'no SMPL file found: joints that only a mesh gives (hips, pelvis, neck, head '
+                'and all 3D joints that the source lacks) get confidence 0; give '
+                '--body-data FOLDER to derive them'
+            )
         return f'3D joints are regressed from {self.body} meshes'
 
-    def posed(self, pose: np.ndarray, betas: np.ndarray,
-              gender: str = 'neutral') -> tuple[np.ndarray, np.ndarray] | None:
+    def posed(
+        self, pose: np.ndarray, betas: np.ndarray, gender: str = 'neutral'
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         """Joints of one body at no translation.
 
         Args:
@@ -93,25 +100,37 @@ class MeshJoints:
         gender = parse_gender(gender)
         gender = 'neutral' if gender == 'none' else gender
         if gender not in self._models:
-            self._models[gender] = build_body_model(self.body, self.body_data_root, gender,
-                                                    dtype=torch.float64)
+            self._models[gender] = build_body_model(
+                self.body, self.body_data_root, gender, dtype=torch.float64
+            )
             self._matrices[gender] = joint_regressor_matrix(
-                load_body_assets(self.body, self.body_data_root), 'j24',
-                load_model_arrays(self.body, self.body_data_root, gender))
+                load_body_assets(self.body, self.body_data_root),
+                'j24',
+                load_model_arrays(self.body, self.body_data_root, gender),
+            )
         with torch.no_grad():
-            out = self._models[gender](torch.as_tensor(pose, dtype=torch.float64)[None],
-                                       torch.as_tensor(betas, dtype=torch.float64)[None])
+            out = self._models[gender](
+                torch.as_tensor(pose, dtype=torch.float64)[None],
+                torch.as_tensor(betas, dtype=torch.float64)[None],
+            )
         return self._matrices[gender] @ out.vertices[0].numpy(), out.joints[0, 0].numpy()
 
-    def placed(self, pose: np.ndarray, betas: np.ndarray, transl: np.ndarray,
-               gender: str = 'neutral') -> np.ndarray | None:
+    def placed(
+        self, pose: np.ndarray, betas: np.ndarray, transl: np.ndarray, gender: str = 'neutral'
+    ) -> np.ndarray | None:
         """J24 (24, 3) at a translation, or None without a body model."""
         posed = self.posed(pose, betas, gender)
         return None if posed is None else posed[0] + np.asarray(transl, np.float64)
 
-    def from_world(self, pose: np.ndarray, betas: np.ndarray, transl: np.ndarray,
-                   rotation: np.ndarray, translation: np.ndarray,
-                   gender: str = 'neutral') -> tuple[np.ndarray, np.ndarray | None]:
+    def from_world(
+        self,
+        pose: np.ndarray,
+        betas: np.ndarray,
+        transl: np.ndarray,
+        rotation: np.ndarray,
+        translation: np.ndarray,
+        gender: str = 'neutral',
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Pose and joints in the camera frame from parameters in the world frame.
 
         Args:
@@ -131,5 +150,6 @@ class MeshJoints:
         if posed is None:
             return turned, None
         joints, root = posed
-        return turned, joints + translation_in_camera(np.asarray(transl, np.float64), root,
-                                                      rotation, translation)
+        return turned, joints + translation_in_camera(
+            np.asarray(transl, np.float64), root, rotation, translation
+        )

@@ -43,8 +43,9 @@ class MixReport:
     checksum: str
 
 
-def rows_per_source(available: Sequence[int], ratios: Sequence[float] | None,
-                    total: int | None) -> list[int]:
+def rows_per_source(
+    available: Sequence[int], ratios: Sequence[float] | None, total: int | None
+) -> list[int]:
     """How many rows of an epoch come from each source.
 
     Args:
@@ -58,14 +59,16 @@ def rows_per_source(available: Sequence[int], ratios: Sequence[float] | None,
     if ratios is None:
         ratios = available
     if len(ratios) != len(available) or min(ratios) < 0 or not 0 < sum(ratios) < float('inf'):
-        raise DataSetError(f'{len(available)} sources need as many ratios, none negative and not '
-                           f'all 0: got {list(ratios)}')
+        raise DataSetError(
+            f'{len(available)} sources need as many ratios, none negative and not '
+            f'all 0: got {list(ratios)}'
+        )
     shares = np.asarray(ratios, np.float64) / sum(ratios)
     if total is None:
         total = int(min(n / s for n, s in zip(available, shares, strict=True) if s > 0) + 1e-9)
     counts = np.floor(shares * total + 1e-9).astype(int)
     rest = shares * total - counts
-    for place in np.argsort(-rest, kind='stable')[:total - int(counts.sum())]:
+    for place in np.argsort(-rest, kind='stable')[: total - int(counts.sum())]:
         counts[place] += 1
     return counts.tolist()
 
@@ -76,9 +79,14 @@ def draw_rows(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
     return np.sort(np.concatenate([np.tile(rows, passes), rng.permutation(rows)[:rest]]))
 
 
-def write_mixed_set(sources: Sequence[str | Path], out: str | Path, split: str = 'train',
-                    ratios: Sequence[float] | None = None, total: int | None = None,
-                    seed: int = 0) -> MixReport:
+def write_mixed_set(
+    sources: Sequence[str | Path],
+    out: str | Path,
+    split: str = 'train',
+    ratios: Sequence[float] | None = None,
+    total: int | None = None,
+    seed: int = 0,
+) -> MixReport:
     """Write the yaml and linelist of a composite set.
 
     Args:
@@ -102,8 +110,9 @@ def write_mixed_set(sources: Sequence[str | Path], out: str | Path, split: str =
         raise ConfigError(f'rows is {total}, expected 1 or more')
     target = SetFolder(out, split)
     if target.path('img').exists():
-        raise DataSetError(f'{out} holds a set {split} with rows of its own: take another folder '
-                           'or another split')
+        raise DataSetError(
+            f'{out} holds a set {split} with rows of its own: take another folder or another split'
+        )
     place = target.folder.resolve()
     files: dict[str, list[str]] = {part: [] for part in PARTS}
     rows = []
@@ -123,8 +132,9 @@ def write_mixed_set(sources: Sequence[str | Path], out: str | Path, split: str =
     counts = rows_per_source([len(r) for r in rows], ratios, total)
     rng = np.random.default_rng(seed)
     drawn = [draw_rows(own, count, rng) for own, count in zip(rows, counts, strict=True)]
-    lines = [b'%d\t%d\n' % (number, row) for number, own in enumerate(drawn)
-             for row in own.tolist()]
+    lines = [
+        b'%d\t%d\n' % (number, row) for number, own in enumerate(drawn) for row in own.tolist()
+    ]
     if not lines:
         raise DataSetError('the mixed set would be empty: give more rows with --rows')
     linelist = target.path('linelist').name
@@ -134,6 +144,9 @@ def write_mixed_set(sources: Sequence[str | Path], out: str | Path, split: str =
         (staging / linelist).write_bytes(b''.join(lines))
         lineidx_path(staging / linelist).write_bytes(b''.join(b'%d\n' % o for o in offsets))
         (staging / target.yaml_path.name).write_text(yaml.safe_dump(content, sort_keys=False))
-    return MixReport(target.yaml_path, counts, [len(r) for r in rows],
-                     hashlib.sha256(b''.join(lines)).hexdigest())
-
+    return MixReport(
+        target.yaml_path,
+        counts,
+        [len(r) for r in rows],
+        hashlib.sha256(b''.join(lines)).hexdigest(),
+    )

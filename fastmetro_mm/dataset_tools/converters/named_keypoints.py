@@ -12,12 +12,43 @@ from fastmetro_mm.body.joint_sets import HAND21
 from fastmetro_mm.dataset_tools.converters.foreign_values import numbers
 from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 
-_COCO17 = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder',
-           'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
-           'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle')
-_MPII16 = ('right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle',
-           'pelvis', 'thorax', 'neck', 'top_of_head', 'right_wrist', 'right_elbow',
-           'right_shoulder', 'left_shoulder', 'left_elbow', 'left_wrist')
+_COCO17 = (
+    'nose',
+    'left_eye',
+    'right_eye',
+    'left_ear',
+    'right_ear',
+    'left_shoulder',
+    'right_shoulder',
+    'left_elbow',
+    'right_elbow',
+    'left_wrist',
+    'right_wrist',
+    'left_hip',
+    'right_hip',
+    'left_knee',
+    'right_knee',
+    'left_ankle',
+    'right_ankle',
+)
+_MPII16 = (
+    'right_ankle',
+    'right_knee',
+    'right_hip',
+    'left_hip',
+    'left_knee',
+    'left_ankle',
+    'pelvis',
+    'thorax',
+    'neck',
+    'top_of_head',
+    'right_wrist',
+    'right_elbow',
+    'right_shoulder',
+    'left_shoulder',
+    'left_elbow',
+    'left_wrist',
+)
 _BY_COUNT = {17: _COCO17, 16: _MPII16, len(HAND21): HAND21}
 
 
@@ -30,8 +61,7 @@ def plain_name(name: str) -> str:
     return {'head_top': 'top_of_head', 'headtop': 'top_of_head'}.get(name, name)
 
 
-def reorder_keypoints(flat: list, names: Sequence[str] | None,
-                      target: Sequence[str]) -> np.ndarray:
+def reorder_keypoints(flat: list, names: Sequence[str] | None, target: Sequence[str]) -> np.ndarray:
     """Annotated points in the order of `target`.
 
     Args:

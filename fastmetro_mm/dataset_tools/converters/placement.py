@@ -10,8 +10,9 @@ from fastmetro_mm.dataset_tools.converters.foreign_values import shaped
 from fastmetro_mm.dataset_tools.converters.rows import SkipRow
 
 
-def square_box(x: float, y: float, width: float, height: float,
-               padding: float) -> tuple[np.ndarray, float]:
+def square_box(
+    x: float, y: float, width: float, height: float, padding: float
+) -> tuple[np.ndarray, float]:
     """Centre and scale (side / 200) of the square about a box, as in the official labels.
 
     Args:
@@ -76,8 +77,9 @@ def rotate_root(pose: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return turned
 
 
-def translation_in_camera(transl: np.ndarray, root: np.ndarray, rotation: np.ndarray,
-                          translation: np.ndarray) -> np.ndarray:
+def translation_in_camera(
+    transl: np.ndarray, root: np.ndarray, rotation: np.ndarray, translation: np.ndarray
+) -> np.ndarray:
     """SMPL translation that belongs to a pose turned by `rotate_root`.
 
     SMPL turns about its root joint, which is not the origin, so turning pose and translation

@@ -10,11 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastmetro_mm.dataset_tools.converters.resume import (
-    inputs_state,
-    job_fingerprint,
-    shard_note,
-)
+from fastmetro_mm.dataset_tools.converters.resume import inputs_state, job_fingerprint, shard_note
 from fastmetro_mm.dataset_tools.converters.rows import RowSource, SkipRow, row_inputs
 from fastmetro_mm.dataset_tools.workers import run_jobs
 from fastmetro_mm.datasets.set_files import SetFolder
@@ -46,8 +42,9 @@ class ConversionReport:
     checksum: str = ''
 
 
-def _convert_shard(source: RowSource, writer: TSVSetWriter, inputs: str,
-                   job: tuple[int, int, int]) -> int:
+def _convert_shard(
+    source: RowSource, writer: TSVSetWriter, inputs: str, job: tuple[int, int, int]
+) -> int:
     number, start, stop = job
     with writer.shard(number, shard_note(source, inputs, start, stop)) as shard:
         for index in range(start, stop):
@@ -67,9 +64,14 @@ def _checksum(yaml_path: Path) -> str:
     return digest.hexdigest()
 
 
-def run_conversion(source: RowSource, out: str | Path, split: str, limit: int | None = None,
-                   workers: int = 1,
-                   progress: Callable[[int, int], None] | None = None) -> ConversionReport:
+def run_conversion(
+    source: RowSource,
+    out: str | Path,
+    split: str,
+    limit: int | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> ConversionReport:
     """Convert all rows of a source.
 
     An interrupted conversion goes on where it stopped; parts whose source files have changed
@@ -109,22 +111,33 @@ def run_conversion(source: RowSource, out: str | Path, split: str, limit: int | 
         reasons = Counter(reason for _, reason in skipped)
         if len(skipped) == total:
             writer.discard()
-            raise DataSetError(f'none of {total} rows could be converted, {out} is left as it is; '
-                               f'most often: {reasons.most_common(1)[0][0]}')
+            raise DataSetError(
+                f'none of {total} rows could be converted, {out} is left as it is; '
+                f'most often: {reasons.most_common(1)[0][0]}'
+            )
         yaml_path = writer.close(num_shards)
-    return ConversionReport(yaml_path, total - len(skipped), len(skipped), dict(reasons),
-                            _checksum(yaml_path))
+    return ConversionReport(
+        yaml_path, total - len(skipped), len(skipped), dict(reasons), _checksum(yaml_path)
+    )
 
 
-def _convert(source: RowSource, writer: TSVSetWriter, total: int, workers: int,
-             progress: Callable[[int, int], None] | None) -> int:
+def _convert(
+    source: RowSource,
+    writer: TSVSetWriter,
+    total: int,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> int:
     """Make the shards that are missing or no longer true; gives the number of all."""
     starts = range(0, total, _SHARD_ROWS)
-    jobs = [(number, start, min(start + _SHARD_ROWS, total))
-            for number, start in enumerate(starts)]
+    jobs = [(number, start, min(start + _SHARD_ROWS, total)) for number, start in enumerate(starts)]
     inputs = inputs_state(source)
-    jobs = [job for job in jobs if not writer.has_shard(job[0])
-            or writer.shard_note(job[0]) != shard_note(source, inputs, *job[1:])]
+    jobs = [
+        job
+        for job in jobs
+        if not writer.has_shard(job[0])
+        or writer.shard_note(job[0]) != shard_note(source, inputs, *job[1:])
+    ]
     done = total - sum(stop - start for _, start, stop in jobs)
     with closing(run_jobs(_convert_shard, (source, writer, inputs), jobs, workers)) as results:
         for count in results:

@@ -39,11 +39,19 @@ class ShrunkSource:
         DataSetError: The set as a whole is unusable.
     """
 
-    def __init__(self, yaml_path: str | Path, body: str = 'smpl', margin: float = 1.8,
-                 max_box: int = 448, quality: int = 95) -> None:
+    def __init__(
+        self,
+        yaml_path: str | Path,
+        body: str = 'smpl',
+        margin: float = 1.8,
+        max_box: int = 448,
+        quality: int = 95,
+    ) -> None:
         if not 1 <= margin < 100 or max_box < 1 or not 1 <= quality <= 100:
-            raise ConfigError(f'margin {margin} and max_box {max_box} must be 1 or more, quality '
-                              f'{quality} from 1 to 100')
+            raise ConfigError(
+                f'margin {margin} and max_box {max_box} must be 1 or more, quality '
+                f'{quality} from 1 to 100'
+            )
         self._dataset = MeshTSVDataset(str(yaml_path), body=body, on_error='raise')
         self._path = Path(yaml_path)
         self.body, self.margin, self.max_box, self.quality = body, margin, max_box, quality
@@ -58,8 +66,14 @@ class ShrunkSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'shrink', 'set': str(self._path.absolute()), 'body': self.body,
-                'margin': self.margin, 'max_box': self.max_box, 'quality': self.quality}
+        return {
+            'source': 'shrink',
+            'set': str(self._path.absolute()),
+            'body': self.body,
+            'margin': self.margin,
+            'max_box': self.max_box,
+            'quality': self.quality,
+        }
 
     def inputs(self) -> Sequence[Path]:
         """The files of the set."""
@@ -87,7 +101,7 @@ class ShrunkSource:
         end = np.minimum(end, image.shape[1::-1])
         if (end <= corner).any():
             raise SkipRow('the box lies outside of the picture')
-        image = image[corner[1]:end[1], corner[0]:end[0]]
+        image = image[corner[1] : end[1], corner[0] : end[0]]
         size = np.array(image.shape[1::-1])
         zoom = min(1.0, self.max_box / side)
         new_size = np.maximum(np.round(size * zoom), 1).astype(int)
@@ -98,10 +112,16 @@ class ShrunkSource:
         points[:, :2] = (points[:, :2] - corner) * zoom_xy
         has = {name: bool(info[f'has_{name}']) for name in ('2d', '3d', 'smpl')}
         label = make_label(
-            (info['center'] - corner) * zoom_xy, info['scale'] * zoom,
-            points if has['2d'] else None, info['joints_3d'] if has['3d'] else None,
-            info['pose'] if has['smpl'] else None, info['betas'] if has['smpl'] else None,
-            None if info['gender'] == 'none' else info['gender'], self.body)
-        data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
-                            [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1].tobytes()
+            (info['center'] - corner) * zoom_xy,
+            info['scale'] * zoom,
+            points if has['2d'] else None,
+            info['joints_3d'] if has['3d'] else None,
+            info['pose'] if has['smpl'] else None,
+            info['betas'] if has['smpl'] else None,
+            None if info['gender'] == 'none' else info['gender'],
+            self.body,
+        )
+        data = cv2.imencode(
+            '.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, self.quality]
+        )[1].tobytes()
         return TSVRow(info['img_key'], data, label, tuple(image.shape[:2]))

@@ -32,8 +32,14 @@ from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
 
-_SHAPES = {'center': (2,), 'scale': (), 'part': (24, 3), 'S': (24, 4), 'pose': (72,),
-           'has_smpl': ()}
+_SHAPES = {
+    'center': (2,),
+    'scale': (),
+    'part': (24, 3),
+    'S': (24, 4),
+    'pose': (72,),
+    'has_smpl': (),
+}
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray | list]:
@@ -42,8 +48,9 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray | list]:
     if missing:
         raise DataSetError(f'{path} lacks {sorted(missing)}: not a SPIN-style file')
     try:
-        arrays: dict = {name: texts(file[name], name) for name in ('imgname', 'gender')
-                        if name in file}
+        arrays: dict = {
+            name: texts(file[name], name) for name in ('imgname', 'gender') if name in file
+        }
         count = len(arrays['imgname'])
         if len(arrays.get('gender', arrays['imgname'])) != count:
             raise ValueError(f'{len(arrays["gender"])} genders for {count} images')
@@ -85,8 +92,9 @@ class SpinNpzSource:
     @property
     def note(self) -> str:
         """What the labels hold."""
-        names = ', '.join(name for name in ('part', 'S', 'pose', 'shape', 'gender')
-                          if name in self._arrays)
+        names = ', '.join(
+            name for name in ('part', 'S', 'pose', 'shape', 'gender') if name in self._arrays
+        )
         mesh = '' if {'pose', 'shape'} <= set(self._arrays) else '; has_smpl is 0'
         return f'of the file: {names or "boxes only"}{mesh}{betas_note([self._num_betas])}'
 
@@ -95,8 +103,11 @@ class SpinNpzSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'spin-npz', 'file': str(self.path.absolute()),
-                'images': str(self.images.absolute())}
+        return {
+            'source': 'spin-npz',
+            'file': str(self.path.absolute()),
+            'images': str(self.images.absolute()),
+        }
 
     def inputs(self) -> Sequence[Path]:
         """Files that all rows depend on."""
@@ -129,7 +140,12 @@ class SpinNpzSource:
         values = {key: array[index] for key, array in self._arrays.items()}
         has_smpl = 'pose' in values and 'shape' in values and bool(values.get('has_smpl', 1))
         label = make_label(
-            values['center'], values['scale'], values.get('part'), values.get('S'),
-            values['pose'] if has_smpl else None, values['shape'] if has_smpl else None,
-            values.get('gender'))
+            values['center'],
+            values['scale'],
+            values.get('part'),
+            values.get('S'),
+            values['pose'] if has_smpl else None,
+            values['shape'] if has_smpl else None,
+            values.get('gender'),
+        )
         return TSVRow(self.key(index), read_image(self._path(index)), label)

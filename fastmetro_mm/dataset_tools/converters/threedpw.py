@@ -15,10 +15,7 @@ import numpy as np
 
 from fastmetro_mm.body.genders import parse_gender
 from fastmetro_mm.body.joint_sets import J24, J24_PELVIS, SMPL24
-from fastmetro_mm.dataset_tools.converters.files import (
-    read_pickle,
-    require_folder,
-)
+from fastmetro_mm.dataset_tools.converters.files import read_pickle, require_folder
 from fastmetro_mm.dataset_tools.converters.foreign_paths import find_image, read_image
 from fastmetro_mm.dataset_tools.converters.foreign_values import (
     betas_note,
@@ -43,10 +40,14 @@ SPLITS = ('train', 'validation', 'test')
 BOXES = ('pose2mesh', 'spin')
 # Joints that SMPL's skeleton and J24 share; hips, neck and head have the same name but another
 # place (J24 takes them from the extra regressor).
-_SHARED = tuple((J24.index(name), SMPL24.index(name)) for name in SMPL24
-                if name.endswith(('Ankle', 'Knee', 'Wrist', 'Elbow', 'Shoulder')))
-_ONLY_PLACED = tuple((J24.index(name), SMPL24.index(name))
-                     for name in ('R_Hip', 'L_Hip', 'Pelvis', 'Neck', 'Head'))
+_SHARED = tuple(
+    (J24.index(name), SMPL24.index(name))
+    for name in SMPL24
+    if name.endswith(('Ankle', 'Knee', 'Wrist', 'Elbow', 'Shoulder'))
+)
+_ONLY_PLACED = tuple(
+    (J24.index(name), SMPL24.index(name)) for name in ('R_Hip', 'L_Hip', 'Pelvis', 'Neck', 'Head')
+)
 
 
 class ThreeDPWSource:
@@ -65,8 +66,9 @@ class ThreeDPWSource:
         DataSetError: A pkl lacks a key, or its parts differ in length.
     """
 
-    def __init__(self, root: str | Path, split: str, mesh: MeshJoints,
-                 box: str = 'pose2mesh') -> None:
+    def __init__(
+        self, root: str | Path, split: str, mesh: MeshJoints, box: str = 'pose2mesh'
+    ) -> None:
         if split not in SPLITS:
             raise ConfigError(f'3DPW has no split {split!r}: use --split {" | ".join(SPLITS)}')
         if box not in BOXES:
@@ -82,12 +84,19 @@ class ThreeDPWSource:
         self._sequences = [_read_sequence(path) for path in paths]
         # Frames without a valid camera pose have no place in the image (SPIN, 3dpw-eval).
         self._rows = np.array(
-            [(number, actor, frame) for number, sequence in enumerate(self._sequences)
-             for actor, valid in enumerate(sequence['campose_valid'])
-             for frame in np.flatnonzero(valid)], np.int64).reshape(-1, 3)
+            [
+                (number, actor, frame)
+                for number, sequence in enumerate(self._sequences)
+                for actor, valid in enumerate(sequence['campose_valid'])
+                for frame in np.flatnonzero(valid)
+            ],
+            np.int64,
+        ).reshape(-1, 3)
         if not len(self._rows):
-            raise DataSetError(f'{folder}: no frame has a valid camera pose (campose_valid), so '
-                               'there is nothing to convert')
+            raise DataSetError(
+                f'{folder}: no frame has a valid camera pose (campose_valid), so '
+                'there is nothing to convert'
+            )
 
     @property
     def note(self) -> str:
@@ -103,8 +112,13 @@ class ThreeDPWSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': '3dpw', 'images': str(self._images.absolute()), 'split': self.split,
-                'box': self.box, 'mesh': self.mesh.body}
+        return {
+            'source': '3dpw',
+            'images': str(self._images.absolute()),
+            'split': self.split,
+            'box': self.box,
+            'mesh': self.mesh.body,
+        }
 
     def inputs(self) -> Sequence[Path]:
         """Files that all rows depend on."""
@@ -132,27 +146,36 @@ class ThreeDPWSource:
         camera = sequence['cam_poses'][frame]
         rotation, translation = camera[:3, :3], camera[:3, 3]
         betas = sequence['betas'][actor]
-        kinematic = (sequence['jointPositions'][actor][frame].reshape(24, 3) @ rotation.T
-                     + translation)
+        kinematic = (
+            sequence['jointPositions'][actor][frame].reshape(24, 3) @ rotation.T + translation
+        )
         pose, joints = self.mesh.from_world(
-            sequence['poses'][actor][frame], betas, sequence['trans'][actor][frame], rotation,
-            translation)
+            sequence['poses'][actor][frame],
+            betas,
+            sequence['trans'][actor][frame],
+            rotation,
+            translation,
+        )
         if joints is None:
             joints_3d = _shared_joints(kinematic)
         else:
             joints_3d = with_confidence(joints)
-        joints_2d = with_confidence(project(np.where(joints_3d[:, 3:] > 0, joints_3d[:, :3],
-                                                     kinematic[0]), sequence['cam_intrinsics']),
-                                    joints_3d[:, 3])
+        joints_2d = with_confidence(
+            project(
+                np.where(joints_3d[:, 3:] > 0, joints_3d[:, :3], kinematic[0]),
+                sequence['cam_intrinsics'],
+            ),
+            joints_3d[:, 3],
+        )
         box = self._box(sequence, actor, frame, kinematic, row.image_size())
         if joints is None and self.split != 'train':
             joints_3d = None  # never evaluate on joints that are not those of the protocol
-        row.label = make_label(*box, joints_2d, joints_3d, pose, betas,
-                               sequence['genders'][actor])
+        row.label = make_label(*box, joints_2d, joints_3d, pose, betas, sequence['genders'][actor])
         return row
 
-    def _box(self, sequence: dict, actor: int, frame: int, kinematic: np.ndarray,
-             size: tuple[int, int]) -> tuple[np.ndarray, float]:
+    def _box(
+        self, sequence: dict, actor: int, frame: int, kinematic: np.ndarray, size: tuple[int, int]
+    ) -> tuple[np.ndarray, float]:
         if self.box == 'spin':
             points = sequence['poses2d'][actor][frame].reshape(3, 18).T
             # All zeros where less than six joints were detected; SPIN's script stops there.
@@ -185,23 +208,35 @@ def _read_sequence(path: Path) -> dict:
     content = content if isinstance(content, dict) else {}
     content.setdefault('genders', content.get('gender'))  # named otherwise in the readme
     content.setdefault('poses2d', content.get('poses2D'))
-    names = ('sequence', 'betas', 'poses', 'trans', 'genders', 'poses2d', 'jointPositions',
-             'cam_poses', 'campose_valid', 'cam_intrinsics')
+    names = (
+        'sequence',
+        'betas',
+        'poses',
+        'trans',
+        'genders',
+        'poses2d',
+        'jointPositions',
+        'cam_poses',
+        'campose_valid',
+        'cam_intrinsics',
+    )
     missing = [name for name in names if content.get(name) is None]
     if missing:
         raise DataSetError(f'{path} lacks {", ".join(missing)}: not a 3DPW sequence file')
     try:
-        sequence = dict(sequence=text_of(content['sequence'], 'sequence'),
-                        genders=[parse_gender(gender) for gender in content['genders']],
-                        cam_intrinsics=shaped(content['cam_intrinsics'], 'cam_intrinsics',
-                                              (3, 3)))
+        sequence = dict(
+            sequence=text_of(content['sequence'], 'sequence'),
+            genders=[parse_gender(gender) for gender in content['genders']],
+            cam_intrinsics=shaped(content['cam_intrinsics'], 'cam_intrinsics', (3, 3)),
+        )
         frames = len(content['cam_poses'])
         sequence['cam_poses'] = shaped(content['cam_poses'], 'cam_poses', (frames, 4, 4))
         # 48 of 87 tracks carry 300 betas of which only the first ten are used.
         sequence['betas'] = [betas_of(betas) for betas in content['betas']]
         sequence['num_betas'] = [numbers(betas, 'betas').size for betas in content['betas']]
-        shapes = dict(poses=(72,), trans=(3,), jointPositions=(72,), poses2d=(3, 18),
-                      campose_valid=())
+        shapes = dict(
+            poses=(72,), trans=(3,), jointPositions=(72,), poses2d=(3, 18), campose_valid=()
+        )
         for name, shape in shapes.items():
             sequence[name] = [shaped(track, name, (frames, *shape)) for track in content[name]]
         people = {len(value) for value in sequence.values() if isinstance(value, list)}

@@ -16,11 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fastmetro_mm.dataset_tools.converters.files import (
-    load_npy,
-    read_pickle,
-    require_folder,
-)
+from fastmetro_mm.dataset_tools.converters.files import load_npy, read_pickle, require_folder
 from fastmetro_mm.dataset_tools.converters.foreign_paths import read_image
 from fastmetro_mm.dataset_tools.converters.foreign_values import betas_of, pose_of, positive, shaped
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
@@ -48,8 +44,9 @@ class UP3DSource:
         DataSetError: A line of the list is no image name.
     """
 
-    def __init__(self, root: str | Path, split: str, mesh: MeshJoints,
-                 padding: float = 1.2) -> None:
+    def __init__(
+        self, root: str | Path, split: str, mesh: MeshJoints, padding: float = 1.2
+    ) -> None:
         self._root = require_folder(root, 'UP-3D folder')
         self.split, self.mesh = split, mesh
         self.padding = positive(padding, 'padding')
@@ -68,8 +65,9 @@ class UP3DSource:
                 continue
             match = _NAME.fullmatch(words[0])
             if match is None:
-                raise DataSetError(f'{path} line {number}: {line[:40]!r} is not like '
-                                   '/00000_image.png')
+                raise DataSetError(
+                    f'{path} line {number}: {line[:40]!r} is not like /00000_image.png'
+                )
             self._names.append(match[1])
 
     @property
@@ -82,8 +80,13 @@ class UP3DSource:
 
     def describe(self) -> dict:
         """What makes this source different from another, for resuming."""
-        return {'source': 'up3d', 'root': str(self._root.absolute()), 'split': self.split,
-                'padding': self.padding, 'mesh': self.mesh.body}
+        return {
+            'source': 'up3d',
+            'root': str(self._root.absolute()),
+            'split': self.split,
+            'padding': self.padding,
+            'mesh': self.mesh.body,
+        }
 
     def inputs(self) -> Sequence[Path]:
         """Files that all rows depend on."""
@@ -122,9 +125,17 @@ class UP3DSource:
         except DataSetError:
             raise SkipRow('body.pkl cannot be read') from None
         posed = self.mesh.posed(pose, betas)
-        return TSVRow(self.key(index), image, make_label(
-            *self._box(index), joints_2d, None if posed is None else with_confidence(posed[0]),
-            pose, betas))
+        return TSVRow(
+            self.key(index),
+            image,
+            make_label(
+                *self._box(index),
+                joints_2d,
+                None if posed is None else with_confidence(posed[0]),
+                pose,
+                betas,
+            ),
+        )
 
     def _box(self, index: int) -> tuple[np.ndarray, float]:
         data = read_image(self._path(index, 'render_light.png'))

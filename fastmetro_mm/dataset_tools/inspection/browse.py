@@ -48,13 +48,14 @@ def find_kind(yaml_path: str | os.PathLike) -> str:
 def build_pipelines(kind: str, augment: bool, size: int, mode: str) -> list[list]:
     """The pipelines whose results are shown side by side: plain, and with augmentation."""
     strength = dict(flip_prob=0.0, rot_factor=90.0) if kind == 'hand' else {}
-    augmentations = [MeshAugment(), MeshAugment(train=True, **strength)][:1 + augment]
-    return [[LoadMeshImage(), BoxToCenterScale(), step, MeshCrop(size=size, mode=mode)]
-            for step in augmentations]
+    augmentations = [MeshAugment(), MeshAugment(train=True, **strength)][: 1 + augment]
+    return [
+        [LoadMeshImage(), BoxToCenterScale(), step, MeshCrop(size=size, mode=mode)]
+        for step in augmentations
+    ]
 
 
-def sample_tiles(sample: dict, label: str, mesh: LabelMesh,
-                 renderer: SoftwareRenderer) -> Tiles:
+def sample_tiles(sample: dict, label: str, mesh: LabelMesh, renderer: SoftwareRenderer) -> Tiles:
     """Crop with joints, and where there is one the mesh over the crop."""
     image = np.ascontiguousarray(sample['img'])
     if 'joints_2d' in sample:
@@ -66,10 +67,17 @@ def sample_tiles(sample: dict, label: str, mesh: LabelMesh,
     return tiles
 
 
-def write_browse_sheet(yaml_path: str | os.PathLike, out: str | os.PathLike,
-                       indices: Sequence[int] | None = None, count: int = 12,
-                       augment: bool = False, mesh: LabelMesh | None = None, size: int = 224,
-                       mode: str = 'official', seed: int = 0) -> Path:
+def write_browse_sheet(
+    yaml_path: str | os.PathLike,
+    out: str | os.PathLike,
+    indices: Sequence[int] | None = None,
+    count: int = 12,
+    augment: bool = False,
+    mesh: LabelMesh | None = None,
+    size: int = 224,
+    mode: str = 'official',
+    seed: int = 0,
+) -> Path:
     """Draw samples of a set into one picture; needs no window.
 
     Args:
@@ -109,8 +117,11 @@ def write_browse_sheet(yaml_path: str | os.PathLike, out: str | os.PathLike,
             for pipeline in pipelines:
                 dataset.pipeline = pipeline
                 sample = dataset.prepare_data(int(index))
-                label = (f'{int(index)}: {Path(sample["img_key"]).name}' if not tiles
-                         else describe_augmentation(sample['aug']))
+                label = (
+                    f'{int(index)}: {Path(sample["img_key"]).name}'
+                    if not tiles
+                    else describe_augmentation(sample['aug'])
+                )
                 tiles += sample_tiles(sample, label, mesh, renderer)
             groups.append(tiles)
     finally:

@@ -66,7 +66,15 @@ class LabelMesh:
         if self.body is None or not info.get('has_smpl'):
             return None
         with torch.no_grad():
-            vertices = self._model(*(torch.as_tensor(np.asarray(info[name]), dtype=torch.float64)
-                                     [None] for name in ('pose', 'betas'))).vertices[0].numpy()
+            vertices = (
+                self._model(
+                    *(
+                        torch.as_tensor(np.asarray(info[name]), dtype=torch.float64)[None]
+                        for name in ('pose', 'betas')
+                    )
+                )
+                .vertices[0]
+                .numpy()
+            )
         joints = self._matrix @ vertices
         return vertices - joints[self._root], joints - joints[self._root]

@@ -40,7 +40,7 @@ PROBLEMS = {
     'no_label': 'neither 2D joints nor 3D joints nor a mesh',
     'empty_joints': 'has_2d or has_3d is 1 but no joint carries confidence',
     'projection': f'2D and 3D joints disagree by more than {100 * MAX_PROJECTION_ERROR:.0f} % '
-                  'of the box',
+    'of the box',
     'mesh': f'mesh and 3D joints disagree by more than {1000 * MAX_MESH_ERROR:.0f} mm',
     'betas': f'a shape coefficient beyond {MAX_BETA:.0f}',
     'duplicate': 'same picture, box and labels as an earlier row',
@@ -125,8 +125,7 @@ def _digest(info: dict) -> bytes:
 
 def _check_box(facts: RowFacts, info: dict, width: int, height: int) -> None:
     side = 200 * info['scale']
-    facts.numbers.update(scale=info['scale'], box_side=side,
-                         box_to_image=side / max(width, height))
+    facts.numbers.update(scale=info['scale'], box_side=side, box_to_image=side / max(width, height))
     if side < MIN_BOX or side > MAX_BOX * max(width, height):
         facts.problems.append('box_size')
     if not (0 <= info['center'][0] <= width and 0 <= info['center'][1] <= height):
@@ -174,8 +173,9 @@ def _check_agreement(facts: RowFacts, info: dict, mesh: LabelMesh) -> None:
             facts.problems.append('projection')
 
 
-def _projection_error(info: dict, points_3d: np.ndarray,
-                      trusted: np.ndarray | None) -> float | None:
+def _projection_error(
+    info: dict, points_3d: np.ndarray, trusted: np.ndarray | None
+) -> float | None:
     """RMS distance of 2D labels from the best weak-perspective picture of 3D ones, of the box."""
     window = crop_window(info['center'], info['scale'], _CROP)
     matrix = invert_affine(crop_to_image_matrix(window, _CROP, 0.0, False))
@@ -190,4 +190,4 @@ def _projection_error(info: dict, points_3d: np.ndarray,
         # no positive scale: the best picture of the joints is upside down
         return 1.0 if seen.sum() >= _ENOUGH_JOINTS else None
     placed = camera[0] * (points_3d[seen, :2] + camera[1:])
-    return float(np.sqrt(((placed - points[seen, :2])**2).sum(1).mean()) / 2)
+    return float(np.sqrt(((placed - points[seen, :2]) ** 2).sum(1).mean()) / 2)

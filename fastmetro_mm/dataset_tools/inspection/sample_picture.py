@@ -60,8 +60,9 @@ def draw_skeleton(image: np.ndarray, points: np.ndarray, trusted: np.ndarray) ->
     for first, second in links:
         if trusted[first] and trusted[second]:
             side = names[second] if names is HAND21 or names[first][1] != '_' else names[first]
-            cv2.line(image, ends[first].tolist(), ends[second].tolist(), _color(side), width,
-                     cv2.LINE_AA)
+            cv2.line(
+                image, ends[first].tolist(), ends[second].tolist(), _color(side), width, cv2.LINE_AA
+            )
     for row, name in enumerate(names):
         if trusted[row]:
             cv2.circle(image, ends[row].tolist(), width + 1, _color(name), -1, cv2.LINE_AA)
@@ -109,5 +110,6 @@ def draw_mesh(sample: dict, mesh: LabelMesh, renderer: SoftwareRenderer) -> np.n
         return None
     size = sample['img'].shape[0]
     flat = orthographic_from_weak(camera, _IDENTITY, size, (size, size))
-    return renderer.render([RenderMesh(vertices, mesh.faces)], flat,
-                           np.ascontiguousarray(sample['img'])).image
+    return renderer.render(
+        [RenderMesh(vertices, mesh.faces)], flat, np.ascontiguousarray(sample['img'])
+    ).image

@@ -62,19 +62,24 @@ class SetReport:
 
     def text(self) -> str:
         """The report as lines."""
-        lines = [f'{self.yaml_path}: {self.num_rows} samples, {self.num_checked} different rows '
-                 f'opened, {self.num_unusable} unusable',
-                 'labels: ' + ', '.join(f'{name} {100 * share:.1f} %'
-                                        for name, share in self.flags.items()),
-                 'gender: ' + ', '.join(f'{k} {v}' for k, v in self.genders.items()),
-                 f'meshes checked with: {self.body or "nothing (no body model at hand)"}',
-                 f'{"":18}' + ''.join(f'{f"{p} %":>11}' for p in _PERCENTILES)]
-        lines += [f'{name:18}' + ''.join(f'{value:11.4g}' for value in values)
-                  for name, values in self.numbers.items()]
+        lines = [
+            f'{self.yaml_path}: {self.num_rows} samples, {self.num_checked} different rows '
+            f'opened, {self.num_unusable} unusable',
+            'labels: '
+            + ', '.join(f'{name} {100 * share:.1f} %' for name, share in self.flags.items()),
+            'gender: ' + ', '.join(f'{k} {v}' for k, v in self.genders.items()),
+            f'meshes checked with: {self.body or "nothing (no body model at hand)"}',
+            f'{"":18}' + ''.join(f'{f"{p} %":>11}' for p in _PERCENTILES),
+        ]
+        lines += [
+            f'{name:18}' + ''.join(f'{value:11.4g}' for value in values)
+            for name, values in self.numbers.items()
+        ]
         for name, rows in self.problems.items():
             lines.append(f'{len(rows)} rows: {PROBLEMS[name]}')
-            lines += [f'    {index}: {key} {detail}'.rstrip()
-                      for index, key, detail in rows[:_LISTED]]
+            lines += [
+                f'    {index}: {key} {detail}'.rstrip() for index, key, detail in rows[:_LISTED]
+            ]
             if len(rows) > _LISTED:
                 lines.append(f'    ... and {len(rows) - _LISTED} more, see the json')
         if not self.problems:
@@ -93,9 +98,14 @@ def _check_rows(dataset: MeshTSVDataset, mesh: LabelMesh, indices: list[int]) ->
     return [check_row(dataset, index, mesh) for index in indices]
 
 
-def check_set(yaml_path: str | os.PathLike, kind: str, mesh: LabelMesh, workers: int = 1,
-              limit: int | None = None,
-              progress: Callable[[int, int], None] | None = None) -> SetReport:
+def check_set(
+    yaml_path: str | os.PathLike,
+    kind: str,
+    mesh: LabelMesh,
+    workers: int = 1,
+    limit: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> SetReport:
     """Open every row of a set.
 
     Args:
@@ -119,9 +129,10 @@ def check_set(yaml_path: str | os.PathLike, kind: str, mesh: LabelMesh, workers:
     if limit is not None and limit < 1:
         raise ConfigError(f'limit is {limit}, expected 1 or more')
     if limit is not None and limit < len(indices):
-        indices = [indices[i] for i in
-                   np.unique(np.linspace(0, len(indices) - 1, limit).astype(int))]
-    chunks = [indices[start:start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
+        indices = [
+            indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, limit).astype(int))
+        ]
+    chunks = [indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
     rows: list[RowFacts] = []
     with closing(run_jobs(_check_rows, (dataset, mesh), chunks, workers, ordered=True)) as results:
         for facts in results:
@@ -161,8 +172,13 @@ def summarize(report: SetReport, rows: list[RowFacts]) -> None:
             report.numbers[name] = np.percentile(values, _PERCENTILES).tolist()
 
 
-_MEASURED = {'box_size': 'box_side', 'joints_outside': 'outside_image',
-             'projection': 'projection_error', 'mesh': 'mesh_error_mm', 'betas': 'largest_beta'}
+_MEASURED = {
+    'box_size': 'box_side',
+    'joints_outside': 'outside_image',
+    'projection': 'projection_error',
+    'mesh': 'mesh_error_mm',
+    'betas': 'largest_beta',
+}
 
 
 def _detail(problem: str, facts: RowFacts) -> str:
@@ -170,8 +186,9 @@ def _detail(problem: str, facts: RowFacts) -> str:
     return f'{name} {facts.numbers[name]:.3g}' if name else ''
 
 
-def write_report_sheet(report: SetReport, mesh: LabelMesh, path: str | Path,
-                       count: int = 12) -> Path | None:
+def write_report_sheet(
+    report: SetReport, mesh: LabelMesh, path: str | Path, count: int = 12
+) -> Path | None:
     """Pictures of the rows with problems, and of good ones where there is room.
 
     Args:

@@ -76,9 +76,16 @@ class MeshAugment(BaseTransform):
             sample instead of drawing; absent keys mean no change.
     """
 
-    def __init__(self, train: bool = False, flip_prob: float = 0.5, noise_factor: float = 0.4,
-                 rot_factor: float = 30.0, rot_zero_prob: float = 0.6,
-                 scale_factor: float = 0.25, fixed: dict | None = None) -> None:
+    def __init__(
+        self,
+        train: bool = False,
+        flip_prob: float = 0.5,
+        noise_factor: float = 0.4,
+        rot_factor: float = 30.0,
+        rot_zero_prob: float = 0.6,
+        scale_factor: float = 0.25,
+        fixed: dict | None = None,
+    ) -> None:
         self.train = train
         self.flip_prob = flip_prob
         self.noise_factor = noise_factor
@@ -91,11 +98,16 @@ class MeshAugment(BaseTransform):
     def _complete(fixed: dict) -> dict:
         unknown = set(fixed) - {'flip', 'noise', 'rot', 'scale'}
         if unknown:
-            raise ConfigError(f'fixed has unknown keys {sorted(unknown)}: use flip, noise, rot, '
-                             'scale')
+            raise ConfigError(
+                f'fixed has unknown keys {sorted(unknown)}: use flip, noise, rot, scale'
+            )
         noise = np.broadcast_to(np.asarray(fixed.get('noise', 1.0), np.float64), (3,)).copy()
-        return dict(flip=bool(fixed.get('flip', 0)), noise=noise,
-                    rot=float(fixed.get('rot', 0.0)), scale=float(fixed.get('scale', 1.0)))
+        return dict(
+            flip=bool(fixed.get('flip', 0)),
+            noise=noise,
+            rot=float(fixed.get('rot', 0.0)),
+            scale=float(fixed.get('scale', 1.0)),
+        )
 
     def draw(self) -> dict:
         """Draw one augmentation: ``flip`` bool, ``noise`` (3,), ``rot`` degrees, ``scale``."""
@@ -122,8 +134,10 @@ class MeshAugment(BaseTransform):
         aug = self.draw()
         joints = results.get('joints_3d')
         if aug['flip'] and joints is not None and len(joints) != len(J24):
-            raise ConfigError(f'labels with {len(joints)} joints cannot be flipped (a mirrored '
-                             'right hand is a left one): set flip_prob=0 in MeshAugment')
+            raise ConfigError(
+                f'labels with {len(joints)} joints cannot be flipped (a mirrored '
+                'right hand is a left one): set flip_prob=0 in MeshAugment'
+            )
         results['aug'] = aug
         results['flip'], results['rot'] = aug['flip'], aug['rot']
         results['scale'] = float(aug['scale'] * results['scale'])

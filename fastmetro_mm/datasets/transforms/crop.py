@@ -34,8 +34,9 @@ def _cut(image: np.ndarray, window: CropWindow) -> np.ndarray:
         return image[y0:y1, x0:x1]
     cut = np.zeros((window.height, window.width, 3), np.uint8)
     if x0 < x1 and y0 < y1:
-        cut[y0 - window.top:y1 - window.top, x0 - window.left:x1 - window.left] = \
-            image[y0:y1, x0:x1]
+        cut[y0 - window.top : y1 - window.top, x0 - window.left : x1 - window.left] = image[
+            y0:y1, x0:x1
+        ]
     return cut
 
 
@@ -60,7 +61,8 @@ def _rotate_and_resize(cut: np.ndarray, size: int, rot: float, pad: int) -> np.n
     """
     height, width = cut.shape[:2]
     turn = cv2.invertAffineTransform(
-        cv2.getRotationMatrix2D(((width - 1) * 0.5, (height - 1) * 0.5), rot, 1.0))
+        cv2.getRotationMatrix2D(((width - 1) * 0.5, (height - 1) * 0.5), rot, 1.0)
+    )
     xs, weight_x = _linear_taps(width - 2 * pad, size)
     ys, weight_y = _linear_taps(height - 2 * pad, size)
     xs, ys = xs + pad, ys + pad
@@ -97,13 +99,15 @@ def crop_official(image: np.ndarray, window: CropWindow, size: int, rot: float) 
     if rot == 0:
         return cv2.resize(_cut(image, window), (size, size), interpolation=cv2.INTER_LINEAR)
     pad = int(np.hypot(window.width, window.height) / 2 - float(window.height) / 2)
-    padded = CropWindow(window.left - pad, window.top - pad,
-                        window.right + pad, window.bottom + pad)
+    padded = CropWindow(
+        window.left - pad, window.top - pad, window.right + pad, window.bottom + pad
+    )
     return _rotate_and_resize(_cut(image, padded), size, rot, pad)
 
 
-def crop_fast(image: np.ndarray, crop_to_image: np.ndarray, size: int,
-              reduction: int = 1) -> np.ndarray:
+def crop_fast(
+    image: np.ndarray, crop_to_image: np.ndarray, size: int, reduction: int = 1
+) -> np.ndarray:
     """The same framing by one bilinear sampling of the image, uint8 (size, size, 3).
 
     Args:
@@ -115,8 +119,9 @@ def crop_fast(image: np.ndarray, crop_to_image: np.ndarray, size: int,
     matrix = crop_to_image / reduction
     # From continuous positions to the pixel-centre indices of OpenCV.
     matrix[:, 2] += matrix[:, :2].sum(1) * 0.5 - 0.5
-    return cv2.warpAffine(image, matrix, (size, size), borderValue=0,
-                          flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return cv2.warpAffine(
+        image, matrix, (size, size), borderValue=0, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    )
 
 
 def crop_smooth(image: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
@@ -136,7 +141,8 @@ def crop_smooth(image: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
     cut = _cut(image, window)
     shrinks = max(cut.shape[:2]) > size
     return cv2.resize(
-        cut, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        cut, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
 
 
 def _multiply_channels(image: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -182,8 +188,10 @@ class MeshCrop(BaseTransform):
         matrix = crop_to_image_matrix(window, self.size, rot, flip)
         if self.mode == 'official':
             if results.get('img_reduction', 1) != 1:
-                raise ConfigError("MeshCrop(mode='official') needs the full image: remove "
-                                 'crop_size from LoadMeshImage')
+                raise ConfigError(
+                    "MeshCrop(mode='official') needs the full image: remove "
+                    'crop_size from LoadMeshImage'
+                )
             crop = crop_official(image, window, self.size, rot)
             crop = crop[:, ::-1] if flip else crop
             crop = np.rint(np.clip(crop * noise.astype(np.float32), 0, 255)).astype(np.uint8)
@@ -198,15 +206,19 @@ class MeshCrop(BaseTransform):
                 crop = _multiply_channels(crop, noise)
         if 'joints_2d' in results:
             results['joints_2d'] = self._move_joints(
-                results['joints_2d'], matrix, official_box_matrix(center, scale, self.size, rot),
-                flip)
+                results['joints_2d'],
+                matrix,
+                official_box_matrix(center, scale, self.size, rot),
+                flip,
+            )
         results['img'] = np.ascontiguousarray(crop)
         results['crop_to_image'] = matrix.astype(np.float32)
         results['input_size'] = (self.size, self.size)
         return results
 
-    def _move_joints(self, joints: np.ndarray, crop_to_image: np.ndarray,
-                     official_matrix: np.ndarray, flip: bool) -> np.ndarray:
+    def _move_joints(
+        self, joints: np.ndarray, crop_to_image: np.ndarray, official_matrix: np.ndarray, flip: bool
+    ) -> np.ndarray:
         moved = np.array(joints, np.float64)
         if self.mode == 'official':
             position = apply_affine(moved[:, :2], official_matrix[:2]).astype(int) + 1

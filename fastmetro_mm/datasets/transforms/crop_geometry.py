@@ -52,10 +52,13 @@ def official_box_matrix(center: np.ndarray, scale: float, size: int, rot: float)
     """
     side = 200 * scale
     zoom = float(size) / side
-    matrix = np.array([
-        [zoom, 0, size * (-float(center[0]) / side + 0.5)],
-        [0, zoom, size * (-float(center[1]) / side + 0.5)],
-        [0, 0, 1]])
+    matrix = np.array(
+        [
+            [zoom, 0, size * (-float(center[0]) / side + 0.5)],
+            [0, zoom, size * (-float(center[1]) / side + 0.5)],
+            [0, 0, 1],
+        ]
+    )
     if rot == 0:
         return matrix
     angle = -rot * np.pi / 180

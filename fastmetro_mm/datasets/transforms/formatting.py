@@ -15,9 +15,22 @@ from fastmetro_mm.body.joint_sets import J24, J24_TO_J14
 from fastmetro_mm.structures import MeshDataSample
 
 _LABELS = ('joints_2d', 'joints_3d', 'pose', 'betas', 'has_smpl', 'has_2d', 'has_3d')
-_META_KEYS = ('sample_idx', 'img_key', 'img_path', 'ori_shape', 'img_shape', 'input_size',
-              'center', 'scale', 'crop_to_image', 'flip', 'rot', 'gender', 'dataset_name',
-              'flip_indices')
+_META_KEYS = (
+    'sample_idx',
+    'img_key',
+    'img_path',
+    'ori_shape',
+    'img_shape',
+    'input_size',
+    'center',
+    'scale',
+    'crop_to_image',
+    'flip',
+    'rot',
+    'gender',
+    'dataset_name',
+    'flip_indices',
+)
 
 
 @TRANSFORMS.register_module()
@@ -34,8 +47,9 @@ class PackMeshInputs(BaseTransform):
             mmpose's ``browse_dataset.py --mode transformed`` sets it.
     """
 
-    def __init__(self, meta_keys: Sequence[str] = _META_KEYS,
-                 pack_transformed: bool = False) -> None:
+    def __init__(
+        self, meta_keys: Sequence[str] = _META_KEYS, pack_transformed: bool = False
+    ) -> None:
         self.meta_keys = tuple(meta_keys)
         self.pack_transformed = pack_transformed
 
@@ -49,8 +63,7 @@ class PackMeshInputs(BaseTransform):
             bbox = np.concatenate([center - side / 2, center + side / 2])
         instances = InstanceData()
         instances.bboxes = np.asarray(bbox, np.float32).reshape(1, 4)
-        instances.bbox_scores = np.asarray(
-            results.get('bbox_score', [1.0]), np.float32).reshape(1)
+        instances.bbox_scores = np.asarray(results.get('bbox_score', [1.0]), np.float32).reshape(1)
         instances.bbox_centers = center[None]
         instances.bbox_scales = np.full((1, 2), side, np.float32)
 
@@ -78,7 +91,10 @@ class PackMeshInputs(BaseTransform):
             name = str(meta.get('img_path') or meta.get('img_key', 'image'))
             if not name.lower().endswith(('.jpg', '.jpeg', '.png')):
                 name += '.png'  # it becomes the name of the drawing
-            meta.update(crop_to_image=np.eye(2, 3, dtype=np.float32), ori_shape=(height, width),
-                        img_path=name)
+            meta.update(
+                crop_to_image=np.eye(2, 3, dtype=np.float32),
+                ori_shape=(height, width),
+                img_path=name,
+            )
         sample.set_metainfo(meta)
         return dict(inputs=inputs, data_samples=sample)

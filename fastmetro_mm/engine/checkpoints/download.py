@@ -55,14 +55,17 @@ def _download(url: str, target: Path) -> str | None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _patience(_TIMEOUT):
             torch.hub.download_url_to_file(
-                url, str(target), hash_prefix=found.group(1) if found else None)
+                url, str(target), hash_prefix=found.group(1) if found else None
+            )
     except (OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, 'reason', None)  # of a URLError, which wraps what happened
         reason = reason if isinstance(reason, BaseException) else error
-        return (f'{url}: cannot be downloaded ({" ".join(str(reason).split())}): download it on a '
-                f'computer with internet and put it at {target}, or name a file of yours instead '
-                '(weights of a backbone: --cfg-options model.backbone.init_cfg.checkpoint=FILE; '
-                'none: model.backbone.init_cfg=None)')
+        return (
+            f'{url}: cannot be downloaded ({" ".join(str(reason).split())}): download it on a '
+            f'computer with internet and put it at {target}, or name a file of yours instead '
+            '(weights of a backbone: --cfg-options model.backbone.init_cfg.checkpoint=FILE; '
+            'none: model.backbone.init_cfg=None)'
+        )
     return None
 
 

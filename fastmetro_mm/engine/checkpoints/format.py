@@ -83,7 +83,8 @@ def _convert(value: Any, where: str) -> Any:
     print_log(
         f'{where} is a {type(value).__name__}, which a plain checkpoint cannot hold: left out',
         logger='current',
-        level=logging.WARNING)
+        level=logging.WARNING,
+    )
     return _DROPPED
 
 
@@ -109,7 +110,8 @@ def from_plain(value: Any) -> Any:
         kind = value.get(TAG)
         if kind == 'HistoryBuffer':
             return HistoryBuffer(
-                value['log'].cpu().numpy(), value['count'].cpu().numpy(), value['max_length'])
+                value['log'].cpu().numpy(), value['count'].cpu().numpy(), value['max_length']
+            )
         if kind == 'ndarray':
             data = value['data']
             data = data.cpu().numpy() if isinstance(data, torch.Tensor) else data

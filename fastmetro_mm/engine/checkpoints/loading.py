@@ -6,11 +6,7 @@ from pathlib import Path
 
 from fastmetro_mm.engine.checkpoints.download import fetch_weights
 from fastmetro_mm.engine.checkpoints.format import from_plain
-from fastmetro_mm.errors import (
-    CheckpointError,
-    CheckpointNotFoundError,
-    UntrustedCheckpointError,
-)
+from fastmetro_mm.errors import CheckpointError, CheckpointNotFoundError, UntrustedCheckpointError
 from fastmetro_mm.foreign_files.damage import raise_as, reading
 from fastmetro_mm.foreign_files.kinds import recognise, sentence
 from fastmetro_mm.foreign_files.safetensors_files import read_safetensors
@@ -42,7 +38,8 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
     if not os.path.isfile(path):
         raise CheckpointNotFoundError(
             f'{path}: no such checkpoint file: check the path (trained checkpoints lie in the '
-            'work directory, e.g. work_dirs/<config>/epoch_1.pth)')
+            'work directory, e.g. work_dirs/<config>/epoch_1.pth)'
+        )
     with raise_as(CheckpointError):
         kind = recognise(path)
         if kind == 'safetensors':
@@ -50,12 +47,14 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
         elif kind in ('torch', 'old torch', 'pickle'):
             checkpoint = _read_torch(path)
         else:
-            raise CheckpointError(f'{path}: expected a checkpoint, but the file '
-                                  f'{sentence(kind, path)}')
+            raise CheckpointError(
+                f'{path}: expected a checkpoint, but the file {sentence(kind, path)}'
+            )
         if not isinstance(checkpoint, dict):
             raise CheckpointError(
                 f'{path}: holds a {type(checkpoint).__name__} where a dict of weights was '
-                'expected: give a checkpoint written by training')
+                'expected: give a checkpoint written by training'
+            )
         with reading(path):
             return from_plain(checkpoint)
 

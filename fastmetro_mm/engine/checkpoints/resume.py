@@ -27,17 +27,21 @@ def check_resumable(checkpoint: Mapping[str, Any], source: str, optimizer: Any =
         CheckpointError: It lacks the optimizer, the epoch or the log, or belongs to a training
             with other parameter groups.
     """
-    start = ('to start a new training from its weights, leave --resume out and give '
-             f'--cfg-options load_from={source}')
+    start = (
+        'to start a new training from its weights, leave --resume out and give '
+        f'--cfg-options load_from={source}'
+    )
     meta = checkpoint.get('meta')
     meta = meta if isinstance(meta, Mapping) else {}
     missing = [f'meta.{key}' for key in ('epoch', 'iter') if type(meta.get(key)) is not int]
-    missing += [key for key in ('optimizer', 'message_hub')
-                if not isinstance(checkpoint.get(key), Mapping)]
+    missing += [
+        key for key in ('optimizer', 'message_hub') if not isinstance(checkpoint.get(key), Mapping)
+    ]
     if missing:
         raise CheckpointError(
             f'{source}: training cannot go on from it, it holds no {", ".join(missing)} (best_* '
-            f'files and bare weights do not): give an epoch_*.pth; {start}')
+            f'files and bare weights do not): give an epoch_*.pth; {start}'
+        )
     if isinstance(optimizer, OptimWrapper):
         wanted = [len(group['params']) for group in optimizer.optimizer.param_groups]
         groups = checkpoint['optimizer'].get('param_groups')
@@ -45,7 +49,8 @@ def check_resumable(checkpoint: Mapping[str, Any], source: str, optimizer: Any =
         if found != wanted:
             raise CheckpointError(
                 f'{source}: its optimizer has {_shown(found)}, the one of this config '
-                f'{_shown(wanted)}: resume with the config it was trained with; {start}')
+                f'{_shown(wanted)}: resume with the config it was trained with; {start}'
+            )
 
 
 def _shown(sizes: list[int]) -> str:
@@ -71,8 +76,11 @@ def find_resume_checkpoint(work_dir: str | os.PathLike) -> str | None:
     (the run was killed between the two writes) or it cannot be read: then the next newest.
     """
     folder = Path(work_dir)
-    files = [path for pattern in ('epoch_*.pth', 'iter_*.pth', INTERRUPTED_PATTERN)
-             for path in folder.glob(pattern)]
+    files = [
+        path
+        for pattern in ('epoch_*.pth', 'iter_*.pth', INTERRUPTED_PATTERN)
+        for path in folder.glob(pattern)
+    ]
     pointer = folder / 'last_checkpoint'
     named, named_step = None, None
     if pointer.is_file():

@@ -32,10 +32,16 @@ def allow_arrays_and_histories() -> None:
         return
     array = np.array(0.0)
     rebuild, scalar = array.__reduce__()[0], np.float64(0).__reduce__()[0]
-    allowed = [np.ndarray, np.dtype, (history_method, 'builtins.getattr'),
-               (HistoryBuffer, 'mmengine.logging.history_buffer.HistoryBuffer')]
+    allowed = [
+        np.ndarray,
+        np.dtype,
+        (history_method, 'builtins.getattr'),
+        (HistoryBuffer, 'mmengine.logging.history_buffer.HistoryBuffer'),
+    ]
     for core in ('numpy.core', 'numpy._core'):  # NumPy 1 and 2 read each other's
-        allowed += [(rebuild, f'{core}.multiarray._reconstruct'),
-                    (scalar, f'{core}.multiarray.scalar')]
+        allowed += [
+            (rebuild, f'{core}.multiarray._reconstruct'),
+            (scalar, f'{core}.multiarray.scalar'),
+        ]
     allowed += {type(np.dtype(code)) for code in '?bBhHiIlLqQefdgFDGSUO'}
     torch.serialization.add_safe_globals(allowed)

@@ -31,8 +31,10 @@ def load_from_torchvision(filename: str, map_location: Any = None) -> dict:
     name, known = filename.partition('://')[2], get_torchvision_models()
     if name not in known:
         alike = difflib.get_close_matches(name, known, n=3)
-        raise CheckpointError(f'{filename}: torchvision has no weights of that name: '
-                              f'{"did you mean " + " or ".join(alike) if alike else "check it"}?')
+        raise CheckpointError(
+            f'{filename}: torchvision has no weights of that name: '
+            f'{"did you mean " + " or ".join(alike) if alike else "check it"}?'
+        )
     return read_from(known[name])
 
 

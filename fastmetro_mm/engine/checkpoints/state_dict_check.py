@@ -11,10 +11,9 @@ from fastmetro_mm.foreign_files.damage import naming
 from fastmetro_mm.foreign_files.state_dicts import find_weights, strip_prefixes
 
 
-def check_state_dict(model: nn.Module,
-                     checkpoint: Mapping,
-                     source: str,
-                     least_match: float = 0.9) -> dict[str, torch.Tensor]:
+def check_state_dict(
+    model: nn.Module, checkpoint: Mapping, source: str, least_match: float = 0.9
+) -> dict[str, torch.Tensor]:
     """Raise if the weights are plainly those of another model.
 
     mmengine only warns about missing keys and wrong shapes, and a test then runs with random
@@ -52,4 +51,5 @@ def check_state_dict(model: nn.Module,
     raise CheckpointError(
         f'{source}: these are weights of another model: only {matched} of {len(wanted)} tensors of '
         f'{type(model).__name__} fit (first: {first} {found}, expected {tuple(wanted[first])}): '
-        'give the checkpoint that belongs to this config')
+        'give the checkpoint that belongs to this config'
+    )

@@ -10,6 +10,11 @@ from fastmetro_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook
 from fastmetro_mm.engine.hooks.summary_hook import TrainingSummaryHook
 
 __all__ = [
-    'EpochSeedHook', 'GracefulStopHook', 'MeshCheckpointHook', 'MeshVisualizationHook',
-    'NonFiniteHook', 'PlainCheckpointHook', 'TrainingSummaryHook',
+    'EpochSeedHook',
+    'GracefulStopHook',
+    'MeshCheckpointHook',
+    'MeshVisualizationHook',
+    'NonFiniteHook',
+    'PlainCheckpointHook',
+    'TrainingSummaryHook',
 ]

@@ -32,19 +32,22 @@ class MeshCheckpointHook(CheckpointHook):
         **kwargs: As ``CheckpointHook``.
     """
 
-    def __init__(self,
-                 *args,
-                 save_best: str | list[str] | None = ('PA-MPJPE', 'MPJPE'),
-                 rule: str | list[str] | None = 'less',
-                 backend_args: dict | None = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        save_best: str | list[str] | None = ('PA-MPJPE', 'MPJPE'),
+        rule: str | list[str] | None = 'less',
+        backend_args: dict | None = None,
+        **kwargs,
+    ) -> None:
         save_best = list(save_best) if isinstance(save_best, (list, tuple)) else save_best
         super().__init__(
             *args,
             save_best=save_best,
             rule=rule if save_best is not None else None,
             backend_args=backend_args or dict(backend=ATOMIC_LOCAL),
-            **kwargs)
+            **kwargs,
+        )
         self._warned: set[str] = set()
 
     def before_train(self, runner) -> None:
@@ -58,13 +61,15 @@ class MeshCheckpointHook(CheckpointHook):
         if epoch == 0 or not isinstance(loop, EpochBasedTrainLoop):
             return
         self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
-        due = epoch >= loop.val_begin and (epoch % loop.val_interval == 0
-                                           or epoch == loop.max_epochs)
+        due = epoch >= loop.val_begin and (
+            epoch % loop.val_interval == 0 or epoch == loop.max_epochs
+        )
         done = runner.message_hub.runtime_info.get('epoch_validated') == epoch
         if due and not done and runner.val_loop is not None:
             runner.logger.info(
                 f'The checkpoint of epoch {epoch} was written before its validation ended: '
-                'validating it now')
+                'validating it now'
+            )
             runner.val_loop.run()
 
     def after_val_epoch(self, runner, metrics: dict) -> None:
@@ -92,15 +97,18 @@ class MeshCheckpointHook(CheckpointHook):
             meta=meta,
             by_epoch=self.by_epoch,
             backend_args=self.backend_args,
-            **self.args)
+            **self.args,
+        )
         if not is_main_process():
             return
         write_atomically(
-            Path(runner.work_dir) / 'last_checkpoint', self.last_ckpt.encode(), sync=True)
+            Path(runner.work_dir) / 'last_checkpoint', self.last_ckpt.encode(), sync=True
+        )
         remove_interrupted(runner.work_dir)
         if outdated is not None:
-            self._remove(self.file_backend.join_path(self.out_dir,
-                                                     self.filename_tmpl.format(outdated)))
+            self._remove(
+                self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(outdated))
+            )
 
     def _remove(self, path: str) -> None:
         if self.file_backend.isfile(path):
@@ -129,7 +137,8 @@ class MeshCheckpointHook(CheckpointHook):
                     runner.logger.warning(
                         f'save_best names {metric!r}, but the evaluation reports '
                         f'{", ".join(map(str, metrics))}: no best checkpoint by it; fix with '
-                        'default_hooks.checkpoint.save_best')
+                        'default_hooks.checkpoint.save_best'
+                    )
                 continue
             score_name, path_name = self._best_names(metric)
             best = hub.runtime_info.get(score_name, self.init_value_map[rule])
@@ -154,7 +163,8 @@ class MeshCheckpointHook(CheckpointHook):
                 save_param_scheduler=False,
                 meta=dict(meta),
                 by_epoch=False,
-                backend_args=self.backend_args)
+                backend_args=self.backend_args,
+            )
             runner.logger.info(f'New best {metric} {score:.4f}: saved to {filename}')
         # The epoch's checkpoint was written before the validation: write it again, so that a
         # resumed run knows the new best scores and files.

@@ -54,7 +54,8 @@ class EpochSeedHook(Hook):
                 runner.logger.log(
                     logging.WARNING,
                     'train_dataloader.persistent_workers=True: after a resume the augmentations '
-                    'differ from those of an uninterrupted run; set it to False to have them equal')
+                    'differ from those of an uninterrupted run; set it to False to have them equal',
+                )
 
     def before_train_epoch(self, runner) -> None:
         """Seed what loads the epoch's first batch."""

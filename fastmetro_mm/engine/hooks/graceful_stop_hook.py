@@ -56,8 +56,10 @@ class GracefulStopHook(Hook):
         self.signals = tuple(signals)
         unknown = [name for name in self.signals if not hasattr(signal, name)]
         if unknown:
-            raise ConfigError(f'GracefulStopHook signals={list(self.signals)}: this system has no '
-                              f'{", ".join(unknown)}')
+            raise ConfigError(
+                f'GracefulStopHook signals={list(self.signals)}: this system has no '
+                f'{", ".join(unknown)}'
+            )
         self._received: str | None = None
         self._replaced: dict = {}
 
@@ -139,8 +141,12 @@ class GracefulStopHook(Hook):
         path = os.path.join(runner.work_dir, name)
         runner.message_hub.update_info('last_ckpt', path)
         runner.save_checkpoint(
-            runner.work_dir, name, meta=dict(epoch=epoch, iter=iteration), by_epoch=False,
-            backend_args=dict(backend=ATOMIC_LOCAL))
+            runner.work_dir,
+            name,
+            meta=dict(epoch=epoch, iter=iteration),
+            by_epoch=False,
+            backend_args=dict(backend=ATOMIC_LOCAL),
+        )
         if is_main_process():
             write_atomically(Path(runner.work_dir) / 'last_checkpoint', path.encode(), sync=True)
 
@@ -149,7 +155,8 @@ class GracefulStopHook(Hook):
         last = runner.message_hub.runtime_info.get('last_ckpt')
         runner.logger.warning(
             f'Told to end ({self._received or "another process was"}): epoch {runner.epoch + 1}, '
-            f'iteration {runner.iter + 1}. {last} is written; go on with --resume')
+            f'iteration {runner.iter + 1}. {last} is written; go on with --resume'
+        )
         marker = os.environ.get(STOPPED_FILE_VARIABLE)
         if marker and is_main_process():
             with contextlib.suppress(OSError):  # the script that wants to know is gone

@@ -77,15 +77,22 @@ class NonFiniteHook(Hook):
             wrapper.optimizer.register_step_pre_hook(check)
             self._hubs.append(hub)
         if self.policy == 'skip':
-            self._statistics = [(buffer, buffer.clone()) for buffer in runner.model.buffers()
-                                if buffer.is_floating_point()]
+            self._statistics = [
+                (buffer, buffer.clone())
+                for buffer in runner.model.buffers()
+                if buffer.is_floating_point()
+            ]
 
     def _before_step(self, optimizer: Optimizer, hub: MessageHub | None) -> None:
         if hub is not None:  # clipping has just computed the norm
             norm = hub.get_scalar('train/grad_norm').current()
         else:
-            norms = [torch.linalg.vector_norm(parameter.grad) for group in optimizer.param_groups
-                     for parameter in group['params'] if parameter.grad is not None]
+            norms = [
+                torch.linalg.vector_norm(parameter.grad)
+                for group in optimizer.param_groups
+                for parameter in group['params']
+                if parameter.grad is not None
+            ]
             norm = float(torch.linalg.vector_norm(torch.stack(norms))) if norms else 0.0
         if math.isfinite(norm):
             self._step_taken = True
@@ -115,19 +122,24 @@ class NonFiniteHook(Hook):
                 self._in_a_row = 0
             return
         self._in_a_row += 1
-        what = f'{", ".join(bad)} {"are" if len(bad) > 1 else "is"} not finite' if bad else (
-            'the gradient is not finite')
+        what = (
+            f'{", ".join(bad)} {"are" if len(bad) > 1 else "is"} not finite'
+            if bad
+            else ('the gradient is not finite')
+        )
         where = f'iteration {runner.iter + 1} (epoch {runner.epoch + 1})'
         dump = self._dump(runner, data_batch, outputs)
         if self.policy == 'stop':
             raise TrainingError(
                 f'{where}: {what}: the step was not taken, no checkpoint was written since; '
                 f'{dump}; lower the learning rate or look at this batch, then go on with --resume, '
-                'or leave such steps out with --cfg-options default_hooks.non_finite.policy=skip')
+                'or leave such steps out with --cfg-options default_hooks.non_finite.policy=skip'
+            )
         if self._in_a_row >= self.max_in_a_row:
             raise TrainingError(
                 f'{where}: {what}, as in {self._in_a_row - 1} iterations before: the weights do '
-                f'not recover; {dump}; lower the learning rate and go on with --resume')
+                f'not recover; {dump}; lower the learning rate and go on with --resume'
+            )
         runner.logger.warning(f'{where}: {what}: this step is left out; {dump}')
         for buffer, saved in self._statistics:
             buffer.copy_(saved)
@@ -144,16 +156,21 @@ class NonFiniteHook(Hook):
             TrainingError: Naming the first such tensor.
         """
         for part in ('state_dict', 'ema_state_dict'):
-            bad = [name for name, value in checkpoint.get(part, {}).items()
-                   if isinstance(value, torch.Tensor) and value.is_floating_point()
-                   and not bool(torch.isfinite(value).all())]
+            bad = [
+                name
+                for name, value in checkpoint.get(part, {}).items()
+                if isinstance(value, torch.Tensor)
+                and value.is_floating_point()
+                and not bool(torch.isfinite(value).all())
+            ]
             if bad:
                 last = runner.message_hub.runtime_info.get('last_ckpt')
                 good = f'go on from {last}' if last else 'start again'
                 raise TrainingError(
                     f'epoch {runner.epoch + 1}: {len(bad)} tensors of the network hold NaN or '
                     f'infinity (first: {bad[0]}): no checkpoint is written; lower the learning '
-                    f'rate and {good}')
+                    f'rate and {good}'
+                )
 
     def _dump(self, runner, data_batch: Any, outputs: Mapping) -> str:
         """Write the batch; says where it is, or why not."""
@@ -163,9 +180,11 @@ class NonFiniteHook(Hook):
         rank = f'_rank_{get_rank()}' if is_distributed() else ''
         path = Path(runner.work_dir) / f'non_finite_iter_{runner.iter + 1}{rank}.pth'
         content = dict(
-            iter=runner.iter + 1, epoch=runner.epoch + 1,
+            iter=runner.iter + 1,
+            epoch=runner.epoch + 1,
             outputs={name: torch.as_tensor(value).detach() for name, value in outputs.items()},
-            batch=_to_containers(data_batch))
+            batch=_to_containers(data_batch),
+        )
         buffer = io.BytesIO()
         torch.save(to_plain(content), buffer)
         try:
@@ -183,8 +202,10 @@ def _to_containers(value: Any) -> Any:
     """Data samples as dicts, so that a plain checkpoint can hold them."""
     if isinstance(value, BaseDataElement):
         fields = dict(value.items())
-        return dict(metainfo=dict(value.metainfo_items()),
-                    **{name: _to_containers(field) for name, field in fields.items()})
+        return dict(
+            metainfo=dict(value.metainfo_items()),
+            **{name: _to_containers(field) for name, field in fields.items()},
+        )
     if isinstance(value, Mapping):
         return {name: _to_containers(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

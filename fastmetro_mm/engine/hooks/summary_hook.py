@@ -51,13 +51,16 @@ class TrainingSummaryHook(Hook):
         terms = '  '.join(
             f'{name.removeprefix("train/")} {buffer.mean(length):.4f}'
             for name, buffer in scalars.items()
-            if name.startswith('train/') and not name.endswith(_NOT_TERMS))
+            if name.startswith('train/') and not name.endswith(_NOT_TERMS)
+        )
         seconds = time.time() - self._epoch_start
         runner.logger.info(
             f'Epoch {runner.epoch + 1}/{runner.max_epochs} trained in {format_duration(seconds)}  '
-            f'mean of the epoch: {terms}')
+            f'mean of the epoch: {terms}'
+        )
         summary = getattr(
-            getattr(runner.train_dataloader, 'dataset', None), 'skipped_summary', None)
+            getattr(runner.train_dataloader, 'dataset', None), 'skipped_summary', None
+        )
         line = summary() if summary is not None else None
         if line is not None:
             runner.logger.warning(line)
@@ -65,7 +68,8 @@ class TrainingSummaryHook(Hook):
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Remember the scores of this epoch (all ranks, so that their checkpoints agree)."""
         scores = {
-            name: float(value) for name, value in (metrics or {}).items()
+            name: float(value)
+            for name, value in (metrics or {}).items()
             if isinstance(value, (int, float)) or getattr(value, 'size', 0) == 1
         }
         history = runner.message_hub.runtime_info.get('history_of_validation', [])
@@ -82,7 +86,8 @@ class TrainingSummaryHook(Hook):
         line = f'Finished {runner.epoch} epochs{since} in {seconds}.'
         for name in dict.fromkeys(name for entry in history for name in entry['scores']):
             values = {
-                entry['epoch']: entry['scores'][name] for entry in history
+                entry['epoch']: entry['scores'][name]
+                for entry in history
                 if name in entry['scores'] and math.isfinite(entry['scores'][name])
             }
             if values:

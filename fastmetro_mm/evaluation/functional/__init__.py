@@ -7,6 +7,13 @@ from fastmetro_mm.evaluation.functional.joint_errors import mpjpe, mpvpe, pa_mpj
 from fastmetro_mm.evaluation.functional.motion import acceleration_error
 
 __all__ = [
-    'acceleration_error', 'auc', 'freihand_scores', 'mpjpe', 'mpvpe', 'pa_mpjpe', 'pa_mpvpe',
-    'pck', 'pck_curve'
+    'acceleration_error',
+    'auc',
+    'freihand_scores',
+    'mpjpe',
+    'mpvpe',
+    'pa_mpjpe',
+    'pa_mpvpe',
+    'pck',
+    'pck_curve',
 ]

@@ -21,8 +21,9 @@ def pck(distances: ArrayLike, threshold: float) -> float:
     return float((distances <= threshold).mean()) if distances.size else float('nan')
 
 
-def pck_curve(distances: ArrayLike, maximum: float = 0.05,
-              steps: int = 100) -> tuple[np.ndarray, np.ndarray]:
+def pck_curve(
+    distances: ArrayLike, maximum: float = 0.05, steps: int = 100
+) -> tuple[np.ndarray, np.ndarray]:
     """PCK of every keypoint at evenly spaced thresholds.
 
     The defaults are those of the FreiHAND evaluation.
@@ -42,8 +43,9 @@ def pck_curve(distances: ArrayLike, maximum: float = 0.05,
     if distances.ndim != 2 or distances.shape[0] == 0:
         raise ValueError(f'distances: expected shape (B, K) with B > 0, got {distances.shape}')
     if not maximum > 0 or steps < 2:
-        raise ValueError('thresholds: need a positive maximum and at least two steps, '
-                         f'got {maximum} and {steps}')
+        raise ValueError(
+            f'thresholds: need a positive maximum and at least two steps, got {maximum} and {steps}'
+        )
     thresholds = np.linspace(0.0, maximum, steps)
     # counting by search keeps memory at B x K; side='right' makes the threshold inclusive
     ranked = np.sort(distances, axis=0)

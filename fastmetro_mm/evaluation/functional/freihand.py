@@ -60,8 +60,9 @@ def hand_distances(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.nda
     return raw, aligned
 
 
-def freihand_scores(pred_xyz: ArrayLike, pred_verts: ArrayLike, xyz: ArrayLike,
-                    verts: ArrayLike) -> dict[str, float]:
+def freihand_scores(
+    pred_xyz: ArrayLike, pred_verts: ArrayLike, xyz: ArrayLike, verts: ArrayLike
+) -> dict[str, float]:
     """Scores of the official FreiHAND evaluation.
 
     Keypoints and vertices are aligned separately, mirror images allowed. Raw scores compare
@@ -84,14 +85,20 @@ def freihand_scores(pred_xyz: ArrayLike, pred_verts: ArrayLike, xyz: ArrayLike,
     pred_verts, verts = as_paired_points(pred_verts, verts, ('pred_verts', 'verts'))
     count = len(xyz)
     if count == 0 or len(verts) != count:
-        raise ValueError(f'expected one mesh for each of the {count} hands (at least one), '
-                         f'got {len(verts)}')
-    for name, points in (('pred_xyz', pred_xyz), ('pred_verts', pred_verts), ('xyz', xyz),
-                         ('verts', verts)):
+        raise ValueError(
+            f'expected one mesh for each of the {count} hands (at least one), got {len(verts)}'
+        )
+    for name, points in (
+        ('pred_xyz', pred_xyz),
+        ('pred_verts', pred_verts),
+        ('xyz', xyz),
+        ('verts', verts),
+    ):
         bad = np.flatnonzero(~np.isfinite(points).all(axis=(1, 2)))
         if bad.size:
-            raise ValueError(f'{name}: hand {bad[0]} holds a number that is not finite '
-                             f'({bad.size} hands in all)')
+            raise ValueError(
+                f'{name}: hand {bad[0]} holds a number that is not finite ({bad.size} hands in all)'
+            )
     scores = {}
     for name, pred, gt in (('xyz', pred_xyz, xyz), ('mesh', pred_verts, verts)):
         raw, aligned = hand_distances(pred, gt)

@@ -24,12 +24,15 @@ def default_root(count: int) -> tuple[int, ...]:
         return tuple(J14_HIPS)
     if count == len(HAND21):
         return (HAND21_WRIST,)
-    raise ValueError(f'no official root for a set of {count} joints; give root=(...), or '
-                     'root=() to compare joints as they are')
+    raise ValueError(
+        f'no official root for a set of {count} joints; give root=(...), or '
+        'root=() to compare joints as they are'
+    )
 
 
-def joint_distances(pred: ArrayLike, gt: ArrayLike,
-                    root: Sequence[int] | None = None) -> np.ndarray:
+def joint_distances(
+    pred: ArrayLike, gt: ArrayLike, root: Sequence[int] | None = None
+) -> np.ndarray:
     """Distance of every joint after centring both sides on their own root.
 
     Args:

@@ -22,8 +22,12 @@ def for_the_log(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
     It sums everything with ``loss`` in its name, and these are in the weighted total already.
     """
     names = {name: re.sub(r'_?loss_?', '', name) or 'term' for name in terms}
-    return {names[name] if list(names.values()).count(names[name]) == 1 else
-            name.replace('loss', 'term'): term.detach() for name, term in terms.items()}
+    return {
+        names[name]
+        if list(names.values()).count(names[name]) == 1
+        else name.replace('loss', 'term'): term.detach()
+        for name, term in terms.items()
+    }
 
 
 class MeshHead(BaseModule):

@@ -105,8 +105,11 @@ class KeypointFit(nn.Module):
         ones = torch.ones_like(off[..., :1])
         zeros = torch.zeros_like(ones)
         by_camera = torch.stack(
-            (torch.cat((points[..., :1], ones, zeros), -1),
-             torch.cat((points[..., 1:2], zeros, ones), -1)), dim=2
+            (
+                torch.cat((points[..., :1], ones, zeros), -1),
+                torch.cat((points[..., 1:2], zeros, ones), -1),
+            ),
+            dim=2,
         )  # (B, K, 2, 3)
         jacobian = torch.cat((by_turn, by_camera), -1).flatten(1, 2)  # (B, 2K, 75)
         sure = (1 + (off / _DOUBT).square().sum(-1)).pow(-2)

@@ -60,7 +60,8 @@ class SMPLRegressorHead(BaseModule):
         self.body = build_body(body)
         if self.body.assets.joint_set != 'j14':
             raise ConfigError(
-                f'SMPLRegressorHead works on bodies, but body.name is {self.body.name!r}')
+                f'SMPLRegressorHead works on bodies, but body.name is {self.body.name!r}'
+            )
         self.num_vertices = self.body.num_vertices[1]
 
         def residual() -> nn.Module:

@@ -40,12 +40,7 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out_proj.bias)
 
     def forward(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        mask: Tensor | None = None,
-        batch: int = 1,
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, batch: int = 1
     ) -> Tensor:
         """Attend from ``query`` to ``key`` and ``value``.
 
@@ -72,9 +67,7 @@ class Attention(nn.Module):
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         return tuple(map(F.linear, (query, key, value), weights, biases))
 
-    def attend(
-        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, batch: int
-    ) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, batch: int) -> Tensor:
         """Scaled dot-product attention with dropout of its weights.
 
         Args:

@@ -10,6 +10,14 @@ from fastmetro_mm.models.losses.smpl_loss import SMPLParamLoss
 from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
 
 __all__ = [
-    'EdgeLengthLoss', 'EdgeSelfLoss', 'FaceNormalLoss', 'FastMETROLoss', 'HandMeshLoss',
-    'MeshJoint2DLoss', 'MeshJoint3DLoss', 'MeshVertexLoss', 'ParametricBodyLoss', 'SMPLParamLoss'
+    'EdgeLengthLoss',
+    'EdgeSelfLoss',
+    'FaceNormalLoss',
+    'FastMETROLoss',
+    'HandMeshLoss',
+    'MeshJoint2DLoss',
+    'MeshJoint3DLoss',
+    'MeshVertexLoss',
+    'ParametricBodyLoss',
+    'SMPLParamLoss',
 ]

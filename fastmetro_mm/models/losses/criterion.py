@@ -96,5 +96,9 @@ class MeshCriterion(nn.Module):
     def check_levels(self, **meshes: tuple[Tensor, int]) -> None:
         """Check the size of meshes, given as (vertices, level) by name."""
         for name, (vertices, level) in meshes.items():
-            check_shape(vertices, (self.body.num_vertices[level], 3), name,
-                        '; is the criterion built for the body of the network?')
+            check_shape(
+                vertices,
+                (self.body.num_vertices[level], 3),
+                name,
+                '; is the criterion built for the body of the network?',
+            )

@@ -21,8 +21,9 @@ def index_table(rows: Tensor | np.ndarray, width: int, name: str) -> Tensor:
     # numpy tables are copied: cached ones may be read-only
     rows = rows if isinstance(rows, Tensor) else torch.tensor(rows)
     if rows.dim() != 2 or rows.shape[1] != width or rows.shape[0] == 0:
-        raise ValueError(f'{name}: expected an index table of shape (N, {width}), '
-                         f'got {tuple(rows.shape)}')
+        raise ValueError(
+            f'{name}: expected an index table of shape (N, {width}), got {tuple(rows.shape)}'
+        )
     return rows.to(torch.int64).contiguous()
 
 
@@ -148,6 +149,7 @@ class FaceNormalLoss(nn.Module):
         # the cross product of *normalised* sides, normalised again: the official order, which
         # decides what a sliver face contributes in float32
         normals = functional.normalize(
-            torch.linalg.cross(true_sides[:, 0], true_sides[:, 1], dim=-1), dim=-1)
+            torch.linalg.cross(true_sides[:, 0], true_sides[:, 1], dim=-1), dim=-1
+        )
         cosines = (self._sides(pred) * normals[:, None]).sum(dim=-1)
         return masked_mean(cosines.abs(), mask)

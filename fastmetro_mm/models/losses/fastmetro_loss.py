@@ -82,34 +82,42 @@ class FastMETROLoss(MeshCriterion):
         normal=lambda self, c: self.normal(c.pred[1], c.true[1], c.has_smpl),
         # projected as they are centred here: tokens on the hips, mesh joints on the pelvis
         j2d_token=lambda self, c: self.joints_2d(
-            weak_perspective_project(c.tokens, c.camera), c.joints_2d),
+            weak_perspective_project(c.tokens, c.camera), c.joints_2d
+        ),
         j2d_mesh=lambda self, c: self.joints_2d(
-            weak_perspective_project(c.joints, c.camera), c.joints_2d),
+            weak_perspective_project(c.joints, c.camera), c.joints_2d
+        ),
     )
 
-    def __init__(self,
-                 body: Any = None,
-                 joints_3d_weight: float = 1000.0,
-                 vertices_weight: float = 100.0,
-                 coarse_weight: float = 0.25,
-                 mid_weight: float = 0.5,
-                 fine_weight: float = 0.25,
-                 edge_normal_weight: float = 100.0,
-                 edge_gt_weight: float = 5.0,
-                 edge_self_weight: float = 1e-4,
-                 normal_weight: float = 0.1,
-                 joints_2d_weight: float = 100.0) -> None:
-        super().__init__(body, dict(
-            j3d_token=joints_3d_weight,
-            j3d_mesh=joints_3d_weight,
-            v_coarse=vertices_weight * coarse_weight,
-            v_mid=vertices_weight * mid_weight,
-            v_fine=vertices_weight * fine_weight,
-            edge_gt=edge_normal_weight * edge_gt_weight,
-            edge_self=edge_normal_weight * edge_self_weight,
-            normal=edge_normal_weight * normal_weight,
-            j2d_token=joints_2d_weight,
-            j2d_mesh=joints_2d_weight))
+    def __init__(
+        self,
+        body: Any = None,
+        joints_3d_weight: float = 1000.0,
+        vertices_weight: float = 100.0,
+        coarse_weight: float = 0.25,
+        mid_weight: float = 0.5,
+        fine_weight: float = 0.25,
+        edge_normal_weight: float = 100.0,
+        edge_gt_weight: float = 5.0,
+        edge_self_weight: float = 1e-4,
+        normal_weight: float = 0.1,
+        joints_2d_weight: float = 100.0,
+    ) -> None:
+        super().__init__(
+            body,
+            dict(
+                j3d_token=joints_3d_weight,
+                j3d_mesh=joints_3d_weight,
+                v_coarse=vertices_weight * coarse_weight,
+                v_mid=vertices_weight * mid_weight,
+                v_fine=vertices_weight * fine_weight,
+                edge_gt=edge_normal_weight * edge_gt_weight,
+                edge_self=edge_normal_weight * edge_self_weight,
+                normal=edge_normal_weight * normal_weight,
+                j2d_token=joints_2d_weight,
+                j2d_mesh=joints_2d_weight,
+            ),
+        )
         assets = self.body.assets
         self.joints_3d = MeshJoint3DLoss(root=self.body.token_root)
         self.joints_2d = MeshJoint2DLoss()
@@ -118,19 +126,21 @@ class FastMETROLoss(MeshCriterion):
         self.edge_self = EdgeSelfLoss(assets.loss_edges)
         self.normal = FaceNormalLoss(assets.loss_faces)
 
-    def named(self,
-              *,
-              pred_cam: Tensor,
-              pred_joints: Tensor,
-              pred_coarse: Tensor,
-              pred_mid: Tensor,
-              pred_fine: Tensor,
-              gt_vertices: Tensor,
-              joints_3d: Tensor,
-              joints_2d: Tensor,
-              has_3d: Tensor,
-              has_smpl: Tensor,
-              has_2d: Tensor | None = None) -> tuple[MeshPrediction, MeshTargets]:
+    def named(
+        self,
+        *,
+        pred_cam: Tensor,
+        pred_joints: Tensor,
+        pred_coarse: Tensor,
+        pred_mid: Tensor,
+        pred_fine: Tensor,
+        gt_vertices: Tensor,
+        joints_3d: Tensor,
+        joints_2d: Tensor,
+        has_3d: Tensor,
+        has_smpl: Tensor,
+        has_2d: Tensor | None = None,
+    ) -> tuple[MeshPrediction, MeshTargets]:
         """Prediction and targets from tensors by name.
 
         Args:
@@ -149,16 +159,29 @@ class FastMETROLoss(MeshCriterion):
         """
         return (
             MeshPrediction(pred_cam, pred_joints, pred_coarse, pred_fine, pred_mid),
-            MeshTargets(vertices=gt_vertices, joints_3d=joints_3d, joints_2d=joints_2d,
-                        has_3d=has_3d, has_smpl=has_smpl, has_2d=has_2d))
+            MeshTargets(
+                vertices=gt_vertices,
+                joints_3d=joints_3d,
+                joints_2d=joints_2d,
+                has_3d=has_3d,
+                has_smpl=has_smpl,
+                has_2d=has_2d,
+            ),
+        )
 
     def prepare(self, prediction: MeshPrediction, targets: MeshTargets) -> BodyCase:
         """Centre all levels on the pelvis of the *fine* mesh (official training code)."""
         self.check_levels(
-            pred_fine=(prediction.vertices, 0), pred_mid=(prediction.vertices_mid, 1),
-            pred_coarse=(prediction.vertices_coarse, 2), gt_vertices=(targets.vertices, 0))
-        pred = [full(prediction.vertices), full(prediction.vertices_mid),
-                full(prediction.vertices_coarse)]
+            pred_fine=(prediction.vertices, 0),
+            pred_mid=(prediction.vertices_mid, 1),
+            pred_coarse=(prediction.vertices_coarse, 2),
+            gt_vertices=(targets.vertices, 0),
+        )
+        pred = [
+            full(prediction.vertices),
+            full(prediction.vertices_mid),
+            full(prediction.vertices_coarse),
+        ]
         true = [full(targets.vertices)]
         for level in (0, 1):
             true.append(self.body.sampling.down(true[-1], level, level + 1))
@@ -173,4 +196,5 @@ class FastMETROLoss(MeshCriterion):
             joints_3d=self.select_labels(targets.joints_3d, 4, 'joints_3d'),
             joints_2d=self.select_labels(targets.joints_2d, 3, 'joints_2d'),
             has_3d=targets.has_3d,
-            has_smpl=targets.has_smpl)
+            has_smpl=targets.has_smpl,
+        )

@@ -80,30 +80,38 @@ class HandMeshLoss(MeshCriterion):
         edge_gt=lambda self, c: self.edge_gt(c.pred[0], c.true[0], c.has_smpl),
         normal=lambda self, c: self.normal(c.pred[0], c.true[0], c.has_smpl),
         j2d_token=lambda self, c: self.joints_2d(
-            weak_perspective_project(c.tokens, c.camera), c.joints_2d),
+            weak_perspective_project(c.tokens, c.camera), c.joints_2d
+        ),
         j2d_mesh=lambda self, c: self.joints_2d(
-            weak_perspective_project(c.joints, c.camera), c.joints_2d),
+            weak_perspective_project(c.joints, c.camera), c.joints_2d
+        ),
     )
 
-    def __init__(self,
-                 body: Any = None,
-                 joints_3d_weight: float = 1000.0,
-                 vertices_weight: float = 100.0,
-                 coarse_weight: float = 0.5,
-                 fine_weight: float = 0.5,
-                 edge_normal_weight: float = 100.0,
-                 edge_gt_weight: float = 1.0,
-                 normal_weight: float = 0.1,
-                 joints_2d_weight: float = 100.0) -> None:
-        super().__init__(body, dict(
-            j3d_token=joints_3d_weight,
-            j3d_mesh=joints_3d_weight,
-            v_coarse=vertices_weight * coarse_weight,
-            v_fine=vertices_weight * fine_weight,
-            edge_gt=edge_normal_weight * edge_gt_weight,
-            normal=edge_normal_weight * normal_weight,
-            j2d_token=joints_2d_weight,
-            j2d_mesh=joints_2d_weight))
+    def __init__(
+        self,
+        body: Any = None,
+        joints_3d_weight: float = 1000.0,
+        vertices_weight: float = 100.0,
+        coarse_weight: float = 0.5,
+        fine_weight: float = 0.5,
+        edge_normal_weight: float = 100.0,
+        edge_gt_weight: float = 1.0,
+        normal_weight: float = 0.1,
+        joints_2d_weight: float = 100.0,
+    ) -> None:
+        super().__init__(
+            body,
+            dict(
+                j3d_token=joints_3d_weight,
+                j3d_mesh=joints_3d_weight,
+                v_coarse=vertices_weight * coarse_weight,
+                v_fine=vertices_weight * fine_weight,
+                edge_gt=edge_normal_weight * edge_gt_weight,
+                normal=edge_normal_weight * normal_weight,
+                j2d_token=joints_2d_weight,
+                j2d_mesh=joints_2d_weight,
+            ),
+        )
         faces = index_table(self.body.assets.loss_faces, 3, 'loss_faces')
         self.joints_3d = MeshJoint3DLoss(root=self.body.token_root)
         self.joints_2d = MeshJoint2DLoss()
@@ -111,17 +119,19 @@ class HandMeshLoss(MeshCriterion):
         self.edge_gt = EdgeLengthLoss(sides_of(faces))
         self.normal = FaceNormalLoss(faces)
 
-    def named(self,
-              *,
-              pred_cam: Tensor,
-              pred_joints: Tensor,
-              pred_mesh_joints: Tensor,
-              pred_coarse: Tensor,
-              pred_fine: Tensor,
-              gt_vertices: Tensor,
-              gt_joints: Tensor,
-              joints_2d: Tensor,
-              has_smpl: Tensor) -> tuple[MeshPrediction, MeshTargets]:
+    def named(
+        self,
+        *,
+        pred_cam: Tensor,
+        pred_joints: Tensor,
+        pred_mesh_joints: Tensor,
+        pred_coarse: Tensor,
+        pred_fine: Tensor,
+        gt_vertices: Tensor,
+        gt_joints: Tensor,
+        joints_2d: Tensor,
+        has_smpl: Tensor,
+    ) -> tuple[MeshPrediction, MeshTargets]:
         """Prediction and targets from tensors by name.
 
         Args:
@@ -137,15 +147,21 @@ class HandMeshLoss(MeshCriterion):
             has_smpl: (B,) flags; they gate every 3D term.
         """
         return (
-            MeshPrediction(pred_cam, pred_joints, pred_coarse, pred_fine,
-                           mesh_joints=pred_mesh_joints),
-            MeshTargets(vertices=gt_vertices, joints=gt_joints, joints_2d=joints_2d,
-                        has_smpl=has_smpl))
+            MeshPrediction(
+                pred_cam, pred_joints, pred_coarse, pred_fine, mesh_joints=pred_mesh_joints
+            ),
+            MeshTargets(
+                vertices=gt_vertices, joints=gt_joints, joints_2d=joints_2d, has_smpl=has_smpl
+            ),
+        )
 
     def prepare(self, prediction: MeshPrediction, targets: MeshTargets) -> HandCase:
         """Centre both levels on the wrist regressed from the fine one."""
-        self.check_levels(pred_fine=(prediction.vertices, 0), gt_vertices=(targets.vertices, 0),
-                          pred_coarse=(prediction.vertices_coarse, 1))
+        self.check_levels(
+            pred_fine=(prediction.vertices, 0),
+            gt_vertices=(targets.vertices, 0),
+            pred_coarse=(prediction.vertices_coarse, 1),
+        )
         fine, true = full(prediction.vertices), full(targets.vertices)
         joints = prediction.mesh_joints
         joints = self.body.joints(fine) if joints is None else full(joints)
@@ -163,4 +179,5 @@ class HandMeshLoss(MeshCriterion):
             true=(true - true_wrist, self.body.sampling.down(true, 0, 1) - true_wrist),
             true_joints=torch.cat([true_joints, torch.ones_like(true_joints[..., :1])], dim=-1),
             joints_2d=self.select_labels(targets.joints_2d, 3, 'joints_2d'),
-            has_smpl=targets.has_smpl)
+            has_smpl=targets.has_smpl,
+        )

@@ -15,12 +15,15 @@ from fastmetro_mm.models.losses.masked_mean import blank_unlabelled, label_mask,
 def check_joint_shapes(pred: Tensor, target: Tensor, columns: int, name: str) -> None:
     """Raise one clear error unless pred is (B, J, columns) and target (B, J, columns + 1)."""
     if pred.dim() != 3 or pred.shape[-1] != columns:
-        raise ValueError(f'{name}: predictions must have shape (B, J, {columns}), '
-                         f'got {tuple(pred.shape)}')
+        raise ValueError(
+            f'{name}: predictions must have shape (B, J, {columns}), got {tuple(pred.shape)}'
+        )
     expected = (*pred.shape[:2], columns + 1)
     if tuple(target.shape) != expected:
-        raise ValueError(f'{name}: targets must have shape {expected} (coordinates and '
-                         f'confidence), got {tuple(target.shape)}')
+        raise ValueError(
+            f'{name}: targets must have shape {expected} (coordinates and '
+            f'confidence), got {tuple(target.shape)}'
+        )
 
 
 @MODELS.register_module()

@@ -28,8 +28,10 @@ def label_mask(flags: Tensor, batch_size: int, name: str) -> Tensor:
         ValueError: if the number of entries is not the batch size.
     """
     if flags.numel() != batch_size:
-        raise ValueError(f'{name}: expected one flag for each of the {batch_size} samples, '
-                         f'got shape {tuple(flags.shape)}')
+        raise ValueError(
+            f'{name}: expected one flag for each of the {batch_size} samples, '
+            f'got shape {tuple(flags.shape)}'
+        )
     return flags.reshape(batch_size) == 1
 
 
@@ -44,8 +46,9 @@ def blank_unlabelled(values: Tensor, mask: Tensor) -> Tensor:
         mask: boolean (B,).
     """
     shape = (mask.shape[0],) + (1,) * (values.dim() - 1)
-    return torch.where(mask.reshape(shape), values, torch.zeros((), dtype=values.dtype,
-                                                               device=values.device))
+    return torch.where(
+        mask.reshape(shape), values, torch.zeros((), dtype=values.dtype, device=values.device)
+    )
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

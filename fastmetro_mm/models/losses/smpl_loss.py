@@ -80,37 +80,41 @@ class SMPLParamLoss(MeshCriterion):
         smpl_betas=lambda self, c: _mean_square(c.pred_betas, c.betas, c.mask),
         smpl_j3d=lambda self, c: self.joints_3d(c.joints, c.joints_3d, c.has_3d),
         smpl_j2d=lambda self, c: self.joints_2d(
-            weak_perspective_project(c.joints, c.camera), c.joints_2d),
+            weak_perspective_project(c.joints, c.camera), c.joints_2d
+        ),
         smpl_v=lambda self, c: self.vertices(c.pred, c.true, c.has_smpl),
     )
 
-    def __init__(self,
-                 body: Any = None,
-                 weight: float = 1000.0,
-                 betas_weight: float = 0.1) -> None:
-        super().__init__(body, dict(
-            smpl_rotmat=weight,
-            smpl_betas=weight * betas_weight,
-            smpl_j3d=weight,
-            smpl_j2d=weight,
-            smpl_v=weight))
+    def __init__(self, body: Any = None, weight: float = 1000.0, betas_weight: float = 0.1) -> None:
+        super().__init__(
+            body,
+            dict(
+                smpl_rotmat=weight,
+                smpl_betas=weight * betas_weight,
+                smpl_j3d=weight,
+                smpl_j2d=weight,
+                smpl_v=weight,
+            ),
+        )
         self.joints_3d = MeshJoint3DLoss(root=self.body.token_root)
         self.joints_2d = MeshJoint2DLoss()
         self.vertices = MeshVertexLoss()
 
-    def named(self,
-              *,
-              pred_rotmat: Tensor,
-              pred_betas: Tensor,
-              smpl_vertices: Tensor,
-              pred_cam: Tensor,
-              pose: Tensor,
-              betas: Tensor,
-              gt_vertices: Tensor,
-              joints_3d: Tensor,
-              joints_2d: Tensor,
-              has_3d: Tensor,
-              has_smpl: Tensor) -> tuple[MeshPrediction, MeshTargets]:
+    def named(
+        self,
+        *,
+        pred_rotmat: Tensor,
+        pred_betas: Tensor,
+        smpl_vertices: Tensor,
+        pred_cam: Tensor,
+        pose: Tensor,
+        betas: Tensor,
+        gt_vertices: Tensor,
+        joints_3d: Tensor,
+        joints_2d: Tensor,
+        has_3d: Tensor,
+        has_smpl: Tensor,
+    ) -> tuple[MeshPrediction, MeshTargets]:
         """Prediction and targets from tensors by name.
 
         Args:
@@ -128,20 +132,40 @@ class SMPLParamLoss(MeshCriterion):
         """
         empty = pred_cam.new_empty(len(pred_cam), 0, 3)
         return (
-            MeshPrediction(pred_cam, empty, empty, empty, rotmat=pred_rotmat, betas=pred_betas,
-                           smpl_vertices=smpl_vertices),
-            MeshTargets(vertices=gt_vertices, joints_3d=joints_3d, joints_2d=joints_2d, pose=pose,
-                        betas=betas, has_3d=has_3d, has_smpl=has_smpl))
+            MeshPrediction(
+                pred_cam,
+                empty,
+                empty,
+                empty,
+                rotmat=pred_rotmat,
+                betas=pred_betas,
+                smpl_vertices=smpl_vertices,
+            ),
+            MeshTargets(
+                vertices=gt_vertices,
+                joints_3d=joints_3d,
+                joints_2d=joints_2d,
+                pose=pose,
+                betas=betas,
+                has_3d=has_3d,
+                has_smpl=has_smpl,
+            ),
+        )
 
     def prepare(self, prediction: MeshPrediction, targets: MeshTargets) -> ParameterCase:
         """Centre both meshes on their pelvis and turn labelled angles into matrices."""
         batch, count = len(prediction.rotmat), len(SMPL24)
         check_shape(prediction.rotmat, (count, 3, 3), 'pred_rotmat')
         check_shape(targets.pose, (count * 3,), 'pose')
-        check_shape(prediction.betas, tuple(targets.betas.shape[1:]), 'pred_betas',
-                    f', but betas have {tuple(targets.betas.shape)}')
+        check_shape(
+            prediction.betas,
+            tuple(targets.betas.shape[1:]),
+            'pred_betas',
+            f', but betas have {tuple(targets.betas.shape)}',
+        )
         self.check_levels(
-            smpl_vertices=(prediction.smpl_vertices, 0), gt_vertices=(targets.vertices, 0))
+            smpl_vertices=(prediction.smpl_vertices, 0), gt_vertices=(targets.vertices, 0)
+        )
         vertices, joints = self.body.centre(full(prediction.smpl_vertices))
         return ParameterCase(
             camera=full(prediction.camera).detach(),
@@ -156,7 +180,8 @@ class SMPLParamLoss(MeshCriterion):
             joints_2d=self.select_labels(targets.joints_2d, 3, 'joints_2d'),
             has_3d=targets.has_3d,
             has_smpl=targets.has_smpl,
-            mask=label_mask(targets.has_smpl, batch, 'has_smpl'))
+            mask=label_mask(targets.has_smpl, batch, 'has_smpl'),
+        )
 
 
 def _mean_square(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:

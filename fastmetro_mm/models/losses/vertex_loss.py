@@ -14,8 +14,10 @@ def check_same_mesh(pred: Tensor, target: Tensor, name: str) -> None:
     if pred.dim() != 3 or pred.shape[-1] != 3:
         raise ValueError(f'{name}: vertices must have shape (B, V, 3), got {tuple(pred.shape)}')
     if pred.shape != target.shape:
-        raise ValueError(f'{name}: predicted vertices {tuple(pred.shape)} and true vertices '
-                         f'{tuple(target.shape)} must have the same shape')
+        raise ValueError(
+            f'{name}: predicted vertices {tuple(pred.shape)} and true vertices '
+            f'{tuple(target.shape)} must have the same shape'
+        )
 
 
 @MODELS.register_module()

@@ -87,9 +87,7 @@ class KeypointNeck(BaseModule):
         if in_channels is None:
             return
         self.conv_1x1 = nn.Conv2d(in_channels, embed_dims, kernel_size=1)
-        self.transformer = Transformer(
-            embed_dims, num_heads, feedforward_dims, dropout, num_layers
-        )
+        self.transformer = Transformer(embed_dims, num_heads, feedforward_dims, dropout, num_layers)
         self.camera_correction = nn.Linear(embed_dims, embed_dims)
         self.joint_correction = nn.Linear(embed_dims, embed_dims)
         for correction in (self.camera_correction, self.joint_correction):
@@ -132,8 +130,10 @@ class KeypointNeck(BaseModule):
 
     def _correct(self, camera: Tensor, joints: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         if self.conv_1x1 is None:
-            raise ConfigError('KeypointNeck got a feature map but was built without one: set '
-                              'neck.in_channels, or with_map=False of the backbone')
+            raise ConfigError(
+                'KeypointNeck got a feature map but was built without one: set '
+                'neck.in_channels, or with_map=False of the backbone'
+            )
         expected = (self.conv_1x1.in_channels, *self.feature_size)
         if tuple(grid.shape[1:]) != expected:
             raise ConfigError(

@@ -105,8 +105,9 @@ class FastMETRONeck(BaseModule):
             )
         if hint and not self._said_larger_map:
             self._said_larger_map = True
-            print_log(f'FastMETRONeck: feature map {tuple(x.shape)}{hint}', 'current',
-                      logging.WARNING)
+            print_log(
+                f'FastMETRONeck: feature map {tuple(x.shape)}{hint}', 'current', logging.WARNING
+            )
         position_1, position_2 = self._positions_of(x)
         batch = x.shape[0]
 
@@ -125,9 +126,7 @@ class FastMETRONeck(BaseModule):
         camera = self.dim_reduce_enc_cam(camera)  # (B, 1, 128)
         image = self.dim_reduce_enc_img(image)  # (B, HW, 128)
         tokens = self.dim_reduce_dec(tokens)  # (B, J + V, 128)
-        camera, _, tokens = self._run(
-            self.transformer_2, camera, image, tokens, position_2, None
-        )
+        camera, _, tokens = self._run(self.transformer_2, camera, image, tokens, position_2, None)
         return TokenFeatures(
             camera=camera[:, 0],
             joints=tokens[:, : self.num_joints],
@@ -204,8 +203,11 @@ class FastMETRONeck(BaseModule):
         if any(weight.is_inference() for weight in weights):
             return None
         versions = tuple((weight.data_ptr(), weight._version, weight.dtype) for weight in weights)
-        return (torch.is_autocast_enabled(device_type), torch.get_autocast_dtype(device_type),
-                versions)
+        return (
+            torch.is_autocast_enabled(device_type),
+            torch.get_autocast_dtype(device_type),
+            versions,
+        )
 
     @torch.no_grad()
     def keep_first_attention(self) -> None:
@@ -219,7 +221,8 @@ class FastMETRONeck(BaseModule):
             return self.position_1, self.position_2
         return tuple(
             _positions(*size, dim).to(known.device, known.dtype)
-            for dim, known in zip(self.embed_dims, (self.position_1, self.position_2), strict=True))
+            for dim, known in zip(self.embed_dims, (self.position_1, self.position_2), strict=True)
+        )
 
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Run the first transformer, which has nine tenths of the work, in another type.

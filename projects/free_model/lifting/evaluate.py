@@ -50,7 +50,8 @@ def main() -> None:
         found['pa_mpjpe'].append(1000 * pa_mpjpe(joints, centred))
         found['mpjpe'].append(1000 * np.linalg.norm(joints - centred, axis=-1).mean(1))
         found['mean_body_pa_mpjpe'].append(
-            1000 * pa_mpjpe(np.repeat(mean_body, len(joints), 0), centred))
+            1000 * pa_mpjpe(np.repeat(mean_body, len(joints), 0), centred)
+        )
         places = weak_perspective_project(seen.joints, seen.camera).numpy()
         drawn = people.project(truth.numpy()) / (people.images.shape[1] / 2) - 1
         middle = drawn[:, list(SHOULDERS)].mean(1) - drawn[:, list(HIPS)].mean(1)

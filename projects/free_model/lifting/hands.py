@@ -171,9 +171,12 @@ def evaluate(lifter: HandLifter, hand: WholeHand, drawn: dict) -> dict[str, floa
     off = np.linalg.norm(places.numpy() - drawn['true'][..., :2], axis=-1)
     error = 1000 * pa_mpjpe(joints.numpy(), truth)
     mean = np.broadcast_to(truth.mean(0), truth.shape).copy()
-    return dict(pa_mpjpe=float(np.mean(error)), pa_mpjpe_median=float(np.median(error)),
-                mean_hand_pa_mpjpe=float(np.mean(1000 * pa_mpjpe(mean, truth))),
-                places_median=float(np.median(off)))
+    return dict(
+        pa_mpjpe=float(np.mean(error)),
+        pa_mpjpe_median=float(np.median(error)),
+        mean_hand_pa_mpjpe=float(np.mean(1000 * pa_mpjpe(mean, truth))),
+        places_median=float(np.median(off)),
+    )
 
 
 def main() -> None:

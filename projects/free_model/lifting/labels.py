@@ -38,7 +38,12 @@ class Labels:
 
     @classmethod
     def of(
-        cls, body: SmallBody, mesh: SmallMesh, rotmat: Tensor, betas: Tensor, places: Tensor,
+        cls,
+        body: SmallBody,
+        mesh: SmallMesh,
+        rotmat: Tensor,
+        betas: Tensor,
+        places: Tensor,
         seen: Tensor,
     ) -> 'Labels':
         """Labels of a posed body; ``places`` (B, 24, 2), ``seen`` (B, 24) booleans."""
@@ -80,9 +85,7 @@ def judge(
         betas=(betas - labels.betas).square().mean(),
         places=((places - labels.places).abs().clamp(max=2) * labels.weights[..., None]).mean(),
     )
-    weights = dict(
-        rotation=1.0, vertices=4.0 * metres, joints=6.0 * metres, betas=0.02, places=3.0
-    )
+    weights = dict(rotation=1.0, vertices=4.0 * metres, joints=6.0 * metres, betas=0.02, places=3.0)
     total = sum(weights[name] * term for name, term in terms.items())
     log = {name: float(term) for name, term in terms.items()}
     log['mpjpe'] = 1000 * float((mesh.scored - labels.scored).norm(dim=-1).mean())

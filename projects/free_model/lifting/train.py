@@ -79,9 +79,7 @@ class Shard:
         errors = self.keypoints[..., :2] - truth[..., :2]
         return torch.cat((errors, self.keypoints[..., 2:]), -1)[whole].numpy()
 
-    def pick(
-        self, body: SmallBody, index: np.ndarray
-    ) -> tuple[torch.Tensor, torch.Tensor, Labels]:
+    def pick(self, body: SmallBody, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, Labels]:
         """Key points, feature map in bytes, labels."""
         rotmat, betas, places = self.rotmat[index], self.betas[index], self.places[index]
         with torch.no_grad():
@@ -90,9 +88,7 @@ class Shard:
         return self.keypoints[index], torch.from_numpy(self.deep[index]), labels
 
 
-def disturb(
-    keypoints: torch.Tensor, deep: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def disturb(keypoints: torch.Tensor, deep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Noise on key points and on the frozen map, so that pictures are not learnt by heart."""
     count = len(keypoints)
     noise = 0.008 * torch.randn(count, 17, 2)
@@ -151,8 +147,10 @@ def main() -> None:
     keep_freed_memory()
     files = sorted(options.evidence.glob('*.npz'))
     if len(files) <= HELD_OUT:
-        parser.error(f'{options.evidence}: {len(files)} shards, more than {HELD_OUT} are needed: '
-                     'run evidence.py first')
+        parser.error(
+            f'{options.evidence}: {len(files)} shards, more than {HELD_OUT} are needed: '
+            'run evidence.py first'
+        )
     held_out = [Shard(file) for file in files[:HELD_OUT]]
     shards = [Shard(file) for file in files[HELD_OUT:]]
     train(options, held_out, shards)
@@ -173,8 +171,9 @@ def train(options: argparse.Namespace, held_out: list[Shard], shards: list[Shard
     elif options.stage == 'image':
         raise SystemExit(f'{start}: not found; run the stage lift first')
     errors = np.concatenate([shard.errors() for shard in shards])
-    people = KeypointPeople(body, some_poses(options.work / 'poses.npy'), errors,
-                            options.seed + steps)
+    people = KeypointPeople(
+        body, some_poses(options.work / 'poses.npy'), errors, options.seed + steps
+    )
     rng = np.random.default_rng((options.seed, steps))
     began, total, log = time.time() - spent, 60 * options.minutes, {}
     lifter.train()
@@ -190,9 +189,7 @@ def train(options: argparse.Namespace, held_out: list[Shard], shards: list[Shard
                 for number in rng.choice(len(shards), 8)
             ]
             keypoints, deep = disturb(*(torch.cat([p[k] for p in parts]) for k in (0, 1)))
-            seen, terms, _ = judge(
-                body, lifter(keypoints, deep), Labels.cat([p[2] for p in parts])
-            )
+            seen, terms, _ = judge(body, lifter(keypoints, deep), Labels.cat([p[2] for p in parts]))
             loss = seen + 0.5 * loss
         optimizer.zero_grad()
         loss.backward()
@@ -202,8 +199,12 @@ def train(options: argparse.Namespace, held_out: list[Shard], shards: list[Shard
         for name, value in terms.items():
             log[name] = log.get(name, 0.0) + value / 100
         if steps % 100 == 0:
-            row = dict(stage=options.stage, steps=steps, seconds=round(time.time() - began),
-                       **{name: round(value, 4) for name, value in log.items()})
+            row = dict(
+                stage=options.stage,
+                steps=steps,
+                seconds=round(time.time() - began),
+                **{name: round(value, 4) for name, value in log.items()},
+            )
             if steps % 500 == 0:
                 save(checkpoint, lifter, optimizer, steps, time.time() - began)
                 row |= evaluate(lifter, body, held_out)
@@ -217,8 +218,9 @@ def save(
     file: Path, lifter: Lifter, optimizer: torch.optim.Optimizer, steps: int, seconds: float
 ) -> None:
     """Write a checkpoint under another name first."""
-    state = dict(model=lifter.state_dict(), optimizer=optimizer.state_dict(), steps=steps,
-                 seconds=seconds)
+    state = dict(
+        model=lifter.state_dict(), optimizer=optimizer.state_dict(), steps=steps, seconds=seconds
+    )
     torch.save(state, f'{file}.tmp')
     os.replace(f'{file}.tmp', file)
 

@@ -30,12 +30,14 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=False,
     sampler=dict(type=DefaultSampler, shuffle=True),
-    dataset=dict(type=ToyDataset, data_root=data_root, ann_file='toy.yaml'))
+    dataset=dict(type=ToyDataset, data_root=data_root, ann_file='toy.yaml'),
+)
 val_dataloader = dict(
     batch_size=2,
     num_workers=0,
     sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(type=ToyDataset, data_root=data_root, ann_file='toy.yaml'))
+    dataset=dict(type=ToyDataset, data_root=data_root, ann_file='toy.yaml'),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type=ToyMetric)
 test_evaluator = val_evaluator
@@ -43,9 +45,8 @@ train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=3, val_interval=1)
 val_cfg = dict(type=ValLoop)
 test_cfg = dict(type=TestLoop)
 optim_wrapper = dict(
-    type=OptimWrapper,
-    optimizer=dict(type=AdamW, lr=0.05),
-    clip_grad=dict(max_norm=0.3))
+    type=OptimWrapper, optimizer=dict(type=AdamW, lr=0.05), clip_grad=dict(max_norm=0.3)
+)
 param_scheduler = [dict(type=MultiStepLR, milestones=[1, 2], gamma=0.1, by_epoch=True)]
 auto_scale_lr = dict(enable=False, base_batch_size=2)
 default_hooks = dict(
@@ -54,7 +55,8 @@ default_hooks = dict(
     sampler_seed=dict(type=DistSamplerSeedHook),
     logger=dict(type=LoggerHook, interval=2),
     param_scheduler=dict(type=ParamSchedulerHook),
-    checkpoint=dict(type=MeshCheckpointHook, interval=1))
+    checkpoint=dict(type=MeshCheckpointHook, interval=1),
+)
 custom_hooks = [
     dict(type=KillHook),
     dict(type=EpochSeedHook),

@@ -36,8 +36,9 @@ class ToyDataset(Dataset):
 
     METAINFO = dict(colors=np.arange(6).reshape(2, 3), sigmas=np.array([0.1, 0.2]))
 
-    def __init__(self, data_root: str, ann_file: str, length: int = 12,
-                 seeded: bool = False) -> None:
+    def __init__(
+        self, data_root: str, ann_file: str, length: int = 12, seeded: bool = False
+    ) -> None:
         ann_file = os.path.join(data_root, ann_file)
         if not os.path.isfile(ann_file):
             raise FileNotFoundError(2, 'No such file or directory', ann_file)
