@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fine-tuning recipe at the size of the quickstart: other pictures, a fifth of the rate.
+"""The fine-tuning recipe at the size of the quickstart: other images, a fifth of the rate.
 
 As with 3DPW after Human3.6M, a trained network sees a set of another kind at a constant 2e-5::
 

@@ -25,7 +25,7 @@ step() { printf '\n== %s  (%d s since the start)\n' "$1" $((SECONDS - started));
 work=work_dirs/quickstart
 mkdir -p "$work"
 
-step 'A first picture, by the model inside the package'
+step 'A first image, by the model inside the package'
 "$python" tools/demo.py tests/data/free_model/several_people.jpg --out "$work/first" --save overlay,npz
 
 step 'Drawing synthetic people'
@@ -40,9 +40,9 @@ if grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo; then amp=(--amp); fi
 
 step 'Evaluating and drawing'
 best=$(ls -t "$work"/best_PA-MPJPE_*.pth | head -n 1)
-rm -rf "$work/pictures"
+rm -rf "$work/images"
 "$python" tools/test.py configs/quickstart.py "$best" --work-dir "${work}_test" \
-    --out "$work/scores.json" --show-dir "$work/pictures"
+    --out "$work/scores.json" --show-dir "$work/images"
 
 "$python" tools/quickstart_report.py configs/quickstart.py "$work"
 printf '\nDone in %d s. The network: %s\n' $((SECONDS - started)) "$best"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sum up a quickstart run: loss, scores against a predictor that never looks, pictures.
+"""Sum up a quickstart run: loss, scores against a predictor that never looks, images.
 
 Example:
     python tools/quickstart_report.py configs/quickstart.py work_dirs/quickstart
@@ -48,8 +48,8 @@ def constant_scores(cfg) -> dict[str, float]:
     }
 
 
-def make_pictures(work_dir: Path, count: int) -> list[Path]:
-    """Loss curve, and a sheet of the pictures that tools/test.py drew."""
+def make_images(work_dir: Path, count: int) -> list[Path]:
+    """Loss curve, and a sheet of the images that tools/test.py drew."""
     import cv2
 
     from fastmetro_mm.visualization.contact_sheet import write_contact_sheet
@@ -58,9 +58,9 @@ def make_pictures(work_dir: Path, count: int) -> list[Path]:
     written = [
         plot_curves(work_dir, work_dir / 'curves.png', ['loss', 'PA-MPJPE', 'MPJPE'], 'quickstart')
     ]
-    pictures = sorted((work_dir / 'pictures' / 'test').glob('*.jpg'))[:count]
-    if pictures:
-        tiles = [('', cv2.imread(str(path))[:, :, ::-1]) for path in pictures]
+    images = sorted((work_dir / 'images' / 'test').glob('*.jpg'))[:count]
+    if images:
+        tiles = [('', cv2.imread(str(path))[:, :, ::-1]) for path in images]
         sheet = work_dir / 'predictions.png'
         write_contact_sheet(sheet, tiles, columns=3)
         written.append(sheet)
@@ -73,7 +73,7 @@ def main() -> None:
         parser = OneLineParser(description=__doc__.splitlines()[0])
         parser.add_argument('config', help='config of the run')
         parser.add_argument('work_dir', type=Path, help='its work directory')
-        parser.add_argument('--pictures', type=int, default=12, help='pictures on the sheet')
+        parser.add_argument('--images', type=int, default=12, help='images on the sheet')
         parser.add_argument(
             '--cfg-options', nargs='+', action=ConfigOptionAction, metavar='KEY=VALUE'
         )
@@ -95,8 +95,8 @@ def main() -> None:
         for name in ('PA-MPJPE', 'MPJPE', 'MPVPE'):
             bar = f'{constant[name]:14.1f}' if name in constant else ''
             print(f'{name:<26}{reached[name]:14.1f}{bar:>23}'.rstrip())
-        print('\npictures')
-        for path in make_pictures(args.work_dir, args.pictures):
+        print('\nimages')
+        for path in make_images(args.work_dir, args.images):
             print(f'  {path}')
 
 

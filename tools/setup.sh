@@ -203,15 +203,15 @@ system_packages() {
     "$py" -c 'import pathlib, sys, sysconfig; sys.exit(not (pathlib.Path(sysconfig.get_paths()["include"]) / "Python.h").exists())' ||
         missing+=("python$("$py" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-dev")
     [ ${#missing[@]} != 0 ] || { say 'system packages: all there'; return 0; }
-    local mend="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+    local fix="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
     if [ $system = 0 ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        note "system packages not installed (needs root and apt, without --no-system): ${missing[*]}. Without the GL ones pictures are drawn by the slower software renderer. Fix: $mend"
+        note "system packages not installed (needs root and apt, without --no-system): ${missing[*]}. Without the GL ones images are drawn by the slower software renderer. Fix: $fix"
         return 0
     fi
     say "system packages: installing ${missing[*]}"
     { DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >>"$log" 2>&1 ||
-        note "apt-get could not install ${missing[*]} (see $log); pictures may be drawn by the slower software renderer. Fix: $mend"
+        note "apt-get could not install ${missing[*]} (see $log); images may be drawn by the slower software renderer. Fix: $fix"
 }
 
 # --- torch

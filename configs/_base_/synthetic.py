@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Synthetic pictures of the open body, made by tools/dataset/make_synthetic.py."""
+"""Synthetic images of the open body, made by tools/dataset/make_synthetic.py."""
 
 from mmengine.config import read_base
 

@@ -11,8 +11,8 @@ from fastmetro_mm.lazy import lazy_exports
 if TYPE_CHECKING:
     from fastmetro_mm.apis.boxes import PersonBox
     from fastmetro_mm.apis.combined import CombinedInferencer
+    from fastmetro_mm.apis.image_camera import CameraHint
     from fastmetro_mm.apis.mesh_inferencer import MeshInferencer
-    from fastmetro_mm.apis.picture_camera import CameraHint
     from fastmetro_mm.structures.results import FrameResult, PersonMesh, load_npz
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        'CameraHint': f'{__name__}.picture_camera',
+        'CameraHint': f'{__name__}.image_camera',
         'CombinedInferencer': f'{__name__}.combined',
         'FrameResult': 'fastmetro_mm.structures.results',
         'MeshInferencer': f'{__name__}.mesh_inferencer',

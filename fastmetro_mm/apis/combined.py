@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bodies and hands of the same pictures in one call, before one camera."""
+"""Bodies and hands of the same images in one call, before one camera."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded
+from fastmetro_mm.apis.image_camera import CameraHint
 from fastmetro_mm.apis.image_reading import SourceImage
 from fastmetro_mm.apis.mesh_inferencer import MeshInferencer
 from fastmetro_mm.apis.people_finding import PeopleFinder
-from fastmetro_mm.apis.picture_camera import CameraHint
 from fastmetro_mm.apis.source import Source
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.errors import InputError
@@ -19,7 +19,7 @@ from fastmetro_mm.structures.results import FrameResult
 
 
 class CombinedInferencer:
-    """People and hands of pictures and videos, placed in the same scene.
+    """People and hands of images and videos, placed in the same scene.
 
     Nothing is fused: the mesh of a person keeps its own (stiff) hands, the hands are meshes of
     their own, as far away as their network's camera says.
@@ -62,7 +62,7 @@ class CombinedInferencer:
         keep_images: bool = True,
         on_error: str | ErrorHandler = 'raise',
     ) -> Iterator[FrameResult]:
-        """Go through the pictures; results come one by one, in order, while it works.
+        """Go through the images; results come one by one, in order, while it works.
 
         Args:
             inputs: As for :class:`MeshInferencer`.
@@ -72,15 +72,15 @@ class CombinedInferencer:
                 the inferencer for hands finds them.
             keypoints: 2D keypoints of people instead of ``bboxes``.
             camera: What is known about the camera.
-            batch_size: People that go through the network at once; hands go picture by picture.
+            batch_size: People that go through the network at once; hands go image by image.
             track: Videos: whether to number people (hands are not numbered).
             smooth: Videos: whether to smooth people (hands are not smoothed).
             progress: Whether to show progress on the terminal.
-            keep_images: Whether results carry their picture.
+            keep_images: Whether results carry their image.
             on_error: As for :class:`MeshInferencer`.
 
         Returns:
-            Generator of one result a picture: its people, then its hands, all before the camera
+            Generator of one result an image: its people, then its hands, all before the camera
             ``frame.intrinsics``. ``frame.faces_of(person)`` are the triangles of each.
 
         Raises:

@@ -11,7 +11,7 @@ from pathlib import Path
 from fastmetro_mm.apis import mesh_inferencer
 from fastmetro_mm.apis.given import Given, read_boxes
 from fastmetro_mm.apis.guarding import guarded, printable
-from fastmetro_mm.apis.picture_camera import CameraHint
+from fastmetro_mm.apis.image_camera import CameraHint
 from fastmetro_mm.apis.saving import ResultSaver, check_kinds, make_folder
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.engine.cli import explain

@@ -32,7 +32,7 @@ class PersonDetector:
         labels: Class numbers that count as people; 0 in COCO.
 
     Raises:
-        DetectorError: If weights, config or mmdet are missing; one line with the mend.
+        DetectorError: If weights, config or mmdet are missing; one line with the fix.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class PersonDetector:
             raise DetectorError(
                 'the person detector needs weights: download those of RTMDet-m from mmdet '
                 '(configs/rtmdet/README.md) and give the file with --detector-weights, or give '
-                'boxes with --bbox or --boxes, or use the whole picture with --detector none'
+                'boxes with --bbox or --boxes, or use the whole image with --detector none'
             )
         if not Path(weights).is_file():
             raise DetectorError(f'{weights}: no such file of detector weights: check the path')
@@ -64,7 +64,7 @@ class PersonDetector:
         self._model = _build(config, str(weights), device)
 
     def __call__(self, image: np.ndarray) -> list[PersonBox]:
-        """Find people in a picture.
+        """Find people in an image.
 
         Args:
             image: RGB. (H, W, 3) uint8

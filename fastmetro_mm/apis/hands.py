@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Left hands through a network of right hands: mirror the picture, then mirror the answer back."""
+"""Left hands through a network of right hands: mirror the image, then mirror the answer back."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from fastmetro_mm.structures.results import PersonMesh
 def mirror_image(image: np.ndarray) -> np.ndarray:
     """The image in a mirror.
 
-    The whole picture is mirrored, not the crop: the official crop truncates its corners towards
-    zero, so only then does a mirrored picture give exactly the mirrored answer.
+    The whole image is mirrored, not the crop: the official crop truncates its corners towards
+    zero, so only then does a mirrored image give exactly the mirrored answer.
 
     Args:
         image: RGB. (H, W, 3) uint8
@@ -24,12 +24,12 @@ def mirror_image(image: np.ndarray) -> np.ndarray:
 
 
 def mirror_prediction(person: PersonMesh, image_width: int) -> PersonMesh:
-    """Bring a person found in the mirrored picture back to the picture itself.
+    """Bring a person found in the mirrored image back to the image itself.
 
     Args:
-        person: Prediction on the mirrored picture; without SMPL parameters. Its box is already
-            one of the picture itself.
-        image_width: Width of the picture, pixels.
+        person: Prediction on the mirrored image; without SMPL parameters. Its box is already
+            one of the image itself.
+        image_width: Width of the image, pixels.
 
     Returns:
         The prediction with x negated where it is metric and ``width - x`` where it is pixels.
@@ -37,7 +37,7 @@ def mirror_prediction(person: PersonMesh, image_width: int) -> PersonMesh:
     flip = np.array([-1, 1, 1], np.float32)
     keypoints = person.keypoints.copy()
     keypoints[:, 0] = image_width - keypoints[:, 0]
-    # The crop is mirrored about its middle as well, so its axes are those of the picture.
+    # The crop is mirrored about its middle as well, so its axes are those of the image.
     matrix = person.crop_to_image.copy()
     matrix[0, 2] = image_width - matrix[0, 0] * person.crop_size - matrix[0, 2]
     scale, shift_x, shift_y = person.camera

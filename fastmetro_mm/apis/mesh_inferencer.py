@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From pictures or videos to meshes: finds people, runs the network in batches, places them."""
+"""From images or videos to meshes: finds people, runs the network in batches, places them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from fastmetro_mm.apis.detector_free import FreeDetector
 from fastmetro_mm.apis.detector_hands import FreeHandDetector
 from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded
 from fastmetro_mm.apis.hands import mirror_image
+from fastmetro_mm.apis.image_camera import CameraHint, translation_in_image
 from fastmetro_mm.apis.image_reading import SourceImage
 from fastmetro_mm.apis.model_choice import choose_model
 from fastmetro_mm.apis.people_finding import PeopleFinder
-from fastmetro_mm.apis.picture_camera import CameraHint, translation_in_picture
 from fastmetro_mm.apis.progress import show_progress
 from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.sources import open_source
@@ -52,7 +52,7 @@ class _Pending:
 
 
 class MeshInferencer:
-    """Meshes of the people (or hands) in pictures and videos.
+    """Meshes of the people (or hands) in images and videos.
 
     Example::
 
@@ -67,9 +67,9 @@ class MeshInferencer:
             the name; a config without any gives an untrained network and a warning.
         device: ``cpu``, ``cuda``, ``cuda:1``...
         detector: Where boxes come from when none are given: ``'free'`` is the detector inside the
-            package; ``None``, ``'none'`` or ``'whole'`` takes the whole picture as one box;
+            package; ``None``, ``'none'`` or ``'whole'`` takes the whole image as one box;
             ``'rtmdet'`` or the path of an mmdet config runs a detector with ``detector_weights``;
-            or any function from an RGB picture to
+            or any function from an RGB image to
             :class:`~fastmetro_mm.apis.boxes.PersonBox` es.
         detector_weights: Checkpoint of the detector; where ``detector`` is not given, of RTMDet.
         speed: ``'exact'`` gives the network's numbers up to float32 rounding and cuts crops as
@@ -145,7 +145,7 @@ class MeshInferencer:
         keep_images: bool = True,
         on_error: str | ErrorHandler = 'raise',
     ) -> Iterator[FrameResult]:
-        """Go through the pictures; results come one by one, in order, while it works.
+        """Go through the images; results come one by one, in order, while it works.
 
         Args:
             inputs: Image file, web address, encoded bytes, folder, glob pattern, video file,
@@ -158,16 +158,16 @@ class MeshInferencer:
                 forms.
             is_right: Hands: handedness of boxes that do not say; as in ``boxes.parse_side``.
             camera: What is known about the camera; EXIF data or the usual guess if not given.
-            batch_size: People that go through the network at once, from one or more pictures.
+            batch_size: People that go through the network at once, from one or more images.
             track: Videos: whether to number people from frame to frame.
             smooth: Videos: whether to smooth each person with a One-Euro filter.
             progress: Whether to show progress on the terminal.
-            keep_images: Whether results carry their picture (for drawing).
-            on_error: ``'raise'``; ``'skip'`` to log what is wrong with a picture or box and go
+            keep_images: Whether results carry their image (for drawing).
+            on_error: ``'raise'``; ``'skip'`` to log what is wrong with an image or box and go
                 on with the others; or a function that is called with the error.
 
         Returns:
-            Generator of one result a picture, people in the order of their boxes. Inputs are
+            Generator of one result an image, people in the order of their boxes. Inputs are
             opened at once, read while it runs.
 
         Raises:
@@ -197,7 +197,7 @@ class MeshInferencer:
                 yield _Pending(image, len(crops)), crops
             finder.finish()
 
-        # A camera's picture must be answered before the next one comes.
+        # A camera's image must be answered before the next one comes.
         size = 0 if source.is_live else batch_size
         results = self._in_batches(found(), hint, size, batch_size, on_error)
         if progress:
@@ -271,7 +271,7 @@ class MeshInferencer:
         image = pending.image
         intrinsics = hint.matrix(image.size, image.exif)
         for person in pending.people:
-            person.translation = translation_in_picture(
+            person.translation = translation_in_image(
                 person.camera, person.crop_to_image, person.crop_size, intrinsics
             )
         return FrameResult(

@@ -18,7 +18,7 @@ from fastmetro_mm.fileio import check_target, publish, temporary_beside
 from fastmetro_mm.result_marks import is_result
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
 from fastmetro_mm.visualization.frame_drawing import draw_frame, draw_views
-from fastmetro_mm.visualization.picture_files import write_picture
+from fastmetro_mm.visualization.image_files import write_image
 from fastmetro_mm.visualization.render_types import Renderer
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class ImageOverlay(Output):
         """See the base class."""
         path, how = self.path(f'{name}_overlay.jpg'), self.drawing
         self.written.append(
-            write_picture(
+            write_image(
                 path,
                 draw_frame(
                     frame,
@@ -353,16 +353,16 @@ class Report(Output):
 
         how, entries = self.drawing, []
         for frame in frames:
-            pictures = [
+            images = [
                 (
                     'Overlay',
                     draw_frame(frame, how.renderer, camera=how.camera, smpl_panel=how.smpl_panel),
                 )
             ]
             if how.views:
-                pictures.append(('Other sides', draw_views(frame, how.renderer, how.views)))
-            pictures.append(('Input', frame.image))
-            entries.append(report_frame(frame, pictures))
+                images.append(('Other sides', draw_views(frame, how.renderer, how.views)))
+            images.append(('Input', frame.image))
+            entries.append(report_frame(frame, images))
         path = self.path(f'{self._name}.html')
         self.written.append(write_html_report(path, entries, title=printable(self._name)))
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from fastmetro_mm.apis.picture_camera import camera_on_crop, translation_in_picture
+from fastmetro_mm.apis.image_camera import camera_on_crop, translation_in_image
 from fastmetro_mm.geometry.camera import crop_to_image, orthographic_from_weak
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
 
@@ -67,7 +67,7 @@ class OneEuroFilter:
 
 
 class MeshSmoother:
-    """Smooths the people of a video: mesh, joints, SMPL parameters and the place in the picture.
+    """Smooths the people of a video: mesh, joints, SMPL parameters and the place in the image.
 
     People are known by their ``track_id``; one who was away for more than ``forget_after`` frames
     starts anew.
@@ -144,7 +144,7 @@ class MeshSmoother:
                 turned = Rotation.from_matrix(matrices).as_matrix()
                 setattr(person, name, turned.reshape(value.shape).astype(value.dtype))
 
-        # The crop jumps with its box, so what is filtered is the place in the picture.
+        # The crop jumps with its box, so what is filtered is the place in the image.
         flat = orthographic_from_weak(
             person.camera, person.crop_to_image, person.crop_size, frame.image_size
         ).matrix
@@ -155,7 +155,7 @@ class MeshSmoother:
         steady = np.column_stack([np.eye(2) * pixels_per_metre, place[:2] * pixels_per_metre])
         camera = camera_on_crop(steady, person.crop_to_image, person.crop_size)
         person.camera = camera.astype(np.float32)
-        person.translation = translation_in_picture(
+        person.translation = translation_in_image(
             person.camera, person.crop_to_image, person.crop_size, frame.intrinsics
         )
         pixels = (camera[0] * (person.joints_3d[:, :2] + camera[1:]) + 1) * 0.5 * person.crop_size

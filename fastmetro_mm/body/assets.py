@@ -205,8 +205,8 @@ def load_body_assets(name: str, body_data_root: str | os.PathLike | None = None)
 @functools.lru_cache(maxsize=16)
 def _load(name: str, root: Path) -> BodyAssets:
     kind = body_kind(name)
-    mend = REINSTALL if kind.is_open else None
-    path = find_body_file(root, (kind.sampling_file,), f"mesh levels of body '{name}'", mend)
+    fix = REINSTALL if kind.is_open else None
+    path = find_body_file(root, (kind.sampling_file,), f"mesh levels of body '{name}'", fix)
     parts = read_open_sampling(path) if kind.is_open else read_official_sampling(path)
     adjacency, up, down, faces = parts
     levels = len(kind.levels)

@@ -34,14 +34,14 @@ def existing_body_file(root: Path, names: Sequence[str]) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def find_body_file(root: Path, names: Sequence[str], what: str, mend: str | None = None) -> Path:
+def find_body_file(root: Path, names: Sequence[str], what: str, fix: str | None = None) -> Path:
     """First existing file of several names in the body-data folder and its usual subfolders.
 
     Args:
         root: Folder to search.
         names: File names in the order of preference.
         what: What the file is, for the message.
-        mend: What to do where it is missing; by default how to import official data.
+        fix: What to do where it is missing; by default how to import official data.
 
     Returns:
         Path of the file.
@@ -55,7 +55,7 @@ def find_body_file(root: Path, names: Sequence[str], what: str, mend: str | None
     raise MissingBodyFileError(
         f'{what} not found: no {" or ".join(names)} in {root}; '
         + (
-            mend
+            fix
             or f'run `{PREPARE_HINT}` with a FastMETRO or METRO checkout, '
             f'or set {ENVIRONMENT_VARIABLE} (or body_data_root) to the folder that holds it'
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw samples of a data set as the network will see them, into one picture.
+"""Draw samples of a data set as the network will see them, into one image.
 
     fastmetro browse data/mine/train.yaml --out sheet.png --augment --n 12
 
@@ -20,7 +20,7 @@ def _build_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('set', help='yaml of the set')
-    parser.add_argument('--out', default='sheet.png', help='picture file (default: %(default)s)')
+    parser.add_argument('--out', default='sheet.png', help='image file (default: %(default)s)')
     parser.add_argument('--n', type=count, default=12, help='number of samples')
     parser.add_argument('--index', type=int, nargs='+', help='these samples')
     parser.add_argument('--augment', action='store_true', help='also after augmentation')

@@ -161,7 +161,7 @@ def export_network(args: argparse.Namespace) -> list[Path]:
 
 
 def read_frames(sources: Sequence[Path]) -> list:
-    """Results of files and folders, in order of frames, with their pictures where they exist."""
+    """Results of files and folders, in order of frames, with their images where they exist."""
     from fastmetro_mm.structures.results import load_npz
 
     paths: list[Path] = []
@@ -228,7 +228,7 @@ def export_motion(args: argparse.Namespace, frames: list) -> list[Path]:
 
 
 def export_report(args: argparse.Namespace, frames: list) -> list[Path]:
-    """Write the report; pictures are read again where they still are."""
+    """Write the report; images are read again where they still are."""
     from fastmetro_mm.apis.image_reading import read_image
     from fastmetro_mm.exporters.html_report import write_html_report
 

@@ -62,7 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='go on where an interrupted run stopped',
     )  # fmt: skip
     parser.add_argument(
-        '--sheet', metavar='FILE', help='also write a picture of the first samples with joints'
+        '--sheet', metavar='FILE', help='also write an image of the first samples with joints'
     )
     parser.add_argument('--quiet', action='store_true', help='no progress line')
     return parser.parse_args(argv)

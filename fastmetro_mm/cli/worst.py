@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Draw the samples with the largest errors: which pictures does a network fail on?
+r"""Draw the samples with the largest errors: which images does a network fail on?
 
 Example:
     fastmetro test CONFIG CHECKPOINT \
@@ -22,7 +22,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('errors', help='per_sample_file that a metric wrote')
     parser.add_argument(
-        '--out', default='worst_cases.png', help='picture file (default: %(default)s)'
+        '--out', default='worst_cases.png', help='image file (default: %(default)s)'
     )
     parser.add_argument('--n', type=int, default=12, help='number of samples')
     parser.add_argument(

@@ -26,14 +26,14 @@ class Need:
     Args:
         module: Name for ``import``.
         distributions: Names under which an installer knows it; the first one found counts.
-        mend: Command that installs it.
+        fix: Command that installs it.
         required: Whether training and inference on the open body need it.
         purpose: What is missing without it.
     """
 
     module: str
     distributions: tuple[str, ...]
-    mend: str
+    fix: str
     required: bool = True
     purpose: str = ''
 
@@ -76,7 +76,7 @@ NEEDS = (
         ('mmdet', 'onedl-mmdetection'),
         f'{OPENMMLAB} && {OPENMMLAB_NEEDS}',
         False,
-        'finding people in whole pictures',
+        'finding people in whole images',
     ),
     Need(
         'smplx', ('smplx',), 'pip install smplx==0.1.28', False, "body models with backend='smplx'"
@@ -91,11 +91,11 @@ NEEDS = (
 )
 
 
-def mend_for(module: str) -> str:
+def fix_for(module: str) -> str:
     """Command that installs the distribution of a top-level module."""
     for need in NEEDS:
         if need.module.split('.')[0] == module:
-            return need.mend
+            return need.fix
     return f'pip install {module}'
 
 
@@ -117,6 +117,6 @@ def require_stack() -> None:
         names = ', '.join(need.module for need in missing)
         raise ModuleNotFoundError(
             f'fastmetro_mm needs {names}, not installed here; fix: {DOCTOR_FIX} (in a checkout: '
-            f'{SETUP_SCRIPT}; or by hand: {missing[0].mend})',
+            f'{SETUP_SCRIPT}; or by hand: {missing[0].fix})',
             name=missing[0].module,
         )

@@ -22,10 +22,10 @@ def _reduce_mean(tensor: Any) -> Any:
     try:
         from mmdet.utils import reduce_mean
     except ImportError as error:
-        from fastmetro_mm.compat.stack import mend_for
+        from fastmetro_mm.compat.stack import fix_for
 
         raise RuntimeError(
-            f'training RTMO needs mmdet, which does not load ({error}); fix: {mend_for("mmdet")}'
+            f'training RTMO needs mmdet, which does not load ({error}); fix: {fix_for("mmdet")}'
         ) from error
     return reduce_mean(tensor)
 

@@ -113,7 +113,7 @@ class MuCoMeshDataset(_KnownSet, MeshTSVDataset):
     METAINFO = _named(BODY14_METAINFO, 'muco')
     SPLITS: ClassVar = {'train': 'muco/train.yaml'}
     PROTOCOL = (
-        'training only: people of MPI-INF-3DHP composed into one picture; neutral SMPL '
+        'training only: people of MPI-INF-3DHP composed into one image; neutral SMPL '
         'fits, those more than 45 mm from the measured joints dropped.'
     )
 

@@ -9,7 +9,7 @@ from fastmetro_mm.doctor.finding import Finding
 GL_MEND = 'apt-get install -y libegl1 libgl1 libegl-mesa0 libgles2 && pip install pyrender==0.1.45'
 SECONDS = 90
 
-# A red triangle over the middle of a picture: the middle pixel must turn red, the corner stay.
+# A red triangle over the middle of an image: the middle pixel must turn red, the corner stay.
 _DRAW = """
 import sys
 import numpy as np
@@ -23,7 +23,7 @@ faces = np.array([[0, 1, 2], [0, 2, 1]])
 background = np.zeros((64, 64, 3), np.uint8)
 result = renderer.render([RenderMesh(corners, faces, (1., 0., 0.))], camera, background)
 middle = result.image[32, 32].astype(int)
-assert middle[0] > 60 and middle[0] > 2 * middle[1], f'the picture is wrong: {middle}'
+assert middle[0] > 60 and middle[0] > 2 * middle[1], f'the image is wrong: {middle}'
 assert result.image[0, 0].max() == 0, 'the background is not kept'
 assert abs(result.depth[32, 32] - 3) < 0.01, f'the depth is wrong: {result.depth[32, 32]}'
 print(getattr(renderer, 'platform', renderer.name))
@@ -31,7 +31,7 @@ print(getattr(renderer, 'platform', renderer.name))
 
 
 def try_renderer(backend: str) -> tuple[bool, str]:
-    """Draw a triangle with a renderer and look at the picture.
+    """Draw a triangle with a renderer and look at the image.
 
     Args:
         backend: ``pyrender`` or ``software``.
@@ -49,7 +49,7 @@ def try_renderer(backend: str) -> tuple[bool, str]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return False, f'no picture within {SECONDS} s'
+        return False, f'no image within {SECONDS} s'
     lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
     return done.returncode == 0, lines[-1][:300] if lines else f'ended with {done.returncode}'
 

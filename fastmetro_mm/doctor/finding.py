@@ -14,10 +14,10 @@ class Finding:
         state: ``ok``; ``note`` for something optional that is missing; ``problem`` for something
             that stops training or inference on the open body.
         detail: Version, place or reason, in one line.
-        mend: Command (or sentence) that fixes it; empty for ``ok``.
+        fix: Command (or sentence) that fixes it; empty for ``ok``.
     """
 
     name: str
     state: Literal['ok', 'note', 'problem']
     detail: str
-    mend: str = ''
+    fix: str = ''

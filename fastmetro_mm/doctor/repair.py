@@ -23,7 +23,7 @@ def repair_commands() -> list[list[str]]:
         if need.module in _ALONE:
             alone.append(_ALONE[need.module])
         elif need.required:
-            ordinary += shlex.split(need.mend)[2:]
+            ordinary += shlex.split(need.fix)[2:]
     if alone:
         # what these need at run time, mmpose's chumpy left out
         ordinary += shlex.split(OPENMMLAB_NEEDS)[2:]

@@ -43,8 +43,8 @@ def as_text(findings: list[Finding]) -> str:
     lines = []
     for finding in findings:
         lines.append(f'{_SIGNS[finding.state]} {finding.name:<{width}}  {finding.detail}')
-        if finding.mend:
-            lines.append(f'{"":{width + 8}}  fix: {finding.mend}')
+        if finding.fix:
+            lines.append(f'{"":{width + 8}}  fix: {finding.fix}')
     problems = sum(finding.state == 'problem' for finding in findings)
     notes = sum(finding.state == 'note' for finding in findings)
     verdict = (

@@ -56,7 +56,7 @@ def check_module(need: Need) -> Finding:
         reason = 'not installed' if not version else f'{version} does not load ({one_line(error)})'
         if need.purpose:
             reason += f'; needed for {need.purpose}'
-        return Finding(name, 'problem' if need.required else 'note', reason, need.mend)
+        return Finding(name, 'problem' if need.required else 'note', reason, need.fix)
     return Finding(name, 'ok', version or 'present, version unknown')
 
 
@@ -76,7 +76,7 @@ def check_mmcv_ops() -> Finding:
             'mmcv.ops',
             'problem',
             one_line(error),
-            next(need.mend for need in NEEDS if need.module == 'mmcv'),
+            next(need.fix for need in NEEDS if need.module == 'mmcv'),
         )
     return Finding(
         'mmcv.ops',

@@ -73,8 +73,8 @@ def load_config(path: str) -> Config:
         folder = Path(path).parent
         there = [str(file) for file in folder.glob('*.py')] if folder.is_dir() else []
         alike = difflib.get_close_matches(path, there, n=3, cutoff=0.7)
-        mend = f'did you mean {" or ".join(alike)}?' if alike else 'check the path (see configs/)'
-        raise CliError(f'{path}: no such config file: {mend}')
+        fix = f'did you mean {" or ".join(alike)}?' if alike else 'check the path (see configs/)'
+        raise CliError(f'{path}: no such config file: {fix}')
     return Config.fromfile(path)
 
 
@@ -120,8 +120,8 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
         first = name.split('.')[0]
         if first not in known:
             alike = difflib.get_close_matches(first, known, n=1)
-            mend = f'did you mean {alike[0]}?' if alike else 'see the config for the names'
-            raise CliError(f'--cfg-options {name}: the config has no {first!r}: {mend}')
+            fix = f'did you mean {alike[0]}?' if alike else 'see the config for the names'
+            raise CliError(f'--cfg-options {name}: the config has no {first!r}: {fix}')
     before = {
         name: cfg[name]
         for name in options
@@ -238,7 +238,7 @@ def enable_amp(cfg: Config) -> None:
 def enable_drawing(
     cfg: Config, show_dir: str | None, show: bool, interval: int | None, wait_time: float
 ) -> None:
-    """Switch the visualization hook on if the user asked for pictures, in place."""
+    """Switch the visualization hook on if the user asked for images, in place."""
     if not show and show_dir is None:
         return
     if 'default_hooks' not in cfg:

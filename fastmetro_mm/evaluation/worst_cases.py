@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of the samples with the largest errors, from the per-sample file of a metric."""
+"""Images of the samples with the largest errors, from the per-sample file of a metric."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 from mmpose.registry import DATASETS, VISUALIZERS
 
 from fastmetro_mm.errors import InputError, MissingFileError
-from fastmetro_mm.visualization.crop_pictures import crop_with_sample
+from fastmetro_mm.visualization.crop_images import crop_with_sample
 from fastmetro_mm.visualization.true_meshes import add_true_meshes
 
 BATCH_SIZE = 16
@@ -101,7 +101,7 @@ def draw_worst_cases(
         views: Views beside the overlays, see ``MeshVisualizer``.
 
     Returns:
-        Label and RGB picture of each row, for ``contact_sheet``.
+        Label and RGB image of each row, for ``contact_sheet``.
 
     Raises:
         ValueError: If a row is not a sample of the test set.

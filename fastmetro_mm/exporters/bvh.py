@@ -37,7 +37,7 @@ def write_bvh(
         path: File to write, ending in ``.bvh``.
         track: From ``smpl_tracks``.
         arrays: Model arrays, from ``load_model_arrays``.
-        fps: Frames a second; also of a single picture, which is one row.
+        fps: Frames a second; also of a single image, which is one row.
 
     Returns:
         The path.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One picture as a GLB scene: all its people, and its camera.
+"""One image as a GLB scene: all its people, and its camera.
 
 glTF has x right, y up and looks along -z, so everything is the camera frame turned by 180 degrees
 about x, and the camera stands unturned at the origin.
@@ -30,7 +30,7 @@ def write_glb(
     Args:
         path: File to write, ending in ``.glb``.
         meshes: People in the camera frame.
-        camera: The picture's camera; left out if None.
+        camera: The image's camera; left out if None.
         names: One name a person.
 
     Returns:
@@ -90,10 +90,10 @@ def add_mesh(
 
 
 def add_camera(glb: GlbFile, camera: PerspectiveCamera) -> int:
-    """Add the picture's camera and its node at the origin.
+    """Add the image's camera and its node at the origin.
 
     glTF knows a field of view but no principal point: one that is not in the middle of the
-    picture is kept in ``extras`` only. ``extras`` hold ``intrinsics`` (3, 3) and ``image_size``.
+    image is kept in ``extras`` only. ``extras`` hold ``intrinsics`` (3, 3) and ``image_size``.
 
     Args:
         glb: The file.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results as one HTML file: pictures, a scene that can be turned, and a table of the people.
+"""Results as one HTML file: images, a scene that can be turned, and a table of the people.
 
 The file holds everything it shows and loads nothing (a content security policy forbids it), so
 it can be mailed, archived and opened without a network. The scene is drawn with WebGL, or on a
@@ -34,24 +34,24 @@ LARGEST_MESH = 65536
 
 @dataclass
 class ReportFrame:
-    """What the report shows of one picture or frame.
+    """What the report shows of one image or frame.
 
     Args:
         title: Heading, for instance the file name.
-        pictures: Caption and RGB picture (H, W, 3) uint8, in order.
+        images: Caption and RGB image (H, W, 3) uint8, in order.
         meshes: People in the camera frame; a mesh coloured by vertex shows its mean colour.
         rows: One row of the table a mesh: column to text. The first row names the columns.
     """
 
     title: str
-    pictures: list[tuple[str, np.ndarray]] = field(default_factory=list)
+    images: list[tuple[str, np.ndarray]] = field(default_factory=list)
     meshes: list[RenderMesh] = field(default_factory=list)
     rows: list[Mapping[str, str]] = field(default_factory=list)
 
 
 def report_frame(
     frame: FrameResult,
-    pictures: Sequence[tuple[str, np.ndarray]] | None = None,
+    images: Sequence[tuple[str, np.ndarray]] | None = None,
     title: str | None = None,
     renderer: Renderer | None = None,
 ) -> ReportFrame:
@@ -59,7 +59,7 @@ def report_frame(
 
     Args:
         frame: The result. People without a place in the scene are left out.
-        pictures: Caption and RGB picture. If None and the frame still has its picture, an overlay
+        images: Caption and RGB image. If None and the frame still has its image, an overlay
             is drawn and the input shown below it.
         title: Heading; made from file name and frame number if not given.
         renderer: What draws the overlay; chosen automatically if None.
@@ -67,10 +67,10 @@ def report_frame(
     Returns:
         The entry.
     """
-    if pictures is None and frame.image is not None:
+    if images is None and frame.image is not None:
         overlay = draw_frame(frame, renderer or build_renderer('auto'))
-        pictures = [('Overlay', overlay), ('Input', frame.image)]
-    pictures = list(pictures or [])
+        images = [('Overlay', overlay), ('Input', frame.image)]
+    images = list(images or [])
     if title is None:
         name = Path(frame.image_path).name if frame.image_path else 'Image'
         name = os.fsencode(name).decode('utf-8', 'replace')  # names may hold any bytes
@@ -88,7 +88,7 @@ def report_frame(
             'Place x, y, z (m)': f'{x:.2f}, {y:.2f}, {z:.2f}',
             'Size x, y, z (m)': ', '.join(f'{side:.2f}' for side in extent),
         })  # fmt: skip
-    return ReportFrame(title, pictures, frame_meshes(frame), rows)
+    return ReportFrame(title, images, frame_meshes(frame), rows)
 
 
 def write_html_report(
@@ -96,7 +96,7 @@ def write_html_report(
 ) -> Path:
     """Write the report.
 
-    A person takes about 110 kB, its faces another 110 kB once a file; pictures are JPEG.
+    A person takes about 110 kB, its faces another 110 kB once a file; images are JPEG.
 
     Args:
         path: File to write, ending in ``.html``.
@@ -108,7 +108,7 @@ def write_html_report(
         The path.
 
     Raises:
-        ExportError: No frames, another ending, a picture or mesh the page cannot hold, or rows
+        ExportError: No frames, another ending, an image or mesh the page cannot hold, or rows
             that do not fit the meshes.
         OSError: The file cannot be written.
     """
@@ -152,17 +152,17 @@ def _person(mesh: RenderMesh, faces: dict[bytes, int]) -> dict:
 
 
 def _article(number: int, frame: ReportFrame) -> str:
-    """Pictures and table of one frame."""
+    """Images and table of one frame."""
     if len(frame.rows) != len(frame.meshes):
         raise ExportError(
             f'{frame.title}: {len(frame.rows)} rows for {len(frame.meshes)} meshes: give one each'
         )
     parts = [f'<article id="frame_{number}"{" hidden" if number else ""}>']
     parts.append(f'<h2>{html.escape(frame.title)}</h2>')
-    for caption, picture in frame.pictures:
+    for caption, image in frame.images:
         text = html.escape(caption)
         parts.append(
-            f'<figure><img alt="{text}" src="data:image/jpeg;base64,{_jpeg(caption, picture)}">'
+            f'<figure><img alt="{text}" src="data:image/jpeg;base64,{_jpeg(caption, image)}">'
             f'<figcaption>{text}</figcaption></figure>'
         )
     parts.append(_table(frame) if frame.rows else '<p>No people.</p>')
@@ -190,16 +190,16 @@ def _table(frame: ReportFrame) -> str:
     )
 
 
-def _jpeg(caption: str, picture: np.ndarray) -> str:
-    picture = np.asarray(picture)
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
+def _jpeg(caption: str, image: np.ndarray) -> str:
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ExportError(
-            f'picture {caption!r} is {picture.dtype} {picture.shape}: pass uint8 (H, W, 3) RGB'
+            f'image {caption!r} is {image.dtype} {image.shape}: pass uint8 (H, W, 3) RGB'
         )
     flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    done, data = cv2.imencode('.jpg', np.ascontiguousarray(picture[..., ::-1]), flags)
+    done, data = cv2.imencode('.jpg', np.ascontiguousarray(image[..., ::-1]), flags)
     if not done:
-        raise ExportError(f'picture {caption!r} of shape {picture.shape} cannot be encoded')
+        raise ExportError(f'image {caption!r} of shape {image.shape} cannot be encoded')
     return _encode(data.tobytes())
 
 

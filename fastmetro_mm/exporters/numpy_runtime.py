@@ -14,7 +14,7 @@ torch along.
 
 or ``python numpy_runtime.py model.onnx photo.jpg --box X1 Y1 X2 Y2 --out people.npz``.
 
-Axes: x right, y down, z forward. Metres; pixels are continuous, (0, 0) is the picture's corner.
+Axes: x right, y down, z forward. Metres; pixels are continuous, (0, 0) is the image's corner.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def crop_from_box(
     """Cut the square crop of a box as in training.
 
     The square is ``box_padding`` times the longer side of the box, about its middle; its corners
-    are truncated to whole pixels as in the official code; outside of the picture is black.
+    are truncated to whole pixels as in the official code; outside of the image is black.
 
     Args:
         image: RGB. (H, W, 3) uint8
@@ -113,7 +113,7 @@ def project_to_rotation(matrices: np.ndarray) -> np.ndarray:
 
 
 class MeshRuntime:
-    """Picture and boxes to meshes, through a session that is passed in.
+    """Image and boxes to meshes, through a session that is passed in.
 
     Args:
         session: ``onnxruntime.InferenceSession``, or anything with its ``run(None, inputs)`` and
@@ -129,7 +129,7 @@ class MeshRuntime:
     def __call__(
         self, image: np.ndarray, boxes: Sequence[Sequence[float]], batch_size: int = 16
     ) -> dict[str, np.ndarray]:
-        """Meshes of the people in some boxes of a picture.
+        """Meshes of the people in some boxes of an image.
 
         Args:
             image: RGB. (H, W, 3) uint8
@@ -143,7 +143,7 @@ class MeshRuntime:
             ``betas (N, 10)``.
 
         Raises:
-            ValueError: If the picture is not RGB uint8 or a box has no area, or there is no box.
+            ValueError: If the image is not RGB uint8 or a box has no area, or there is no box.
         """
         image = np.asarray(image)
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -205,9 +205,9 @@ class MeshRuntime:
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description='Meshes of the people in a picture, without torch')
+    parser = argparse.ArgumentParser(description='Meshes of the people in an image, without torch')
     parser.add_argument('graph', type=Path, help='model.onnx, with model.npz beside it')
-    parser.add_argument('image', type=Path, help='picture')
+    parser.add_argument('image', type=Path, help='image')
     parser.add_argument(
         '--box',
         type=float,
@@ -223,7 +223,7 @@ def main(argv: list[str] | None = None) -> None:
 
     image = cv2.imdecode(np.fromfile(args.image, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        parser.error(f'{args.image}: cannot be read as a picture')
+        parser.error(f'{args.image}: cannot be read as an image')
     session = onnxruntime.InferenceSession(str(args.graph), providers=['CPUExecutionProvider'])
     runtime = MeshRuntime(session, read_contract(args.graph.with_suffix('.npz')))
     np.savez_compressed(args.out, **runtime(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), args.box))

@@ -24,9 +24,9 @@ def smpl_parameters(
 
     Args:
         track: The person.
-        fps: Frames a second; 30 for a single picture too, some readers want a number.
+        fps: Frames a second; 30 for a single image too, some readers want a number.
         gender: Gender of the body model that was used.
-        axes: A key of ``scene.AXES``; ``'z_up'`` as in AMASS, ``'camera'`` overlays the picture.
+        axes: A key of ``scene.AXES``; ``'z_up'`` as in AMASS, ``'camera'`` overlays the image.
 
     Returns:
         ``poses (N, 72)`` axis-angle, radians, the global orientation first; ``betas (10,)``;

@@ -27,7 +27,7 @@ class SmplTrack:
 
     Args:
         name: Name of the person.
-        number: Track id, or place in the picture; chooses the colour.
+        number: Track id, or place in the image; chooses the colour.
         frames: Frame numbers, rising by one. (N,)
         rotmat: Rotations, the global orientation first. (N, 24, 3, 3)
         betas: Shape, the mean over the frames: a person does not change. (10,)
@@ -52,9 +52,9 @@ class SmplTrack:
 def smpl_tracks(
     frames: Sequence[FrameResult], body_data_root: str | None = None
 ) -> list[SmplTrack]:
-    """Collect the people of a picture or a video by track.
+    """Collect the people of an image or a video by track.
 
-    Without track ids the place in the list of a single picture tells people apart. Frames in
+    Without track ids the place in the list of a single image tells people apart. Frames in
     which a track is missing between two others are filled in: rotations along the shortest arc,
     positions along a line.
 

@@ -8,11 +8,11 @@ Frames used in the whole package:
 * *camera*: metres, same axes, origin at the camera centre; ``camera = root + transl``.
 * *crop_norm*: the network's input square, x right, y down, both in [-1, 1].
 * *crop* (px): the same square, ``(crop_norm + 1) * 0.5 * crop_size``.
-* *image* (px): the full picture; ``crop_to_image`` (2, 3) takes crop pixels there, with rotation
+* *image* (px): the full image; ``crop_to_image`` (2, 3) takes crop pixels there, with rotation
   and flip included when the crop had them.
 
 Pixel coordinates are continuous: (0, 0) is the outer corner of the top-left pixel, its centre is
-(0.5, 0.5), and a picture spans [0, width] x [0, height]. Renderers sample at pixel centres.
+(0.5, 0.5), and an image spans [0, width] x [0, height]. Renderers sample at pixel centres.
 """
 
 import math
@@ -121,11 +121,11 @@ def default_focal_length(image_size: tuple[int, int]) -> float:
 
 
 def overlay_focal_length(image_size: tuple[int, int]) -> float:
-    """Long focal length for drawing over a picture, where the depth is of no interest.
+    """Long focal length for drawing over an image, where the depth is of no interest.
 
     The network is trained with a weak-perspective camera. A long focal length keeps the drawn mesh
     on the points that this camera predicts (a limb 0.3 m before the root moves by some 0.5 % of its
-    distance from the picture's centre) and still orders people by depth.
+    distance from the image's centre) and still orders people by depth.
 
     Args:
         image_size: Width and height of the full image, pixels.
@@ -134,7 +134,7 @@ def overlay_focal_length(image_size: tuple[int, int]) -> float:
         Focal length, pixels.
 
     Reference:
-        5000 px for a 256 px crop, scaled to the picture's longer side, as 4D-Humans (Goel et al.,
+        5000 px for a 256 px crop, scaled to the image's longer side, as 4D-Humans (Goel et al.,
         ICCV 2023) draws.
     """
     return 5000.0 / 256.0 * max(image_size)
@@ -174,12 +174,12 @@ def perspective_from_weak(
 ) -> tuple[PerspectiveCamera, np.ndarray]:
     """Perspective camera of the full image, and where a predicted person stands before it.
 
-    The principal point is the middle of the picture. What is approximated: a point at root depth 0
+    The principal point is the middle of the image. What is approximated: a point at root depth 0
     projects exactly where the crop's weak-perspective camera puts it; a point at root depth z is
     moved towards the principal point by the share ``z / (tz + z)`` of its distance from it. With
     ``tz`` proportional to the focal length, a long one makes the two cameras agree everywhere.
 
-    People found in one picture share its camera, so one scene can hold them all. If the crop was
+    People found in one image share its camera, so one scene can hold them all. If the crop was
     rotated or flipped, the returned camera carries that roll or mirror in its intrinsics, because
     predictions live in the rotated crop's axes.
 

@@ -10,7 +10,7 @@ def fit_weak_camera(
     """Weak-perspective camera that best projects 3D points onto their places in the crop.
 
     Labels hold 2D and 3D joints but no camera; this is the one with which the labelled mesh can be
-    drawn over the picture. Minimises ``sum w |s (XY + t) - xy|^2`` in closed form.
+    drawn over the image. Minimises ``sum w |s (XY + t) - xy|^2`` in closed form.
 
     Args:
         points: Points in the root frame, metres. (N, 3)

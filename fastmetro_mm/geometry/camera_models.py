@@ -14,8 +14,8 @@ class PerspectiveCamera:
         intrinsics: Matrix K, pixels. Usually ``[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]``; its upper
             2x2 block may also hold a roll or a mirror, which is how a rotated or flipped crop's
             camera is written. (3, 3)
-        width: Picture width, pixels.
-        height: Picture height, pixels.
+        width: Image width, pixels.
+        height: Image height, pixels.
 
     Raises:
         ValueError: If K is not a finite, invertible (3, 3) matrix with last row (0, 0, 1) or the
@@ -45,7 +45,7 @@ class PerspectiveCamera:
     def from_focal_length(
         cls, focal_length: float, image_size: tuple[int, int]
     ) -> 'PerspectiveCamera':
-        """Camera with square pixels and its principal point in the middle of the picture.
+        """Camera with square pixels and its principal point in the middle of the image.
 
         Args:
             focal_length: Focal length, pixels.
@@ -78,8 +78,8 @@ class OrthographicCamera:
 
     Args:
         matrix: Affine map from metres to image pixels. (2, 3)
-        width: Picture width, pixels.
-        height: Picture height, pixels.
+        width: Image width, pixels.
+        height: Image height, pixels.
 
     Raises:
         ValueError: If the matrix is not finite, invertible and (2, 3), or the size not positive.
@@ -115,4 +115,4 @@ class OrthographicCamera:
 
 def _check_size(width: int, height: int) -> None:
     if width <= 0 or height <= 0:
-        raise ValueError(f'picture size must be positive, got {width}x{height}')
+        raise ValueError(f'image size must be positive, got {width}x{height}')

@@ -2,7 +2,7 @@
 """A network built and filled as ``mmpose.apis.init_model`` does, without importing what that does.
 
 ``mmpose.apis`` imports mmpose's inferencers and visualizers, and mmdet where it is installed: two
-seconds before the first picture.
+seconds before the first image.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MoveNet MultiPose: boxes and keypoints of all people in a picture, in one pass."""
+"""MoveNet MultiPose: boxes and keypoints of all people in an image, in one pass."""
 
 import torch
 from torch import Tensor, nn

@@ -27,7 +27,7 @@ def accelerate(
     It cannot be trained or loaded into afterwards; :func:`restore` puts it back as it was. Until
     then ``state_dict()`` gives the weights it had before.
 
-    ``'exact'`` multiplies every BatchNorm into the convolution before it, keeps pictures in
+    ``'exact'`` multiplies every BatchNorm into the convolution before it, keeps images in
     channels-last order, and on a CPU runs convolutions and linear layers with weights packed once
     (see ``packed.py``): the same numbers up to float32 rounding. ``'fast'`` also computes the
     backbone and the first transformer in half precision where the processor has instructions for
@@ -156,16 +156,16 @@ def _without_batch_norm(backbone: nn.Module) -> nn.Module:
     """Multiply BatchNorms into convolutions where that is right.
 
     mmcv takes a BatchNorm to belong to the convolution defined before it. That holds for the
-    shipped backbones; any other one is checked on a picture and left as it is where it does not.
+    shipped backbones; any other one is checked on an image and left as it is where it does not.
     """
     if type(backbone) in (ResNet, HRNet, FusedHRNet):
         return fuse_conv_bn(backbone)
     parameter = next(backbone.parameters())
-    picture = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
-    picture = picture.to(parameter.device, parameter.dtype)
+    image = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    image = image.to(parameter.device, parameter.dtype)
     fused = fuse_conv_bn(copy.deepcopy(backbone))
     try:
-        expected, found = backbone(picture), fused(picture)
+        expected, found = backbone(image), fused(image)
     except RuntimeError:  # it wants another size
         return backbone
     pairs = zip(_maps(expected), _maps(found), strict=True)

@@ -9,7 +9,7 @@ def follow_weights(optimizer: Optimizer) -> int:
     """Lay out every state tensor as its weight is laid out.
 
     Fused AdamW goes through weight, gradient and moments as memory lies. Moments saved by a run
-    with pictures in another order (channels last on a CPU, not so on a GPU) would be paired with
+    with images in another order (channels last on a CPU, not so on a GPU) would be paired with
     the wrong weights, without any error.
 
     Args:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What inference returns: the people of one picture, with everything needed to place them in it.
+"""What inference returns: the people of one image, with everything needed to place them in it.
 
 Frames and conventions as in ``geometry/camera.py``: *root* is metres, x right, y down, z forward,
 origin at the pelvis (hands: wrist); ``camera = root + translation``; pixels are continuous.
@@ -36,21 +36,21 @@ _UNKNOWN = -1  # stands for None where a file holds whole numbers
 
 @dataclass
 class PersonMesh:
-    """One person (or hand) of a picture.
+    """One person (or hand) of an image.
 
     Args:
         vertices: Root frame, metres. (V, 3)
         joints_3d: Root frame, metres; 14 joints, hands 21. (J, 3)
         keypoints: The same joints as the network's own camera sees them, image pixels. (J, 2)
         camera: Weak perspective ``(s, tx, ty)`` on the crop: ``xy = s * (XY + t)``. (3,)
-        translation: Metres, to add to root-frame points for the picture's camera
+        translation: Metres, to add to root-frame points for the image's camera
             (``FrameResult.intrinsics``). NaN if the network's camera is of no use (scale not
             positive), which only untrained networks give: see ``is_placed``. (3,)
         bbox: Box the crop was made from, x1 y1 x2 y2, image pixels. (4,)
         bbox_score: Confidence of the box; 1 for boxes that were given.
         crop_to_image: Affine map from crop pixels to image pixels. (2, 3)
         crop_size: Side of the crop, pixels.
-        track_id: Number of the person through a video, None for single pictures.
+        track_id: Number of the person through a video, None for single images.
         is_right: Hands: whether it is a right one; None for bodies. Left hands are stored as
             left hands: mesh, keypoints, camera and crop are mirrored back already.
         global_orient: Rotation of the SMPL head. (3, 3)
@@ -90,11 +90,11 @@ class PersonMesh:
 
     @property
     def camera_vertices(self) -> np.ndarray:
-        """Vertices in the frame of the picture's camera, metres (V, 3)."""
+        """Vertices in the frame of the image's camera, metres (V, 3)."""
         return self.vertices + self.translation
 
     def image_camera(self, image_size: tuple[int, int]) -> OrthographicCamera:
-        """The network's own camera as a camera of the full picture, exact.
+        """The network's own camera as a camera of the full image, exact.
 
         Args:
             image_size: Width and height, pixels.
@@ -110,18 +110,18 @@ class PersonMesh:
 
 @dataclass
 class FrameResult:
-    """The people of one picture or video frame. All share one camera and one scene.
+    """The people of one image or video frame. All share one camera and one scene.
 
     Args:
-        image_path: File the picture came from; None for arrays.
-        frame_index: Number of the frame in its video, 0 for single pictures.
+        image_path: File the image came from; None for arrays.
+        frame_index: Number of the frame in its video, 0 for single images.
         image_size: Width and height, pixels.
-        intrinsics: Matrix K of the picture's camera, pixels. (3, 3)
+        intrinsics: Matrix K of the image's camera, pixels. (3, 3)
         people: People, most confident box first where a detector found them.
         body: Name of the mesh: ``smpl``, ``mano``, ``open_body`` or ``open_hand``.
         faces: Triangles, counter-clockwise seen from outside; of right hands for hands, see
             :meth:`faces_of`. (F, 3)
-        image: The picture, RGB (H, W, 3) uint8; smaller than ``image_size`` for very large ones;
+        image: The image, RGB (H, W, 3) uint8; smaller than ``image_size`` for very large ones;
             None once it is released. Never written to files.
         time: Seconds since the first frame of the video or camera; None for single images.
         hand_body: Name of the mesh of hands where the frame has bodies as well, else None.
@@ -171,7 +171,7 @@ class FrameResult:
         return self.hand_faces is not None and person.is_right is not None
 
     def at_image_scale(self) -> FrameResult:
-        """The frame in the pixels of ``image``, which very large pictures have fewer of.
+        """The frame in the pixels of ``image``, which very large images have fewer of.
 
         Returns:
             The frame itself where they are those of ``image_size``, as nearly always.
@@ -205,7 +205,7 @@ class FrameResult:
             with_meshes: Whether to include vertices and faces, which are most of the size.
 
         Returns:
-            Keys as the attributes, without the picture; and ``format``.
+            Keys as the attributes, without the image; and ``format``.
         """
         skipped = set() if with_meshes else {'vertices', 'smpl_vertices'}
         people = [
@@ -248,7 +248,7 @@ class FrameResult:
         return write_atomically(path, text.encode())
 
     def save_npz(self, path: str | Path) -> Path:
-        """Write everything but the picture as plain arrays; people are the first axis.
+        """Write everything but the image as plain arrays; people are the first axis.
 
         Unknown ``track_id`` and ``is_right`` are -1; the fields of the SMPL head are there only
         if every person has them. Hands that go with bodies (``hand_faces``) have other numbers of
@@ -286,7 +286,7 @@ def load_npz(path: str | Path) -> FrameResult:
         path: The file.
 
     Returns:
-        The frame, without its picture; hands that go with bodies come after them.
+        The frame, without its image; hands that go with bodies come after them.
 
     Raises:
         InputError: If the file is damaged or not of this layout.

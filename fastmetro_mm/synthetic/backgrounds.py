@@ -58,7 +58,7 @@ def _polygon(image: np.ndarray, points: np.ndarray, color: np.ndarray) -> None:
 
 
 def _room(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """A back wall, a side wall, a floor with boards or tiles, windows and pictures."""
+    """A back wall, a side wall, a floor with boards or tiles, windows and images."""
     width, height = size
     image = np.empty((height, width, 3), dtype=np.float32)
     wall = random_color(rng, 0.4)
@@ -91,7 +91,7 @@ def _room(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
             )
             ends = np.round(np.stack([start, foot])).astype(int).tolist()
             cv2.line(image, ends[0], ends[1], dark.tolist(), 1, cv2.LINE_AA)
-    for _ in range(rng.integers(0, 4)):  # windows, pictures, doors
+    for _ in range(rng.integers(0, 4)):  # windows, prints, doors
         w, h = rng.uniform(0.08, 0.35, 2) * size
         x, y = rng.uniform(0, width), rng.uniform(0, max(1.0, horizon - h))
         box = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])

@@ -13,7 +13,7 @@ from fastmetro_mm.synthetic.pose_families import sample_posture
 from fastmetro_mm.synthetic.rotations import matrices_to_vectors, vectors_to_matrices
 
 COMPANIONS = (0.60, 0.26, 0.10, 0.04)
-"""Shares of pictures with 0, 1, 2 and 3 people beside the labelled one."""
+"""Shares of images with 0, 1, 2 and 3 people beside the labelled one."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Plan:
         family: Name of the pose family.
         pose: (J * 3,) axis-angle, radians, the root in camera axes, as it goes to the label.
         betas: (10,) shape coefficients, standard deviations.
-        companions: Other people in the picture, who are drawn but not labelled.
+        companions: Other people in the image, who are drawn but not labelled.
     """
 
     family: str
@@ -51,7 +51,7 @@ def plan_body(rng: np.random.Generator, facing: bool = False) -> Plan:
 
 
 def plan_photo(rng: np.random.Generator, rest_joints: np.ndarray) -> Plan:
-    """Draws the people of one picture: one, or a few who share the way of the camera.
+    """Draws the people of one image: one, or a few who share the way of the camera.
 
     Args:
         rng: Source of randomness.
@@ -81,7 +81,7 @@ def plan_photo_body(rng: np.random.Generator, rest_joints: np.ndarray) -> Plan:
 def sample_people(
     rng: np.random.Generator, count: int, rest_joints: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws many people without pictures, as the ``'photo'`` scene does.
+    """Draws many people without images, as the ``'photo'`` scene does.
 
     Args:
         rng: Source of randomness.

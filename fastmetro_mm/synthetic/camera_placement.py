@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the camera stands: its angle, its focal length, and how the person lies in the picture."""
+"""Where the camera stands: its angle, its focal length, and how the person lies in the image."""
 
 from dataclasses import dataclass
 
@@ -84,13 +84,13 @@ def bounding_box(points: np.ndarray) -> np.ndarray:
 def place_camera(
     rng: np.random.Generator, points: np.ndarray, size: tuple[int, int], truncated: bool
 ) -> PlacedCamera:
-    """Chooses focal length and translation so that the body fills a random part of the picture.
+    """Chooses focal length and translation so that the body fills a random part of the image.
 
     Args:
         rng: Source of randomness.
         points: (N, 3) vertices, metres, camera axes, any origin near the body.
-        size: Width and height of the picture, pixels.
-        truncated: Let the box of the body reach out of the picture.
+        size: Width and height of the image, pixels.
+        truncated: Let the box of the body reach out of the image.
 
     Returns:
         The camera. The angle of view is that of anything from a wide phone lens to a long lens.
@@ -111,7 +111,7 @@ def place_camera(
     middle = points[:, 2].mean()
     transl = np.array([0.0, 0.0, max(focal * reach / side - middle, closest)])
     target = principal
-    for _ in range(6):  # the box depends a little on the place in the picture, so go round again
+    for _ in range(6):  # the box depends a little on the place in the image, so go round again
         camera = PlacedCamera(focal, principal, transl)
         box = bounding_box(camera.project(points))
         spread, center = box[2:] - box[:2], (box[:2] + box[2:]) / 2

@@ -27,7 +27,7 @@ class PersonCrops:
         betas: (N, 10) shapes.
         vertices: (N, V, 3) float32, metres, camera axes, from the labelled root.
         joints_3d: (N, K, 3) float32, metres, camera axes, from the labelled root.
-        keypoints: (N, K, 3) float32, crop pixels, and 1 where inside the picture.
+        keypoints: (N, K, 3) float32, crop pixels, and 1 where inside the image.
         camera: (N, 4) float64, focal lengths and principal point fx, fy, cx, cy, crop pixels.
         root: (N, 3) float64, labelled root in the camera, metres.
         families: N names of pose families.
@@ -54,7 +54,7 @@ def draw_crops(studio: Studio, rngs: Sequence[np.random.Generator], size: int = 
     """Draws one crop for every source of randomness.
 
     Args:
-        studio: A studio of scene ``'photo'``; pictures of about the crop's size are best.
+        studio: A studio of scene ``'photo'``; images of about the crop's size are best.
         rngs: One for each crop; the same ones give the same crops.
         size: Side of the crops, pixels.
 

@@ -60,7 +60,7 @@ def add_forearm(
     values: np.ndarray,
     colors: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Continues the open wrist by a tube of skin or cloth, only for the picture.
+    """Continues the open wrist by a tube of skin or cloth, only for the image.
 
     Args:
         rng: Source of randomness.

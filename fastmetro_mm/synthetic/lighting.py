@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Light on the person, and what a camera does to the finished picture."""
+"""Light on the person, and what a camera does to the finished image."""
 
 from dataclasses import dataclass
 

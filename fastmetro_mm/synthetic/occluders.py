@@ -24,7 +24,7 @@ def _outline(rng: np.random.Generator, center: np.ndarray, reach: np.ndarray) ->
             rng.normal(0, 0.25 / k) * np.cos(k * turns + rng.uniform(0, 6.3)) for k in (1, 2, 3, 4)
         )
         return center + reach * circle * np.clip(1.0 + waves, 0.3, 1.8)[:, None]
-    bar = (0.25 * reach.min(), 8 * reach.max())  # a pole or a rail through the whole picture
+    bar = (0.25 * reach.min(), 8 * reach.max())  # a pole or a rail through the whole image
     return cv2.boxPoints((center.tolist(), bar, angle + 90.0 * rng.integers(2)))
 
 
@@ -44,7 +44,7 @@ def draw_occluders(
         box: (4,) left, top, right, bottom of the person, pixels.
         body_mask: (H, W) bool, where the person is seen.
         most: An occluder is left out if the person would be hidden by more than this share.
-        surface: Gives (H, W, 3) pictures to cut the occluders from; two random colours if None.
+        surface: Gives (H, W, 3) images to cut the occluders from; two random colours if None.
 
     Returns:
         The share of the person's pixels that is hidden, 0..1.

@@ -13,7 +13,7 @@ from fastmetro_mm.synthetic.photo_backgrounds import find_backgrounds
 
 SCENES = ('street', 'studio', 'photo')
 DRAWING_VERSION = 1
-"""Raised whenever the same seed gives other pictures, so that old and new shards never mix."""
+"""Raised whenever the same seed gives other images, so that old and new shards never mix."""
 PHOTO_VERSION = 2
 """The same for scene ``'photo'``."""
 
@@ -27,7 +27,7 @@ class SyntheticSetOptions:
         train: Number of training samples.
         test: Number of test samples.
         seed: Start of all randomness.
-        size: Width and height of the pictures, pixels.
+        size: Width and height of the images, pixels.
         scene: ``'street'``: cluttered backgrounds, occluders, truncation, people seen from
             everywhere. ``'studio'``: plain backgrounds, nothing in front, whole people (palms)
             who more or less face the camera; a small network learns from it in minutes.

@@ -22,7 +22,7 @@ _PHOTOS = 0.88  # share of photos among the backgrounds, where there are photos
 
 
 def find_backgrounds(folder: str | os.PathLike | None) -> list[Path]:
-    """Pictures of a folder, sorted by name.
+    """Images of a folder, sorted by name.
 
     Args:
         folder: The folder; None takes the environment variable ``FASTMETRO_BACKGROUNDS``, and
@@ -32,7 +32,7 @@ def find_backgrounds(folder: str | os.PathLike | None) -> list[Path]:
         The files, perhaps none.
 
     Raises:
-        ValueError: The folder does not exist or holds no picture.
+        ValueError: The folder does not exist or holds no image.
     """
     folder = folder or os.environ.get(BACKGROUNDS_VARIABLE)
     if not folder:
@@ -43,7 +43,7 @@ def find_backgrounds(folder: str | os.PathLike | None) -> list[Path]:
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in _ENDINGS)
     if not files:
         raise InputError(
-            f'{path}: no pictures ({", ".join(_ENDINGS)}) there; give a folder of photos'
+            f'{path}: no images ({", ".join(_ENDINGS)}) there; give a folder of photos'
         )
     return files
 
@@ -63,7 +63,7 @@ class PhotoBackgrounds:
         file = self.files[rng.integers(len(self.files))]
         image = cv2.imread(str(file), cv2.IMREAD_REDUCED_COLOR_2 if small else cv2.IMREAD_COLOR)
         if image is None:
-            raise InputError(f'{file}: not readable as a picture; remove it from the backgrounds')
+            raise InputError(f'{file}: not readable as an image; remove it from the backgrounds')
         return image[..., ::-1]
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
@@ -118,7 +118,7 @@ class PhotoBackgrounds:
 
 
 def _join(rng: np.random.Generator, image: np.ndarray, other: np.ndarray) -> None:
-    """Lays a part of one picture over another along straight edges, in place."""
+    """Lays a part of one image over another along straight edges, in place."""
     height, width = image.shape[:2]
     center = rng.uniform(0, 1, 2) * (width, height)
     reach = rng.uniform(0.15, 0.6, 2) * (width, height)

@@ -8,7 +8,7 @@ import numpy as np
 from fastmetro_mm.synthetic.camera_placement import PlacedCamera, bounding_box
 
 FRAMINGS = {'whole': 0.60, 'knees': 0.11, 'waist': 0.13, 'bust': 0.06, 'edge': 0.10}
-"""What of the person fills the picture, and how often."""
+"""What of the person fills the image, and how often."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Framing:
 
 
 def body_framing(rest: np.ndarray, rest_joints: np.ndarray) -> Framing:
-    """Which vertices belong into the picture, from the heights of the rest pose.
+    """Which vertices belong into the image, from the heights of the rest pose.
 
     Args:
         rest: (V, 3) vertices at rest, metres, y up.
@@ -47,13 +47,13 @@ def body_framing(rest: np.ndarray, rest_joints: np.ndarray) -> Framing:
 def place_photo_camera(
     rng: np.random.Generator, points: np.ndarray, framing: Framing, size: tuple[int, int]
 ) -> tuple[PlacedCamera, str]:
-    """Chooses lens, distance and place in the picture.
+    """Chooses lens, distance and place in the image.
 
     Args:
         rng: Source of randomness.
         points: (V, 3) vertices, metres, camera axes, any origin near the body.
         framing: Of :func:`body_framing`.
-        size: Width and height of the picture, pixels.
+        size: Width and height of the image, pixels.
 
     Returns:
         The camera and the name of the framing.
@@ -62,14 +62,14 @@ def place_photo_camera(
     shown = points[framing.rows[kind]]
     extent = np.array(size, dtype=np.float64)
     focal = max(size) * np.exp(rng.uniform(np.log(0.7), np.log(4.0)))
-    # Cut-off people fill the height of a picture; to their sides it goes on, as behind whole ones.
+    # Cut-off people fill the height of an image; to their sides it goes on, as behind whole ones.
     share = rng.uniform(0.62, 0.90)
     if kind == 'whole':
         share = rng.uniform(0.58, 0.85) if rng.random() < 0.8 else rng.uniform(0.35, 0.97)
     elif kind == 'edge':
         share = rng.uniform(0.7, 1.2)
     side = share * min(size)
-    tight = rng.random() < 0.2  # close to an edge of the picture
+    tight = rng.random() < 0.2  # close to an edge of the image
     place = rng.random(2)
     cut = rng.uniform(0.08, 0.42, 2) * (rng.random(2) < 0.6)
     if not cut.any():
@@ -82,7 +82,7 @@ def place_photo_camera(
     middle = shown[:, 2].mean()
     size_3d = max(float(np.ptp(shown, axis=0)[:2].max()), 0.2)
     transl = np.array([0.0, 0.0, max(focal * size_3d / side - middle, closest)])
-    for _ in range(5):  # the box depends a little on the place in the picture, so go round again
+    for _ in range(5):  # the box depends a little on the place in the image, so go round again
         camera = PlacedCamera(focal, principal, transl)
         box = bounding_box(camera.project(shown))
         spread, center = box[2:] - box[:2], (box[:2] + box[2:]) / 2

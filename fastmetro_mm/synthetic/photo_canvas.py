@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture while it is drawn (colours, depth and owner of every pixel), and when finished."""
+"""An image while it is drawn (colours, depth and owner of every pixel), and when finished."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from fastmetro_mm.synthetic.rasterizer import Visible, rasterize
 
 @dataclass(frozen=True)
 class Person:
-    """One person (or hand) in a picture.
+    """One person (or hand) in an image.
 
     Attributes:
-        camera: The picture's camera with the person's translation.
+        camera: The image's camera with the person's translation.
         posed: Body without clothes, which is what labels describe.
-        box: (4,) left, top, right, bottom of the body, pixels, perhaps outside the picture.
+        box: (4,) left, top, right, bottom of the body, pixels, perhaps outside the image.
         seen: Share of the person's drawn pixels that nobody else hides.
     """
 
@@ -32,13 +32,13 @@ class Person:
 
 @dataclass(frozen=True)
 class Photo:
-    """A finished picture.
+    """A finished image.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
         people: The labelled person, then the others.
         hidden: Share of the labelled person's visible pixels behind occluders.
-        framing: What the picture shows of the labelled person.
+        framing: What the image shows of the labelled person.
     """
 
     image: np.ndarray
@@ -106,14 +106,14 @@ class Canvas:
         return len(seen.pixels)
 
 
-def inside_picture(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The part of a box (4,) inside a picture."""
+def inside_image(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The part of a box (4,) inside an image."""
     return np.clip(box, 0.0, np.array([*size, *size], dtype=np.float64))
 
 
 def visible_box(rng: np.random.Generator, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The box that a detector would give: mostly of what the picture shows of a person."""
-    inside = inside_picture(box, size)
+    """The box that a detector would give: mostly of what the image shows of a person."""
+    inside = inside_image(box, size)
     if rng.random() < 0.03 or (inside[2:] - inside[:2]).min() < 8:
         return box
     return inside

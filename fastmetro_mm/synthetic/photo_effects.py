@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What cameras, files and painters do to a picture: blur, low resolution, colours, noise."""
+"""What cameras, files and painters do to an image: blur, low resolution, colours, noise."""
 
 import cv2
 import numpy as np
@@ -46,8 +46,8 @@ def _recolor(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     return (brush + rng.uniform(0.2, 0.8) * strokes[..., None]) * tint
 
 
-def finish_picture(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Takes the picture: what :func:`~fastmetro_mm.synthetic.lighting.finish_photo` does, and more.
+def finish_image(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Takes the image: what :func:`~fastmetro_mm.synthetic.lighting.finish_photo` does, and more.
 
     Args:
         rng: Source of randomness.

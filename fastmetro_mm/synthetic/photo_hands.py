@@ -15,17 +15,17 @@ from fastmetro_mm.synthetic.gear import Shape, box, ellipsoid, rod
 from fastmetro_mm.synthetic.hand_appearance import HandPainter, add_forearm
 from fastmetro_mm.synthetic.occluders import draw_occluders
 from fastmetro_mm.synthetic.photo_backgrounds import PhotoBackgrounds
-from fastmetro_mm.synthetic.photo_canvas import Canvas, Person, Photo, inside_picture
-from fastmetro_mm.synthetic.photo_effects import finish_picture
+from fastmetro_mm.synthetic.photo_canvas import Canvas, Person, Photo, inside_image
+from fastmetro_mm.synthetic.photo_effects import finish_image
 
 OCCLUDED, TRUNCATED, HOLDING, GLOVED = 0.15, 0.12, 0.3, 0.06
-"""Shares of pictures: things in front, cut off, something held, a glove."""
+"""Shares of images: things in front, cut off, something held, a glove."""
 _MOST_HIDDEN = 0.35
 _GRIPS = ('fist', 'pinch', 'grasp', 'relaxed')
 
 
 class PhotoHandScene:
-    """Draws pictures of hands.
+    """Draws images of hands.
 
     Args:
         figure: The right hand.
@@ -50,7 +50,7 @@ class PhotoHandScene:
         self._nails = near & (normals @ (back / np.linalg.norm(back)) > 0.6)
 
     def draw(self, rng: np.random.Generator, plan: Plan, posed: Sequence[PosedFigure]) -> Photo:
-        """Draws one picture.
+        """Draws one image.
 
         Args:
             rng: Source of randomness.
@@ -78,13 +78,11 @@ class PhotoHandScene:
         if rng.random() < OCCLUDED:
             mask = (canvas.owner == 0).reshape(image.shape[:2])
             hidden = draw_occluders(
-                rng, image, inside_picture(box_, self.size), mask, 0.35,
+                rng, image, inside_image(box_, self.size), mask, 0.35,
                 lambda source: self.backgrounds.surface(source, self.size),
             )  # fmt: skip
         seen = float((canvas.owner == 0).sum() / max(total, 1))
-        return Photo(
-            finish_picture(rng, image), [Person(*people[0][:3], seen=seen)], hidden, 'hand'
-        )
+        return Photo(finish_image(rng, image), [Person(*people[0][:3], seen=seen)], hidden, 'hand')
 
     def _skin(self, rng: np.random.Generator) -> np.ndarray:
         """(V, 3) colours: skin with nails, or a glove."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture as a photographer might take it: dressed people before a real place."""
+"""An image as a photographer might take it: dressed people before a real place."""
 
 import os
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from fastmetro_mm.synthetic.occluders import draw_occluders
 from fastmetro_mm.synthetic.outfits import Outfit, OutfitPainter
 from fastmetro_mm.synthetic.photo_backgrounds import PhotoBackgrounds
 from fastmetro_mm.synthetic.photo_camera import body_framing, place_companion, place_photo_camera
-from fastmetro_mm.synthetic.photo_canvas import Canvas, Person, Photo, inside_picture
-from fastmetro_mm.synthetic.photo_effects import finish_picture
+from fastmetro_mm.synthetic.photo_canvas import Canvas, Person, Photo, inside_image
+from fastmetro_mm.synthetic.photo_effects import finish_image
 from fastmetro_mm.synthetic.shadows import contact_shadow
 
 OCCLUDED = 0.18
-"""Share of pictures with things in front of the people."""
+"""Share of images with things in front of the people."""
 _MOST_HIDDEN = 0.40  # share of the labelled person behind others
 
 
 class PhotoScene:
-    """Draws pictures of people.
+    """Draws images of people.
 
     Args:
         figure: The body.
@@ -46,7 +46,7 @@ class PhotoScene:
         self._framing = body_framing(figure.rest, figure.rest_joints)
 
     def draw(self, rng: np.random.Generator, plan: Plan, posed: Sequence[PosedFigure]) -> Photo:
-        """Draws one picture.
+        """Draws one image.
 
         Args:
             rng: Source of randomness.
@@ -80,11 +80,11 @@ class PhotoScene:
         if rng.random() < OCCLUDED:
             mask = (canvas.owner == 0).reshape(height, width)
             hidden = draw_occluders(
-                rng, image, inside_picture(box, self.size), mask, 0.35, self._surface
+                rng, image, inside_image(box, self.size), mask, 0.35, self._surface
             )
         left = np.bincount(canvas.owner[canvas.owner >= 0], minlength=len(people))
         return Photo(
-            finish_picture(rng, image),
+            finish_image(rng, image),
             [Person(*person[:3], seen=float(left[number] / max(person[3], 1)))
              for number, person in enumerate(people)],
             hidden,

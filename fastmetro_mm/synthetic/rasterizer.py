@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A z-buffer for small meshes in plain NumPy: which triangle each pixel sees, and where in it.
 
-Made for thousands of small pictures on one core: all pixels of all triangles' boxes are tested
+Made for thousands of small images on one core: all pixels of all triangles' boxes are tested
 together in a few array operations (about 10 ms for 7,000 triangles on 256x256 pixels), without
 OpenGL and without a loop over triangles. The visualisers use
 :mod:`fastmetro_mm.visualization` instead; this one returns barycentric coordinates, from which
@@ -60,12 +60,12 @@ def rasterize(
     """Finds the nearest triangle at every pixel centre.
 
     Args:
-        points: (V, 2) pixel coordinates, float64, or float32 (quicker, for small pictures); pixel
+        points: (V, 2) pixel coordinates, float64, or float32 (quicker, for small images); pixel
             (column i, row j) has its centre at (i, j).
         depth: (V,) z of the vertices, metres; triangles with a vertex nearer than 5 cm are left
             out.
         faces: (F, 3) vertex numbers; counter-clockwise seen from outside the body.
-        size: Width and height of the picture, pixels.
+        size: Width and height of the image, pixels.
         both_sides: Also draw triangles seen from behind (for open surfaces).
 
     Returns:
@@ -95,7 +95,7 @@ def rasterize(
     # Floats of the caller's precision, or NumPy would compute everything in float64.
     py, px = row.astype(points.dtype), column.astype(points.dtype)
 
-    # Barycentric coordinates are planes over the picture: b = g + gx * px + gy * py.
+    # Barycentric coordinates are planes over the image: b = g + gx * px + gy * py.
     gx0, gy0 = (y[:, 1] - y[:, 2]) / area, (x[:, 2] - x[:, 1]) / area
     gx1, gy1 = (y[:, 2] - y[:, 0]) / area, (x[:, 0] - x[:, 2]) / area
     g0 = -gx0 * x[:, 2] - gy0 * y[:, 2]
@@ -106,7 +106,7 @@ def rasterize(
     owner, b0, b1 = owner[inside], b0[inside], b1[inside]
     pixel = row[inside] * width + column[inside]
 
-    # 1/z, not z, is linear over the picture; dividing by it makes the weights perspective-correct.
+    # 1/z, not z, is linear over the image; dividing by it makes the weights perspective-correct.
     inverse = 1.0 / depth[faces[kept]]
     w0, w1, w2 = b0 * inverse[owner, 0], b1 * inverse[owner, 1], (1 - b0 - b1) * inverse[owner, 2]
     nearness = w0 + w1 + w2

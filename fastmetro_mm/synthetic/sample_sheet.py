@@ -30,7 +30,7 @@ def _joint_color(kind: str, joint: int) -> tuple[int, int, int]:
 
 
 def draw_joints(image: np.ndarray, keypoints: np.ndarray, kind: str) -> None:
-    """Draws the labelled skeleton over a picture, in place.
+    """Draws the labelled skeleton over an image, in place.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -39,7 +39,7 @@ def draw_joints(image: np.ndarray, keypoints: np.ndarray, kind: str) -> None:
         kind: ``'body'`` or ``'hand'``.
     """
     points = keypoints[list(J24_TO_J14), :2] if kind == 'body' else keypoints[:, :2]
-    # Far outside the picture the drawing functions overflow.
+    # Far outside the image the drawing functions overflow.
     ends = np.clip(np.round(points), -10000, 10000).astype(int).tolist()
     for first, second in J14_SKELETON if kind == 'body' else HAND21_SKELETON:
         color = _joint_color(kind, max(first, second) if kind == 'hand' else first)
@@ -60,12 +60,12 @@ def write_sample_sheet(
     """Writes a sheet of the first samples of a set.
 
     Args:
-        path: Picture file to write.
+        path: Image file to write.
         yaml_file: The yaml of the set.
         kind: ``'body'`` or ``'hand'``.
         count: How many samples, at most.
         columns: Samples in a row.
-        tile_height: Height of a picture on the sheet, pixels; as it is if None.
+        tile_height: Height of an image on the sheet, pixels; as it is if None.
         with_joints: Draw the labelled joints.
 
     Returns:

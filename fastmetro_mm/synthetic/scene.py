@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One picture with its label: background, figure, occluders, photo effects, JPEG."""
+"""One image with its label: background, figure, occluders, photo effects, JPEG."""
 
 import os
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from fastmetro_mm.synthetic.rasterizer import rasterize
 from fastmetro_mm.synthetic.shadows import contact_shadow
 
 TRUNCATED, OCCLUDED = 0.18, 0.35
-"""Shares of pictures with the box partly outside, and with something in front of the figure."""
+"""Shares of images with the box partly outside, and with something in front of the figure."""
 
 SECOND_HAND = 0.2
 """Share of photos of hands with the other hand in them."""
@@ -51,7 +51,7 @@ class Studio:
 
     Args:
         kind: ``'body'`` or ``'hand'``.
-        size: Width and height of the pictures, pixels.
+        size: Width and height of the images, pixels.
         scene: ``'street'``, ``'studio'`` or ``'photo'``, see ``SyntheticSetOptions``.
         backgrounds: Folder of photos without people for ``'photo'``; if None, the environment
             variable ``FASTMETRO_BACKGROUNDS`` names it, or backgrounds are drawn.
@@ -92,7 +92,7 @@ class Studio:
         return plan
 
     def pose(self, plans: Sequence[Plan]) -> list[list[PosedFigure]]:
-        """Poses everybody of several pictures at once: the labelled one, then the companions."""
+        """Poses everybody of several images at once: the labelled one, then the companions."""
         people = [person for plan in plans for person in (plan, *plan.companions)]
         posed = iter(
             self.figure.pose(
@@ -105,7 +105,7 @@ class Studio:
     def draw(
         self, rng: np.random.Generator, plan: Plan, posed: PosedFigure | Sequence[PosedFigure]
     ) -> DrawnSample:
-        """Draws a picture and makes its label.
+        """Draws an image and makes its label.
 
         Args:
             rng: Source of randomness.
@@ -138,10 +138,10 @@ class Studio:
     def take_photo(
         self, rng: np.random.Generator, plan: Plan, posed: Sequence[PosedFigure]
     ) -> tuple[Photo, dict]:
-        """Draws a picture of scene ``'photo'`` without encoding it.
+        """Draws an image of scene ``'photo'`` without encoding it.
 
         Returns:
-            The picture and the label of the main person, whose field ``people`` holds boxes and
+            The image and the label of the main person, whose field ``people`` holds boxes and
             joints of everybody.
 
         Raises:

@@ -70,7 +70,7 @@ def draw_shard(
     """Draws and writes the samples of one shard; they appear all at once, or not at all.
 
     Args:
-        studio: Where pictures are drawn.
+        studio: Where images are drawn.
         options: Options of the set.
         folder: Folder of the set.
         split: ``'train'`` or ``'test'``.

@@ -90,7 +90,7 @@ def plot_curves(
 
     Args:
         source: A scalars file of mmengine or a work directory.
-        out_file: Picture file to write.
+        out_file: Image file to write.
         names: Numbers to plot; the losses, the metrics and the learning rate if not given.
         title: Line above the panels.
 

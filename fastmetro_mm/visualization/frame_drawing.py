@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of a result: people over the full picture, and the same people from other sides."""
+"""Images of a result: people over the full image, and the same people from other sides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.geometry.camera import PerspectiveCamera, overlay_focal_length
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
-from fastmetro_mm.visualization.contact_sheet import label_picture
+from fastmetro_mm.visualization.contact_sheet import label_image
 from fastmetro_mm.visualization.mesh_views import PlacedPerson, draw_view, scene_of
 from fastmetro_mm.visualization.render_types import Renderer, RenderMesh, RenderResult
 from fastmetro_mm.visualization.sample_people import person_color
@@ -36,19 +36,19 @@ def render_frame(
     camera: str = 'network',
     mesh: str = 'network',
 ) -> RenderResult:
-    """Draw people over their picture, nearer ones before farther ones.
+    """Draw people over their image, nearer ones before farther ones.
 
     Args:
         frame: The result. People without a place in the scene are left out.
         renderer: What draws.
-        image: RGB picture; that of the frame, or white, if not given. (H, W, 3) uint8
+        image: RGB image; that of the frame, or white, if not given. (H, W, 3) uint8
         camera: ``'network'`` draws everybody where the network's own (weak-perspective) camera
-            sees them, which fits the picture best; ``'scene'`` uses the frame's intrinsics and
+            sees them, which fits the image best; ``'scene'`` uses the frame's intrinsics and
             translations, which is right when the camera is known.
         mesh: ``'network'``, or ``'smpl'``: that of the SMPL head, of those who have one.
 
     Returns:
-        The picture, and which person each pixel shows (``index``: place in ``frame.people``, -1
+        The image, and which person each pixel shows (``index``: place in ``frame.people``, -1
         for none).
 
     Raises:
@@ -100,15 +100,15 @@ def draw_frame(
     draw_boxes: bool = False,
     smpl_panel: bool | None = None,
 ) -> np.ndarray:
-    """Overlay on the full picture; beside it that of the SMPL head and views from other sides.
+    """Overlay on the full image; beside it that of the SMPL head and views from other sides.
 
     Args:
         frame: The result.
         renderer: What draws.
-        image: RGB picture; that of the frame if not given. (H, W, 3) uint8
-        views: Any of ``front side back top``, each a square as high as the picture.
+        image: RGB image; that of the frame if not given. (H, W, 3) uint8
+        views: Any of ``front side back top``, each a square as high as the image.
         camera: See :func:`render_frame`.
-        opacity: 1 hides the picture behind the meshes.
+        opacity: 1 hides the image behind the meshes.
         draw_boxes: Whether to draw boxes and track numbers.
         smpl_panel: Whether a second overlay shows the meshes of the SMPL head; if anybody has one
             if not given. Frames of one video need the same answer to be of the same size.
@@ -132,7 +132,7 @@ def draw_frame(
         panels.append((label, overlay))
     if len(panels) == 1 and not views:
         return panels[0][1]
-    sheet = [label_picture(panel, label) for label, panel in panels]
+    sheet = [label_image(panel, label) for label, panel in panels]
     if views:
         sheet.append(draw_views(frame, renderer, views))
     return np.concatenate(sheet, axis=1)
@@ -144,7 +144,7 @@ def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> 
     Args:
         frame: The result.
         renderer: What draws.
-        views: Any of ``front side back top``, at least one; each a square as high as the picture
+        views: Any of ``front side back top``, at least one; each a square as high as the image
             with a line of text above.
 
     Returns:
@@ -167,7 +167,7 @@ def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> 
     if size < height:  # as high as the panels beside them
         drawn = [cv2.resize(view, (height, height)) for view in drawn]
     return np.concatenate(
-        [label_picture(image, view) for image, view in zip(drawn, views, strict=True)], axis=1
+        [label_image(image, view) for image, view in zip(drawn, views, strict=True)], axis=1
     )
 
 

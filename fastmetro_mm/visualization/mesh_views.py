@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People over their picture, and the same people seen from the side, the top or the back."""
+"""People over their image, and the same people seen from the side, the top or the back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ VIEWS = {
 
 @dataclass
 class PlacedPerson:
-    """One mesh and the camera that projects it into the picture.
+    """One mesh and the camera that projects it into the image.
 
     Args:
         vertices: Root frame, metres. (V, 3)
@@ -47,10 +47,10 @@ def scene_of(
     """Put people before one perspective camera.
 
     Roll and mirror of a person's own crop are applied to the mesh, so that everybody shares the
-    picture's plain camera.
+    image's plain camera.
 
     Args:
-        people: People of one picture, possibly none.
+        people: People of one image, possibly none.
         faces: Faces of the meshes of those who bring none. (F, 3)
         focal_length: Focal length, pixels; the image's diagonal if not given.
 
@@ -79,14 +79,14 @@ def draw_overlay(
     renderer: Renderer,
     opacity: float = 1.0,
 ) -> np.ndarray:
-    """Draw people over their picture, nearer ones before farther ones.
+    """Draw people over their image, nearer ones before farther ones.
 
     Args:
         image: RGB. (H, W, 3) uint8
-        people: People whose cameras are those of this picture.
+        people: People whose cameras are those of this image.
         faces: Faces of their meshes. (F, 3)
         renderer: What draws.
-        opacity: 1 hides the picture behind the meshes.
+        opacity: 1 hides the image behind the meshes.
 
     Returns:
         RGB, same size. (H, W, 3) uint8
@@ -110,15 +110,15 @@ def draw_view(
     size: int,
     extent: float | None = None,
 ) -> np.ndarray:
-    """Draw people without the picture, from another side.
+    """Draw people without the image, from another side.
 
     Args:
-        people: People of one picture.
+        people: People of one image.
         faces: Faces of their meshes. (F, 3)
         renderer: What draws.
         view: One of :data:`VIEWS`.
-        size: Side of the square picture, pixels.
-        extent: Metres that fit into the picture; all people if not given.
+        size: Side of the square image, pixels.
+        extent: Metres that fit into the image; all people if not given.
 
     Returns:
         RGB on white. (size, size, 3) uint8
@@ -143,10 +143,10 @@ def draw_view(
 
 
 def scene_extent(people: Sequence[PlacedPerson], faces: np.ndarray) -> float:
-    """Metres a square picture must span to show people from every side, with a margin.
+    """Metres a square image must span to show people from every side, with a margin.
 
     Args:
-        people: People of one picture, at least one.
+        people: People of one image, at least one.
         faces: Faces of their meshes. (F, 3)
 
     Returns:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""mmpose visualizer that draws meshes: over the picture, from other sides, beside the truth."""
+"""mmpose visualizer that draws meshes: over the image, from other sides, beside the truth."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -24,6 +24,7 @@ from fastmetro_mm.visualization.error_colors import (
     error_legend,
     vertex_errors,
 )
+from fastmetro_mm.visualization.image_files import write_image
 from fastmetro_mm.visualization.mesh_views import (
     VIEWS,
     PlacedPerson,
@@ -31,7 +32,6 @@ from fastmetro_mm.visualization.mesh_views import (
     draw_view,
     scene_extent,
 )
-from fastmetro_mm.visualization.picture_files import write_picture
 from fastmetro_mm.visualization.render_types import Renderer
 from fastmetro_mm.visualization.renderer_factory import build_renderer
 from fastmetro_mm.visualization.sample_people import (
@@ -51,7 +51,7 @@ class MeshVisualizer(PoseLocalVisualizer):
 
     One row each for the truth (true mesh where ``gt_instances.vertices`` is given, labelled
     skeleton otherwise), the prediction and the mesh of the SMPL head, as far as the sample has
-    them; in each row the overlay on the picture and then the views. Without views the overlays
+    them; in each row the overlay on the image and then the views. Without views the overlays
     stand side by side. Samples without meshes are drawn as mmpose draws them.
 
     Args:
@@ -59,9 +59,9 @@ class MeshVisualizer(PoseLocalVisualizer):
             that of the network, which its samples name, and where they do not the open body.
         renderer: ``auto``, ``pyrender`` or ``software``; built when the first mesh is drawn.
         views: Views beside the overlay: any of ``front``, ``side``, ``back``, ``top``.
-        opacity: Opacity of meshes over the picture.
+        opacity: Opacity of meshes over the image.
         draw_skeleton: Whether to draw keypoints and links over the overlays.
-        labels: Whether to write a line above each panel. Nothing is written, and the picture
+        labels: Whether to write a line above each panel. Nothing is written, and the image
             keeps its size, if the overlay of the prediction is the only panel.
         error_map: Whether to add a row with the prediction coloured by each vertex's distance
             from the true mesh, both centred as for the metrics (``MeshBody.score_origin``),
@@ -133,9 +133,9 @@ class MeshVisualizer(PoseLocalVisualizer):
         """Draw a sample and show it, write it, or hand it to the backends.
 
         Args:
-            name: Name of the picture for windows and backends.
-            image: RGB picture the sample's image pixels refer to. (H, W, 3) uint8
-            data_sample: One person, or the people of one picture merged by mmpose.
+            name: Name of the image for windows and backends.
+            image: RGB image the sample's image pixels refer to. (H, W, 3) uint8
+            data_sample: One person, or the people of one image merged by mmpose.
             draw_gt: Whether to draw the truth, where there is one.
             draw_pred: Whether to draw the prediction.
             draw_heatmap: As in mmpose, for samples without meshes.
@@ -144,10 +144,10 @@ class MeshVisualizer(PoseLocalVisualizer):
             skeleton_style: As in mmpose.
             show: Whether to open a window.
             wait_time: How long to show it, seconds.
-            out_file: File to write, in one step; otherwise the backends get the picture.
+            out_file: File to write, in one step; otherwise the backends get the image.
             kpt_thr: Keypoints with a lower score are not drawn.
             step: Step for the backends.
-            views: Views for this picture instead of those of the visualizer.
+            views: Views for this image instead of those of the visualizer.
 
         Returns:
             What was drawn, RGB. (H', W', 3) uint8
@@ -261,12 +261,12 @@ class MeshVisualizer(PoseLocalVisualizer):
         out_file: str | None,
         step: int,
     ) -> np.ndarray:
-        """Show, write or log the picture, as mmpose's visualizer does."""
+        """Show, write or log the image, as mmpose's visualizer does."""
         self.set_image(drawn)
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            write_picture(out_file, drawn)
+            write_image(out_file, drawn)
         else:
             self.add_image(name, drawn, step)
         return self.get_image()

@@ -34,7 +34,7 @@ from fastmetro_mm.visualization.triangle_soup import TriangleSoup
 
 PLATFORMS = ('egl', 'osmesa')
 PROBE_SECONDS = 60
-MEND = (
+FIX = (
     'install an OpenGL library that draws without a screen '
     '(Debian/Ubuntu: apt-get install libegl1 libgl1 libegl-mesa0) or use the software renderer'
 )
@@ -47,7 +47,7 @@ scene = pyrender.Scene()
 scene.add(pyrender.Mesh([pyrender.Primitive([[-9, -9, -1], [9, -9, -1], [0, 9, -1]])]))
 scene.add(pyrender.OrthographicCamera(1, 1))
 depth = pyrender.OffscreenRenderer(8, 8).render(scene, pyrender.RenderFlags.DEPTH_ONLY)
-assert (depth > 0).all(), 'a triangle over the whole picture was not drawn'
+assert (depth > 0).all(), 'a triangle over the whole image was not drawn'
 """
 
 
@@ -71,7 +71,7 @@ class PyrenderRenderer:
             self._offscreen = _in_gl_thread(_shared_offscreen, os.getpid())
         except Exception as error:  # each GL binding raises its own kinds
             raise RendererUnavailableError(
-                f'OpenGL through {self.platform} does not start ({_one_line(error)}); {MEND}'
+                f'OpenGL through {self.platform} does not start ({_one_line(error)}); {FIX}'
             ) from error
 
     def render(
@@ -82,10 +82,10 @@ class PyrenderRenderer:
         Args:
             meshes: Meshes to draw, possibly none.
             camera: Camera; its size is the size of the result.
-            background: RGB picture to draw over, white if not given. (H, W, 3) uint8
+            background: RGB image to draw over, white if not given. (H, W, 3) uint8
 
         Returns:
-            Picture, depth and mesh numbers. A pixel belongs to a mesh if its centre does.
+            Image, depth and mesh numbers. A pixel belongs to a mesh if its centre does.
         """
         image = prepare_background(background, camera)
         perspective = isinstance(camera, PerspectiveCamera)
@@ -155,7 +155,7 @@ def choose_platform() -> str:
             os.environ['PYOPENGL_PLATFORM'] = platform
             return platform
         reasons.append(f'{platform}: {reason}')
-    raise RendererUnavailableError(f'no OpenGL platform draws ({"; ".join(reasons)}); {MEND}')
+    raise RendererUnavailableError(f'no OpenGL platform draws ({"; ".join(reasons)}); {FIX}')
 
 
 @cache
@@ -193,7 +193,7 @@ def _import_pyrender() -> Any:
             return importlib.import_module('pyrender')
     except Exception as error:  # PyOpenGL raises AttributeError, OSError, ... for missing libraries
         raise RendererUnavailableError(
-            f'pyrender cannot be imported ({_one_line(error)}); {MEND}'
+            f'pyrender cannot be imported ({_one_line(error)}); {FIX}'
         ) from error
 
 
@@ -221,7 +221,7 @@ def _in_gl_thread(function: Callable[..., Any], *arguments: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def _shared_offscreen(process: int) -> Any:
-    """The one OpenGL context of a process; it serves all picture sizes.
+    """The one OpenGL context of a process; it serves all image sizes.
 
     Shared because deleting one EGL context in pyrender closes the display of all others.
     """

@@ -111,15 +111,15 @@ class Renderer(Protocol):
         Args:
             meshes: Meshes to draw, possibly none.
             camera: Camera; its size is the size of the result.
-            background: RGB picture to draw over, white if not given. (H, W, 3) uint8
+            background: RGB image to draw over, white if not given. (H, W, 3) uint8
 
         Returns:
-            Picture, depth and mesh numbers.
+            Image, depth and mesh numbers.
         """
 
 
 def prepare_background(background: np.ndarray | None, camera: Camera) -> np.ndarray:
-    """Background of the camera's size: a copy of the given picture, or white.
+    """Background of the camera's size: a copy of the given image, or white.
 
     Args:
         background: RGB. (H, W, 3) uint8
@@ -129,7 +129,7 @@ def prepare_background(background: np.ndarray | None, camera: Camera) -> np.ndar
         RGB, safe to write to. (H, W, 3) uint8
 
     Raises:
-        ValueError: If the picture's shape or type is not what the camera needs.
+        ValueError: If the image's shape or type is not what the camera needs.
     """
     shape = (camera.height, camera.width, 3)
     if background is None:

@@ -54,7 +54,7 @@ def predicted_people(
 
     Args:
         sample: Sample with ``pred_instances``; one person, or several merged by mmpose.
-        image_size: Width and height of the picture, pixels.
+        image_size: Width and height of the image, pixels.
         field: ``vertices``, or ``smpl_vertices`` of the SMPL head.
         colors: RGB in 0..1 of every instance, (3,) or (V, 3) each; a palette if not given.
 
@@ -86,7 +86,7 @@ def true_people(sample: PoseDataSample, image_size: tuple[int, int]) -> list[Pla
 
     Args:
         sample: Sample of one person.
-        image_size: Width and height of the picture, pixels.
+        image_size: Width and height of the image, pixels.
 
     Returns:
         One entry, or none if the sample has no true mesh or no camera for it.
@@ -167,7 +167,7 @@ def _prediction_camera(
     number_of_people: int,
     image_size: tuple[int, int],
 ) -> OrthographicCamera:
-    """Camera of one predicted person in the full picture."""
+    """Camera of one predicted person in the full image."""
     if number_of_people == 1 and 'crop_to_image' in sample:
         return orthographic_from_weak(weak, sample.crop_to_image, _crop_size(sample), image_size)
     # mmpose's merge keeps the metainfo of the first person only. Where this person's crop lay

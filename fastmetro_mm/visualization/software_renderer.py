@@ -53,10 +53,10 @@ class SoftwareRenderer:
         Args:
             meshes: Meshes to draw, possibly none.
             camera: Camera; its size is the size of the result.
-            background: RGB picture to draw over, white if not given. (H, W, 3) uint8
+            background: RGB image to draw over, white if not given. (H, W, 3) uint8
 
         Returns:
-            Picture, depth and mesh numbers. Depth and mesh number are those at a pixel's centre.
+            Image, depth and mesh numbers. Depth and mesh number are those at a pixel's centre.
         """
         image = prepare_background(background, camera)
         result = RenderResult(
@@ -67,7 +67,7 @@ class SoftwareRenderer:
         soup = shade_meshes(meshes, self.lighting, isinstance(camera, PerspectiveCamera))
         points = camera.project(soup.corners)  # (T, 3, 2)
         depth = soup.corners[..., 2]
-        # What decides must be linear on the picture plane; depth in perspective is not.
+        # What decides must be linear on the image plane; depth in perspective is not.
         perspective = isinstance(camera, PerspectiveCamera)
         nearness = 1 / depth if perspective else -depth
         window = _window(points, camera)
@@ -98,7 +98,7 @@ class SoftwareRenderer:
         if factor > 1:
             row, column = np.divmod(pixel, width * factor)
             pixel = (row // factor) * width + column // factor
-        # bincount adds up without a picture of all samples.
+        # bincount adds up without an image of all samples.
         covered = np.bincount(pixel, minlength=height * width).reshape(height, width)
         color = np.empty((height, width, 3))
         for channel in range(3):
@@ -139,7 +139,7 @@ class _Samples:
         self.x, self.y = column + (left + 0.5), row + (top + 0.5)
 
     def interpolate(self, values: np.ndarray) -> np.ndarray:
-        """Values (T, 3) at corners, linear on the picture plane, at each sample (N,)."""
+        """Values (T, 3) at corners, linear on the image plane, at each sample (N,)."""
         # Rounding must not leave the range that the corners span.
         low, high = values.min(1)[self.triangle], values.max(1)[self.triangle]
         return np.clip(self._evaluate(values), low, high)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures with several synthetic people and the boxes of all of them, to measure the detector on.
+"""Images with several synthetic people and the boxes of all of them, to measure the detector on.
 
 ``python -m projects.free_model.crowds OUT [--scenes 200]`` draws them: ``OUT/0000.jpg``... and
 ``OUT/people.json`` with, for every person, the box of the whole mesh (the one that training crops
-are made from) and the share of the body that is in the picture and not hidden.
+are made from) and the share of the body that is in the image and not hidden.
 """
 
 import argparse
@@ -27,12 +27,12 @@ COUNTS = {1: 0.25, 2: 0.2, 3: 0.15, 4: 0.1, 6: 0.1, 8: 0.1, 12: 0.1}
 def stand(
     rng: np.random.Generator, points: np.ndarray, size: tuple[int, int], side: float
 ) -> PlacedCamera:
-    """A camera that shows a body ``side`` pixels large somewhere in the picture.
+    """A camera that shows a body ``side`` pixels large somewhere in the image.
 
     Args:
         rng: Source of randomness.
         points: Vertices, camera axes, metres. (V, 3)
-        size: Width and height of the picture, pixels.
+        size: Width and height of the image, pixels.
         side: Longer side of the body's box, pixels.
 
     Returns:
@@ -53,15 +53,15 @@ def stand(
 def draw_crowd(
     rng: np.random.Generator, studio: Studio, count: int
 ) -> tuple[np.ndarray, list[dict]]:
-    """One picture.
+    """One image.
 
     Args:
         rng: Source of randomness.
-        studio: Draws the people; its size is set to the picture's.
+        studio: Draws the people; its size is set to the image's.
         count: Number of people.
 
     Returns:
-        The picture (H, W, 3) uint8 RGB and a dict a person.
+        The image (H, W, 3) uint8 RGB and a dict a person.
     """
     size = SIZES[rng.integers(len(SIZES))]
     studio.size = size

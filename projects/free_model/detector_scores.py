@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recall, precision and framing of the person detector on drawn pictures with several people.
+"""Recall, precision and framing of the person detector on drawn images with several people.
 
 ``python -m projects.free_model.detector_scores FOLDER``, where ``FOLDER`` was filled by
 ``projects.free_model.crowds``. A person is found if a box of its own overlaps the mesh's box, cut

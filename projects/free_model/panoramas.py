@@ -14,7 +14,7 @@ def read_panorama(path: Path) -> np.ndarray:
     """An equirectangular panorama (H, W, 3) float32, linear RGB, from .exr or .exr.js (base64).
 
     Raises:
-        ValueError: The file holds no picture.
+        ValueError: The file holds no image.
     """
     import OpenEXR
 

@@ -18,7 +18,7 @@ CLOTH = (0.55, 0.66, 0.80)
 
 
 class Drawer:
-    """Orthographic pictures of one mesh at a time."""
+    """Orthographic images of one mesh at a time."""
 
     def __init__(self, size: int) -> None:
         import pyrender
@@ -35,7 +35,7 @@ class Drawer:
         label: str,
         color: tuple[float, float, float],
     ) -> np.ndarray:
-        """One picture; azimuth 0 looks at the front, 90 at the left side (degrees)."""
+        """One image; azimuth 0 looks at the front, 90 at the left side (degrees)."""
         import pyrender
         import trimesh
 
@@ -76,13 +76,13 @@ class Drawer:
         return image
 
 
-def body_pictures(path: Path, size: int) -> list[np.ndarray]:
+def body_images(path: Path, size: int) -> list[np.ndarray]:
     """Rest pose, +-2 of each beta, the named poses from two sides."""
     model = np.load(path, allow_pickle=False)
     draw, faces = Drawer(size), model['f'].astype(np.int64)
     template, shapedirs = model['v_template'].astype(float), model['shapedirs'].astype(float)
     weights, regressor = model['weights'].astype(float), model['J_regressor'].astype(float)
-    pictures = [
+    labelled = [
         draw(template, faces, a, 0, 0.95, f'rest, {n}', SKIN)
         for a, n in ((0, 'front'), (90, 'left side'), (180, 'back'), (35, 'oblique'))
     ]
@@ -90,15 +90,15 @@ def body_pictures(path: Path, size: int) -> list[np.ndarray]:
         for value in (-2.0, 2.0):
             shaped = template + value * shapedirs[:, :, k]
             shaped, _ = skin(shaped, regressor @ shaped, weights, NAMED_POSES['standing'])
-            pictures.append(draw(shaped, faces, 25, 0, 1.0, f'beta{k} = {value:+.0f}', CLOTH))
+            labelled.append(draw(shaped, faces, 25, 0, 1.0, f'beta{k} = {value:+.0f}', CLOTH))
     for name, pose in NAMED_POSES.items():
         posed, _ = skin(template, regressor @ template, weights, pose)
         for azimuth in (20, 70):
-            pictures.append(draw(posed, faces, azimuth, 8, 1.05, name, SKIN))
-    return pictures
+            labelled.append(draw(posed, faces, azimuth, 8, 1.05, name, SKIN))
+    return labelled
 
 
-def hand_pictures(path: Path, size: int) -> list[np.ndarray]:
+def hand_images(path: Path, size: int) -> list[np.ndarray]:
     """Rest pose and mean pose, +-2 of each beta, open / fist / pointing from both sides."""
     model = np.load(path, allow_pickle=False)
     draw, faces = Drawer(size), model['f'].astype(np.int64)
@@ -107,21 +107,21 @@ def hand_pictures(path: Path, size: int) -> list[np.ndarray]:
     sides = ((0, 90, 'back'), (0, -90, 'palm'), (0, 0, 'side'), (30, 40, 'oblique'))
     mean_pose = np.concatenate([np.zeros(3), model['hands_mean']]).reshape(16, 3)
     poses = {'rest': np.zeros((16, 3)), 'mean': mean_pose, **NAMED_HAND_POSES}
-    pictures = []
+    labelled = []
     for name, pose in poses.items():
         posed, _ = skin(template, regressor @ template, weights, pose, HAND_PARENTS)
-        pictures += [draw(posed, faces, a, e, 0.12, f'{name}, {n}', SKIN) for a, e, n in sides]
+        labelled += [draw(posed, faces, a, e, 0.12, f'{name}, {n}', SKIN) for a, e, n in sides]
     for k in range(shapedirs.shape[2]):
         for value in (-2.0, 2.0):
             shaped = template + value * shapedirs[:, :, k]
-            pictures.append(draw(shaped, faces, 0, 90, 0.12, f'beta{k} = {value:+.0f}', CLOTH))
-    return pictures
+            labelled.append(draw(shaped, faces, 0, 90, 0.12, f'beta{k} = {value:+.0f}', CLOTH))
+    return labelled
 
 
-def write_sheet(path: Path, pictures: list[np.ndarray], columns: int) -> None:
-    """Tile the pictures and write a palette-friendly png."""
-    pictures = pictures + [np.full_like(pictures[0], 255)] * (-len(pictures) % columns)
-    rows = [np.hstack(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]
+def write_sheet(path: Path, labelled: list[np.ndarray], columns: int) -> None:
+    """Tile the images and write a palette-friendly png."""
+    labelled = labelled + [np.full_like(labelled[0], 255)] * (-len(labelled) % columns)
+    rows = [np.hstack(labelled[i : i + columns]) for i in range(0, len(labelled), columns)]
     sheet = np.vstack(rows)
     # Sixteen levels per channel are enough for a sheet and keep the file small.
     sheet = np.clip((sheet.astype(int) + 4) // 8 * 8, 0, 255).astype(np.uint8)
@@ -133,18 +133,18 @@ def main() -> None:
     """Draw both sheets."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--data', type=Path, required=True, help='folder with the npz files')
-    parser.add_argument('--out', type=Path, required=True, help='folder for the pictures')
-    parser.add_argument('--size', type=int, default=200, help='pixels per picture')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the images')
+    parser.add_argument('--size', type=int, default=200, help='pixels per image')
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_sheet(
         arguments.out / 'open_body_contact_sheet.png',
-        body_pictures(arguments.data / 'OPEN_BODY.npz', arguments.size),
+        body_images(arguments.data / 'OPEN_BODY.npz', arguments.size),
         8,
     )
     write_sheet(
         arguments.out / 'open_hand_contact_sheet.png',
-        hand_pictures(arguments.data / 'OPEN_HAND_RIGHT.npz', arguments.size),
+        hand_images(arguments.data / 'OPEN_HAND_RIGHT.npz', arguments.size),
         8,
     )
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fastmetro_mm.apis import FrameResult, MeshInferencer, PersonMesh
-from fastmetro_mm.apis.picture_camera import camera_on_crop
+from fastmetro_mm.apis.image_camera import camera_on_crop
 from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.body.build import build_body_model
@@ -72,7 +72,7 @@ def hand_config():
 
 
 def make_people() -> tuple[FrameResult, PerspectiveCamera]:
-    """Three posed open bodies one behind the other, as perfect predictions of one picture."""
+    """Three posed open bodies one behind the other, as perfect predictions of one image."""
     camera = PerspectiveCamera.from_focal_length(900.0, SIZE)
     body = build_body_model('open_body')
     pose = torch.zeros(3, 72)
@@ -100,7 +100,7 @@ def make_people() -> tuple[FrameResult, PerspectiveCamera]:
 
 
 def _perfect(vertices, translation, camera):
-    """Prediction whose weak camera is the best fit to the true perspective picture."""
+    """Prediction whose weak camera is the best fit to the true perspective image."""
     pixels = camera.project(vertices + translation)
     scale = camera.intrinsics[0, 0] / translation[2]
     offset = (pixels - scale * vertices[:, :2]).mean(axis=0)

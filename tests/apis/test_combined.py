@@ -15,7 +15,7 @@ from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.body.build import load_model_arrays
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.visualization.frame_drawing import draw_frame, render_frame
-from fastmetro_mm.visualization.picture_files import write_picture
+from fastmetro_mm.visualization.image_files import write_image
 from fastmetro_mm.visualization.renderer_factory import build_renderer
 
 HANDS = [
@@ -30,10 +30,10 @@ def renderer():
 
 
 @pytest.fixture(scope='module')
-def picture(three_people, renderer, tmp_path_factory):
-    """Generated picture file of three people, and the frame with their true boxes."""
+def people_image(three_people, renderer, tmp_path_factory):
+    """Generated image file of three people, and the frame with their true boxes."""
     frame = three_people[0]
-    path = tmp_path_factory.mktemp('pictures') / 'people.png'
+    path = tmp_path_factory.mktemp('images') / 'people.png'
     cv2.imwrite(str(path), render_frame(frame, renderer, camera='scene').image[..., ::-1])
     return path, frame
 
@@ -49,20 +49,20 @@ def combined(inferencer, hand_config):
 
 
 @pytest.fixture(scope='module')
-def result(combined, picture):
-    boxes = [person.bbox for person in picture[1].people]
-    (frame,) = combined(picture[0], boxes, HANDS, camera=CameraHint(fov_deg=40))
+def result(combined, people_image):
+    boxes = [person.bbox for person in people_image[1].people]
+    (frame,) = combined(people_image[0], boxes, HANDS, camera=CameraHint(fov_deg=40))
     return frame
 
 
-def test_each_is_what_its_own_inferencer_finds(combined, picture, result):
+def test_each_is_what_its_own_inferencer_finds(combined, people_image, result):
     assert [person.is_right for person in result.people] == [None, None, None, True, False]
     assert result.bodies == result.people[:3] and result.hands == result.people[3:]
     camera = CameraHint(fov_deg=40)
-    boxes = [person.bbox for person in picture[1].people]
+    boxes = [person.bbox for person in people_image[1].people]
     alone = [
-        *next(combined.body(picture[0], boxes, camera=camera)).people,
-        *next(combined.hands(picture[0], HANDS, camera=camera)).people,
+        *next(combined.body(people_image[0], boxes, camera=camera)).people,
+        *next(combined.hands(people_image[0], HANDS, camera=camera)).people,
     ]
     for mine, theirs in zip(result.people, alone, strict=True):
         for item in fields(mine):
@@ -121,7 +121,7 @@ def test_files_hold_both(result, renderer, tmp_path):
     assert counts == [6890, 6890, 6890, 778, 778]
 
 
-def test_hands_are_drawn_where_they_are(result, picture, renderer, tmp_path):
+def test_hands_are_drawn_where_they_are(result, people_image, renderer, tmp_path):
     # Real shapes instead of what untrained networks give, with the cameras of the networks.
     hand = load_model_arrays('open_hand')['v_template']
     hand = hand - hand.mean(axis=0)
@@ -129,7 +129,7 @@ def test_hands_are_drawn_where_they_are(result, picture, renderer, tmp_path):
         replace(person, vertices=hand * [side, 1, 1])
         for person, side in zip(result.hands, (1, -1), strict=True)
     ]
-    frame = replace(result, people=[*picture[1].people, *hands])
+    frame = replace(result, people=[*people_image[1].people, *hands])
     index = render_frame(frame, renderer).index
     assert set(np.unique(index)) == {-1, 0, 1, 2, 3, 4}
     for number, box in zip((3, 4), HANDS, strict=True):
@@ -140,11 +140,11 @@ def test_hands_are_drawn_where_they_are(result, picture, renderer, tmp_path):
     assert len(first) == pytest.approx(len(second), rel=0.05)
     drawn = draw_frame(frame, renderer, views=('top',))
     assert drawn.shape[1] == 640 + 480
-    write_picture(tmp_path / 'people.png', drawn)
+    write_image(tmp_path / 'people.png', drawn)
 
 
-def test_lists_videos_and_detectors(combined, picture, monkeypatch):
-    path, _ = picture
+def test_lists_videos_and_detectors(combined, people_image, monkeypatch):
+    path, _ = people_image
     image = cv2.imread(str(path))
     boxes = [[[20, 20, 300, 460]], [[20, 20, 300, 460]]]
     first, second = combined([path, image], boxes, [[HANDS[0]], []], keep_images=False)
@@ -162,10 +162,10 @@ def test_lists_videos_and_detectors(combined, picture, monkeypatch):
     assert len(next(combined(path, boxes[0])).hands) == 1
 
 
-def test_mistakes_leave_the_rest(combined, picture, inferencer):
+def test_mistakes_leave_the_rest(combined, people_image, inferencer):
     errors = []
     wrong = [dict(bbox=[5, 5, 5, 9], is_right=True), [60, 200, 120, 260], HANDS[1]]
-    (frame,) = combined(picture[0], [[20, 20, 300, 460]], wrong, on_error=errors.append)
+    (frame,) = combined(people_image[0], [[20, 20, 300, 460]], wrong, on_error=errors.append)
     assert len(frame.bodies) == 1 and [hand.is_right for hand in frame.hands] == [False]
     assert 'people.png, hand 0' in str(errors[0])
     assert 'hand 1: the box does not say which hand it is' in str(errors[1]) and len(errors) == 2

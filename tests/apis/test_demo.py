@@ -77,7 +77,7 @@ def test_video_with_boxes_in_a_file(run, tmp_path):
 
 def test_mistakes_do_not_stop_the_others(run, photo, tmp_path):
     broken, empty = tmp_path / 'broken.png', tmp_path / 'empty.mp4'
-    broken.write_bytes(b'no picture')
+    broken.write_bytes(b'no image')
     empty.touch()
     code, errors = run(
         broken,
@@ -417,10 +417,10 @@ def test_smpl_head_gets_its_own_panel(demo, photo, tmp_path):
     assert demo.main([str(argument) for argument in given]) == 0
     (person,) = load_npz(out / f'{photo.stem}.npz').people
     assert person.smpl_vertices.shape == (6890, 3)
-    picture = cv2.imread(str(out / f'{photo.stem}_overlay.jpg')).astype(int)
-    assert picture.shape[1] == 2 * 640 + 425
+    drawing = cv2.imread(str(out / f'{photo.stem}_overlay.jpg')).astype(int)
+    assert drawing.shape[1] == 2 * 640 + 425
     image = cv2.imread(str(photo)).astype(int)
-    drawn = np.abs(picture[-425:, 640:1280] - image).max(axis=-1) > 40
+    drawn = np.abs(drawing[-425:, 640:1280] - image).max(axis=-1) > 40
     assert drawn.sum() > 1000  # a mesh lies on the second copy of the photo
     video = cv2.VideoCapture(str(out / 'clip_overlay.mp4'))
     sizes = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The person detector inside the package: on a picture with known boxes, and its way to results."""
+"""The person detector inside the package: on an image with known boxes, and its way to results."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.detector_free import FoundPeople, FreeDetector, person_boxes, separate
 from fastmetro_mm.apis.tracking import pairwise_iou
 
-# boxes of the three meshes in the test picture, as they were drawn
+# boxes of the three meshes in the test image, as they were drawn
 MESH_BOXES = 0.6 * np.array(
     [
         [109.50, 82.39, 131.32, 173.21],
@@ -22,7 +22,7 @@ MESH_BOXES = 0.6 * np.array(
 
 @pytest.fixture(scope='module')
 def path(repo_dir):
-    """A synthetic picture of three people, 384 x 288."""
+    """A synthetic image of three people, 384 x 288."""
     return repo_dir / 'tests' / 'data' / 'free_model' / 'several_people.jpg'
 
 
@@ -57,9 +57,7 @@ def test_small_people_of_a_large_image_are_found_in_another_look(detector, image
     large[500:644, 700:892] = cv2.resize(image, (192, 144), interpolation=cv2.INTER_AREA)
     sizes = []
     look = detector.look
-    monkeypatch.setattr(
-        detector, 'look', lambda picture, size: sizes.append(size) or look(picture, size)
-    )
+    monkeypatch.setattr(detector, 'look', lambda crop, size: sizes.append(size) or look(crop, size))
     people = detector(large)
     assert sizes == [256, 384, 768, 1536]
     expected = MESH_BOXES / 2 + [700, 500, 700, 500]

@@ -59,11 +59,11 @@ def test_people_without_a_place_are_left_out(three_people, renderer):
 
 def test_views_stand_beside_the_overlay(three_people, renderer):
     frame = three_people[0]
-    picture = draw_frame(frame, renderer, views=('side', 'top'), draw_boxes=True)
+    drawing = draw_frame(frame, renderer, views=('side', 'top'), draw_boxes=True)
     height, width = frame.image.shape[:2]
-    assert picture.shape[1] == width + 2 * height and picture.shape[0] > height
+    assert drawing.shape[1] == width + 2 * height and drawing.shape[0] > height
     for left in (width, width + height):
-        panel = picture[-height:, left : left + height]
+        panel = drawing[-height:, left : left + height]
         assert 0.02 < (panel != 255).any(axis=-1).mean() < 0.6
 
 
@@ -82,9 +82,9 @@ def test_smpl_mesh_gets_a_second_overlay(three_people, renderer):
         third,
     ]
     frame = replace(frame, people=people)
-    picture = draw_frame(frame, renderer, opacity=1)
-    assert picture.shape[1] == 2 * width and height < picture.shape[0] < 1.2 * height
-    left, right = picture[-height:, :width], picture[-height:, width:]
+    drawing = draw_frame(frame, renderer, opacity=1)
+    assert drawing.shape[1] == 2 * width and height < drawing.shape[0] < 1.2 * height
+    left, right = drawing[-height:, :width], drawing[-height:, width:]
     assert np.array_equal(
         left, draw_frame(replace(frame, people=three_people[0].people), renderer, opacity=1)
     )

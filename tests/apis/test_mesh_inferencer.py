@@ -78,7 +78,7 @@ def test_same_as_mmposes_inference_topdown(inferencer, photo):
         assert np.allclose(sample.pred_instances.keypoints[0], person.keypoints, atol=1e-2)
 
 
-def test_batches_run_over_people_and_pictures(inferencer, photo, monkeypatch):
+def test_batches_run_over_people_and_images(inferencer, photo, monkeypatch):
     sizes = []
     test_step = inferencer.network.test_step
     monkeypatch.setattr(
@@ -97,7 +97,7 @@ def test_batches_run_over_people_and_pictures(inferencer, photo, monkeypatch):
         assert np.allclose(frame.people[0].vertices, alone.people[0].vertices, atol=1e-5)
 
 
-def test_boxes_from_keypoints_a_detector_and_the_whole_picture(inferencer, photo, monkeypatch):
+def test_boxes_from_keypoints_a_detector_and_the_whole_image(inferencer, photo, monkeypatch):
     points = np.array([[280, 44], [499, 391], [300, 300.0]])
     (frame,) = inferencer(photo, keypoints=[points])
     assert frame.people[0].bbox.tolist() == BOX
@@ -115,7 +115,7 @@ def test_boxes_from_keypoints_a_detector_and_the_whole_picture(inferencer, photo
         inferencer(photo, bboxes=BOX, keypoints=[points])
 
 
-def test_a_mirrored_picture_gives_the_mirrored_hand_exactly(hand_config, shared_dir):
+def test_a_mirrored_image_gives_the_mirrored_hand_exactly(hand_config, shared_dir):
     torch.manual_seed(0)
     hands = MeshInferencer(hand_config)
     with torch.no_grad():
@@ -135,7 +135,7 @@ def test_a_mirrored_picture_gives_the_mirrored_hand_exactly(hand_config, shared_
         assert np.array_equal(left.keypoints[:, 1], right.keypoints[:, 1])
         assert np.allclose(left.keypoints[:, 0], width - right.keypoints[:, 0], atol=1e-4)
         assert np.allclose(left.translation, right.translation * flip, atol=1e-4)
-        # and everything about the left one is of its own picture
+        # and everything about the left one is of its own image
         assert (
             np.abs(left.image_camera((width, width)).project(left.joints_3d) - left.keypoints).max()
             < 0.01
@@ -164,7 +164,7 @@ def test_smoothing_a_video(inferencer, clip):
         inferencer([np.zeros((9, 9, 3), np.uint8)], smooth=True)
 
 
-def test_faulty_pictures_and_boxes_do_not_stop_the_others(inferencer, photo, tmp_path):
+def test_faulty_images_and_boxes_do_not_stop_the_others(inferencer, photo, tmp_path):
     broken = tmp_path / 'broken.jpg'
     broken.write_bytes(photo.read_bytes()[:5000])
     boxes = [[BOX], [BOX], [BOX], [[5, 5, 5, 9], BOX, [700, 0, 800, 9]]]

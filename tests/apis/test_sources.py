@@ -15,7 +15,7 @@ from fastmetro_mm.apis.guarding import UnexpectedError, error_handler, guarded, 
 from fastmetro_mm.apis.image_reading import read_image
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.errors import InputError, MissingFileError
-from fastmetro_mm.visualization.picture_files import write_picture
+from fastmetro_mm.visualization.image_files import write_image
 
 
 def fail(error):
@@ -106,7 +106,7 @@ def test_what_is_left_out_of_a_folder_is_counted(folder, notices):
     (folder / '.hidden.png').touch()
     (folder / 'clip.mp4').touch()
     (folder / 'LICENSE').touch()
-    write_picture(folder / 'a_overlay.jpg', np.zeros((9, 9, 3), np.uint8))
+    write_image(folder / 'a_overlay.jpg', np.zeros((9, 9, 3), np.uint8))
     cv2.imwrite(str(folder / 'my_overlay.jpg'), np.zeros((9, 9, 3), np.uint8))
     source = open_source(folder, fail)
     assert [Path(name).name for name in source.names] == [
@@ -176,8 +176,8 @@ def test_names_of_any_bytes(folder):
     assert image.size == (30, 20) and image.where == f'{folder}/a\ufffd.png'
     assert printable(name).encode()
     with pytest.raises(InputError, match='no image format has this ending'):
-        write_picture(folder / 'a.\udce9', np.zeros((9, 9, 3), np.uint8))
-    assert write_picture(folder / 'b\udce9.jpg', np.zeros((9, 9, 3), np.uint8)).is_file()
+        write_image(folder / 'a.\udce9', np.zeros((9, 9, 3), np.uint8))
+    assert write_image(folder / 'b\udce9.jpg', np.zeros((9, 9, 3), np.uint8)).is_file()
 
 
 def test_mistakes(folder):

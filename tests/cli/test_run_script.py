@@ -49,7 +49,7 @@ def test_image_demo_draws(weights_file, tmp_path):
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    # the picture with the mesh, and views beside it
+    # the image with the mesh, and views beside it
     assert cv2.imread(str(tmp_path / 'out.jpg')).shape[1] > 160
 
 
@@ -101,10 +101,10 @@ def test_data_sets_are_browsed_as_they_are_learned(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     (drawn,) = (tmp_path / 'out').iterdir()
-    picture = cv2.imread(str(drawn))
+    drawing = cv2.imread(str(drawn))
     # the crop, red as the image, and joints drawn in its middle column
-    assert picture[2, 2].tolist() == pytest.approx([0, 0, 200], abs=12)
-    middle = picture[20:76, 44:52].reshape(-1, 3).astype(int)
+    assert drawing[2, 2].tolist() == pytest.approx([0, 0, 200], abs=12)
+    middle = drawing[20:76, 44:52].reshape(-1, 3).astype(int)
     assert (abs(middle - [0, 0, 200]).sum(axis=1) > 100).any()
 
 

@@ -63,15 +63,15 @@ def test_package_loads_none_of_the_optional_parts(repo_dir):
 
 
 @pytest.mark.parametrize(
-    ('missing', 'mend'),
+    ('missing', 'fix'),
     [
         ('mmpose', 'pip install --no-deps mmengine==0.10.7 mmcv-lite==2.1.0 mmpose==1.3.2'),
         ('munkres', 'pip install addict json_tricks'),
     ],
 )
-def test_missing_requirement_is_one_clear_error(repo_dir, missing, mend):
+def test_missing_requirement_is_one_clear_error(repo_dir, missing, fix):
     done = run_without(repo_dir, [missing], 'import fastmetro_mm')
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f'ModuleNotFoundError: fastmetro_mm needs {missing}')
-    assert mend in last and 'fix: python -m fastmetro_mm doctor --fix' in last
+    assert fix in last and 'fix: python -m fastmetro_mm doctor --fix' in last

@@ -32,7 +32,7 @@ def test_start_of_a_large_index(benchmark, tmp_path):
 
 
 def test_fast_mode_is_faster_and_nearly_equal(benchmark, tmp_path):
-    yaml_path = benchmark.write_pictures(tmp_path / 'pictures', 4, 600, (400, 500))
+    yaml_path = benchmark.write_images(tmp_path / 'images', 4, 600, (400, 500))
     speeds = benchmark.measure_speed(yaml_path, 4, None, 3, rotate_all=True)
     assert speeds['ours, fast mode'] > speeds['ours, official mode']
     differences = benchmark.compare_modes(str(yaml_path))

@@ -60,7 +60,7 @@ def test_bedlam_smpl_labels_and_folders(tmp_path, write_image, open_mesh, pose_i
 
 
 def test_bedlam_closeup_images_are_turned(tmp_path, write_image):
-    """The labels are those of the upright picture, 240 wide and 320 high."""
+    """The labels are those of the upright image, 240 wide and 320 high."""
     points = np.random.default_rng(0).uniform(10, 200, (2, 127, 2))
     points[:, :, 1] += 100
     _save_bedlam(tmp_path / 'x_closeup.npz', gtkps=points)

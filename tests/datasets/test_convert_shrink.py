@@ -70,11 +70,11 @@ def test_crops_and_labels_stay(large_set, tmp_path, fixed):
         assert new['gender'] == 'male'
 
 
-def test_rows_without_a_box_in_the_picture(large_set, tmp_path):
+def test_rows_without_a_box_in_the_image(large_set, tmp_path):
     label = large_set.with_name('train.label.tsv')
     text = label.read_text().replace('"center": [300.0', '"center": [5000.0')
     label.write_text(text)
     report = run_conversion(ShrunkSource(large_set), tmp_path / 'small', 'train')
-    assert report.reasons == {'the box lies outside of the picture': 1}
+    assert report.reasons == {'the box lies outside of the image': 1}
     with pytest.raises(ValueError, match='margin'):
         ShrunkSource(large_set, margin=0.5)

@@ -19,7 +19,7 @@ from fastmetro_mm.dataset_tools.converters.run import run_conversion
 from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
 from fastmetro_mm.dataset_tools.inspection.browse import find_kind, write_browse_sheet
 from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
-from fastmetro_mm.dataset_tools.inspection.sample_picture import draw_skeleton
+from fastmetro_mm.dataset_tools.inspection.sample_image import draw_skeleton
 from fastmetro_mm.dataset_tools.inspection.set_report import check_set, write_report_sheet
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow, write_tsv_set
@@ -34,7 +34,7 @@ def open_body():
 
 @pytest.fixture
 def people(open_mesh):
-    """Rows of upright open bodies whose labels agree, on grey pictures."""
+    """Rows of upright open bodies whose labels agree, on grey images."""
 
     def make(count: int) -> list[TSVRow]:
         rng = np.random.default_rng(0)

@@ -39,7 +39,7 @@ def test_config_reads_all_three_sets(repo_dir, mini_root):
         for image in batch['inputs']:
             assert image.shape == (3, config.crop_size, config.crop_size)
             assert image.dtype == torch.uint8
-        # the three sets have pictures of different height
+        # the three sets have images of different height
         heights = [sample.ori_shape[0] for sample in batch['data_samples']]
         counts = np.unique(heights, return_counts=True)[1].tolist()
         assert counts == ([8, 4, 4] if size == 16 else [1, 1, 1])

@@ -45,11 +45,11 @@ def test_switches(cfg):
     config_options.enable_amp(cfg)
     config_options.ensure_hooks(cfg)
     config_options.ensure_hooks(cfg)
-    config_options.enable_drawing(cfg, 'pictures', False, 5, 1.0)
+    config_options.enable_drawing(cfg, 'images', False, 5, 1.0)
     assert cfg.optim_wrapper.type.endswith('MixedPrecisionOptimWrapper')
     assert len(cfg.custom_hooks) == 1
     hook = cfg.default_hooks.visualization
-    assert (hook.enable, hook.out_dir, hook.interval) == (True, 'pictures', 5)
+    assert (hook.enable, hook.out_dir, hook.interval) == (True, 'images', 5)
     assert Config.fromstring(cfg.pretty_text, '.py').optim_wrapper.dtype == 'auto'
 
 

@@ -46,7 +46,7 @@ def test_moments_of_another_layout_are_laid_out_anew(saved_last):
 
 
 def test_training_with_fused_steps_and_channels_last_is_training():
-    """Weights after three steps, against plain AdamW on pictures in the usual order."""
+    """Weights after three steps, against plain AdamW on images in the usual order."""
     from mmengine.structures import InstanceData
 
     from fastmetro_mm.structures import MeshDataSample

@@ -30,7 +30,7 @@ def results(make_frame, tmp_path_factory):
     return folder
 
 
-def test_a_picture_in_every_format(tool, results, tmp_path, capsys):
+def test_an_image_in_every_format(tool, results, tmp_path, capsys):
     names = dict(obj='a.obj', ply='a.ply', glb='a.glb', rig='rig.glb', smpl='p.npz', html='a.html')
     outputs = [word for key, name in names.items() for word in (f'--{key}', str(tmp_path / name))]
     tool(['--from', str(results / '000000.npz'), *outputs])

@@ -106,7 +106,7 @@ class Browser:
                       'requestAnimationFrame(done)))')  # fmt: skip
         return self.evaluate("({...document.getElementById('view').dataset})")
 
-    def picture(self) -> np.ndarray:
+    def image(self) -> np.ndarray:
         """Pixels of the 3D view, RGBA."""
         url = self.evaluate("document.getElementById('view').toDataURL('image/png')")
         data = np.frombuffer(base64.b64decode(url.split(',')[1]), np.uint8)
@@ -158,9 +158,9 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope='module')
 def report(make_frame, tmp_path_factory):
     """A report of two frames with two people and one person."""
-    picture = np.full((48, 64, 3), (200, 40, 40), np.uint8)
+    image = np.full((48, 64, 3), (200, 40, 40), np.uint8)
     frames = [make_frame(0, people=2), make_frame(1, people=1)]
-    entries = [report_frame(frame, [('Overlay <b>', picture)]) for frame in frames]
+    entries = [report_frame(frame, [('Overlay <b>', image)]) for frame in frames]
     path = tmp_path_factory.mktemp('report') / 'report.html'
     return write_html_report(path, entries, title='People & <things>')
 
@@ -175,7 +175,7 @@ def test_it_opens_and_can_be_clicked(painter, browser, report, make_frame):
     assert browser.evaluate('document.title') == 'People & <things>'
     assert browser.evaluate('document.images[0].naturalWidth') == 64
 
-    front = browser.picture()
+    front = browser.image()
     seen = front[..., 3] > 0
     assert 0.05 < seen.mean() < 0.9
     # Heads are up: the lowest rows are narrower (feet) and colours are those of the table.
@@ -190,21 +190,21 @@ def test_it_opens_and_can_be_clicked(painter, browser, report, make_frame):
     browser.mouse('mouseReleased', moved, button='left', clickCount=1)
     view = browser.view()
     assert float(view['yaw']) == pytest.approx(0.8) and float(view['pitch']) == pytest.approx(0.2)
-    assert np.abs(browser.picture().astype(int) - front).mean() > 1
+    assert np.abs(browser.image().astype(int) - front).mean() > 1
 
     browser.mouse('mouseWheel', place, deltaX=0, deltaY=-400)
     browser.wait_for("document.getElementById('view').dataset.zoom > 1.3")
-    assert (browser.picture()[..., 3] > 0).mean() > seen.mean()
+    assert (browser.image()[..., 3] > 0).mean() > seen.mean()
 
     browser.click('button[data-view="back"]')
     assert float(browser.view()['yaw']) == pytest.approx(np.pi, abs=1e-3)
-    back = browser.picture()
+    back = browser.image()
     columns = [np.mean(np.nonzero(near(back, mesh.color))[1]) for mesh in meshes]
     assert columns[0] > columns[1]
 
     browser.click('#frame_0 input[data-person="0"]')
     assert browser.view()['shown'] == '1'
-    assert not near(browser.picture(), meshes[0].color).any()
+    assert not near(browser.image(), meshes[0].color).any()
 
     browser.evaluate("(() => { const s = document.getElementById('frame'); s.value = 1; "
                      "s.dispatchEvent(new Event('input')); })()")  # fmt: skip
@@ -220,16 +220,14 @@ def test_it_opens_and_can_be_clicked(painter, browser, report, make_frame):
     assert all(url.split(':')[0] in ('file', 'data', 'about') for url in addresses), addresses
 
 
-def near(picture: np.ndarray, color) -> np.ndarray:
-    """Where a picture (H, W, 4) shows a shade of a colour: the same hue, any brightness."""
-    values = picture[..., :3].astype(float)
+def near(image: np.ndarray, color) -> np.ndarray:
+    """Where an image (H, W, 4) shows a shade of a colour: the same hue, any brightness."""
+    values = image[..., :3].astype(float)
     brightest = values.max(-1, keepdims=True)
     shade = values / np.maximum(brightest, 1)
     wanted = np.asarray(color) / np.max(color)
     return (
-        (np.abs(shade - wanted).max(-1) < 0.04)
-        & (picture[..., 3] == 255)
-        & (brightest[..., 0] > 60)
+        (np.abs(shade - wanted).max(-1) < 0.04) & (image[..., 3] == 255) & (brightest[..., 0] > 60)
     )
 
 
@@ -256,7 +254,7 @@ def test_a_frame_without_people_is_a_page_too(make_frame, tmp_path):
     [
         ([], 'a.html', 'give at least one frame'),
         ([ReportFrame('a')], 'a.pdf', r'must end with \.html'),
-        ([ReportFrame('a', [('x', np.zeros((2, 2), np.uint8))])], 'a.html', "picture 'x' is uint8"),
+        ([ReportFrame('a', [('x', np.zeros((2, 2), np.uint8))])], 'a.html', "image 'x' is uint8"),
         ([ReportFrame('a', rows=[{'Person': 'b'}])], 'a.html', '1 rows for 0 meshes'),
         ([ReportFrame('a', meshes=[RenderMesh(np.zeros((70000, 3)), np.zeros((0, 3)))],
                       rows=[{}])], 'a.html', 'a mesh has 70000 vertices'),

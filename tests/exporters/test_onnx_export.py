@@ -72,13 +72,13 @@ def session(exported):
 
 @pytest.fixture(scope='module')
 def image():
-    """A blurred random picture: crops of it differ everywhere, smoothly."""
+    """A blurred random image: crops of it differ everywhere, smoothly."""
     noise = np.random.default_rng(0).integers(0, 256, (360, 400, 3), np.uint8)
     return cv2.GaussianBlur(noise, (0, 0), 5) * 3
 
 
 def predict(model, config, image, boxes=BOXES) -> dict[str, np.ndarray]:
-    """Predictions of the PyTorch path, from the picture on."""
+    """Predictions of the PyTorch path, from the image on."""
     pipeline = Compose(config.test_dataloader.dataset.pipeline)
     samples = [
         pipeline(dict(img=image[..., ::-1].copy(), bbox=np.array([box], np.float32)))
@@ -117,7 +117,7 @@ def test_the_model_is_left_as_it_was(exported, model):
 
 
 @pytest.mark.parametrize('mode', ['fast', 'official'])
-def test_a_picture_gives_the_same_people(mode, session, exported, model, config, image):
+def test_an_image_gives_the_same_people(mode, session, exported, model, config, image):
     config = copy.deepcopy(config)
     contract = numpy_runtime.read_contract(exported.with_suffix('.npz'))
     assert str(contract['crop_mode']) == 'fast'
@@ -133,11 +133,11 @@ def test_a_picture_gives_the_same_people(mode, session, exported, model, config,
 
 def test_without_torch(exported, model, config, image, tmp_path):
     pytest.importorskip('onnxruntime', reason='the export extra is not installed')
-    picture = tmp_path / 'picture.png'
-    cv2.imwrite(str(picture), image[..., ::-1])
+    file = tmp_path / 'image.png'
+    cv2.imwrite(str(file), image[..., ::-1])
     boxes = [str(value) for box in BOXES for value in ('--box', *box)]
     out = tmp_path / 'people.npz'
-    arguments = [str(exported), str(picture), *boxes, '--out', str(out)]
+    arguments = [str(exported), str(file), *boxes, '--out', str(out)]
     script = (
         'import json, runpy, sys\n'
         f'sys.argv = {[str(RUNTIME), *arguments]!r}\n'

@@ -44,7 +44,7 @@ def test_smplx_poses_the_file_alike(make_frame, tmp_path):
     assert np.abs(out.vertices[0].detach().numpy() - expected).max() < 1e-5
 
 
-def test_a_single_picture_needs_no_track_ids(make_frame):
+def test_a_single_image_needs_no_track_ids(make_frame):
     frame = make_frame(people=2)
     tracks = smpl_tracks([frame])
     assert [track.name for track in tracks] == ['person_0', 'person_1']

@@ -89,7 +89,7 @@ def test_crop_translation_by_hand():
 
 def test_full_image_translation_by_hand():
     # Box side 224 px, so one crop pixel is one image pixel; crop centre at (420, 240), that is
-    # 100 px right of the picture's. 0.5 * 224 / 2 = 56 px a metre, so depth is 800 / 56 m and
+    # 100 px right of the image's. 0.5 * 224 / 2 = 56 px a metre, so depth is 800 / 56 m and
     # 100 px are 100 / 56 m.
     matrix = similarity(1.0, 0, (420 - 112, 240 - 112))
     camera, transl = perspective_from_weak(np.array([0.5, 0.0, 0.0]), matrix, 224, IMAGE_SIZE, 800)

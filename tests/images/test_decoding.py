@@ -21,7 +21,7 @@ FORMATS = {'JPEG': 6, 'PNG': 0, 'WEBP': 12, 'TIFF': 0, 'AVIF': 12}  # and the er
 
 @pytest.fixture(scope='module')
 def scene():
-    """A picture in which all four corners differ: (48, 80, 3)."""
+    """An image in which all four corners differ: (48, 80, 3)."""
     y, x = np.mgrid[:48, :80]
     return np.stack([x * 3, y * 5, 255 - x - y], -1).astype(np.uint8)
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from fastmetro_mm.compat.stack import NEEDS, mend_for
+from fastmetro_mm.compat.stack import NEEDS, fix_for
 from fastmetro_mm.doctor import bodies, drawing, repair, report, software
 from fastmetro_mm.doctor.finding import Finding
 
@@ -53,7 +53,7 @@ def test_missing_module_has_the_command(monkeypatch, module, state):
     finding = software.check_module(need(module))
     assert finding.state == state
     assert finding.detail.startswith('not installed')
-    assert finding.mend == mend_for(module) and finding.mend.startswith('pip install')
+    assert finding.fix == fix_for(module) and finding.fix.startswith('pip install')
 
 
 def test_module_that_fails_its_version_check(monkeypatch, tmp_path):
@@ -76,7 +76,7 @@ def test_torchvision_for_another_torch_is_found(monkeypatch):
     finding = software.check_torchvision_ops()
     assert finding.state == 'problem'
     assert finding.detail == 'RuntimeError: operator torchvision::nms does not exist'
-    assert 'torchvision==0.29.1' in finding.mend
+    assert 'torchvision==0.29.1' in finding.fix
 
 
 def test_no_cuda_is_only_a_note(monkeypatch):
@@ -85,7 +85,7 @@ def test_no_cuda_is_only_a_note(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     assert software.check_cuda().state == 'note'
     monkeypatch.setattr(torch.version, 'cuda', None)
-    assert '--torch cuda' in software.check_cuda().mend
+    assert '--torch cuda' in software.check_cuda().fix
 
 
 def test_no_opengl_is_a_note_with_the_packages(monkeypatch):
@@ -93,7 +93,7 @@ def test_no_opengl_is_a_note_with_the_packages(monkeypatch):
     monkeypatch.setattr(drawing, 'try_renderer', results.get)
     opengl, software_finding = drawing.check_drawing()
     assert (opengl.state, software_finding.state) == ('note', 'ok')
-    assert 'libegl1' in opengl.mend and 'software renderer' in opengl.detail
+    assert 'libegl1' in opengl.fix and 'software renderer' in opengl.detail
 
 
 def test_software_renderer_really_draws():
@@ -111,10 +111,10 @@ def test_bodies_open_ok_licensed_missing(monkeypatch, tmp_path):
     assert findings['open_body'].state == findings['open_hand'].state == 'ok'
     assert findings['open_body'].detail.startswith('6890-1723-431')
     assert findings['smpl model'] == Finding(
-        'smpl model', 'note', f'not in {tmp_path}', findings['smpl model'].mend
+        'smpl model', 'note', f'not in {tmp_path}', findings['smpl model'].fix
     )
-    assert 'SMPL_NEUTRAL.pkl' in findings['smpl model'].mend
-    assert 'mano.is.tue.mpg.de' in findings['mano model'].mend
+    assert 'SMPL_NEUTRAL.pkl' in findings['smpl model'].fix
+    assert 'mano.is.tue.mpg.de' in findings['mano model'].fix
 
 
 def test_found_mesh_levels_are_reported(monkeypatch, shared_dir):
@@ -134,8 +134,8 @@ def test_exit_code_and_text():
     assert json.loads(report.as_json([ok, note])) == dict(
         ok=True,
         findings=[
-            dict(name='a', state='ok', detail='1.0', mend=''),
-            dict(name='b', state='note', detail='missing', mend='pip install b'),
+            dict(name='a', state='ok', detail='1.0', fix=''),
+            dict(name='b', state='note', detail='missing', fix='pip install b'),
         ],
     )
 

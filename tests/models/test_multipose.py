@@ -13,7 +13,7 @@ from fastmetro_mm.models.multipose import MultiPose, decode_people
 from projects.free_model.convert import convert
 from projects.free_model.tfjs_graph import TfjsGraph
 
-# on the picture of `people`, float32 on a CPU; another JPEG decoder may move the last digits
+# on the image of `people`, float32 on a CPU; another JPEG decoder may move the last digits
 SCORES = [0.671, 0.565, 0.242]
 BOXES = [
     [16.58, 106.75, 84.33, 274.02],
@@ -25,7 +25,7 @@ LEFT_HIPS = [[63.32, 183.40, 0.859], [133.48, 115.89, 0.781], [73.44, 76.62, 0.4
 
 @pytest.fixture(scope='module')
 def people(repo_dir) -> torch.Tensor:
-    """A synthetic picture of three people, 0 to 255 (1, 3, 288, 384)."""
+    """A synthetic image of three people, 0 to 255 (1, 3, 288, 384)."""
     image = cv2.imread(str(repo_dir / 'tests' / 'data' / 'free_model' / 'several_people.jpg'))
     return torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None].float()
 

@@ -31,7 +31,7 @@ def people(tmp_path_factory):
 
 @pytest.fixture(scope='package')
 def hands(tmp_path_factory):
-    """Set of right hands, as large as FreiHAND's pictures."""
+    """Set of right hands, as large as FreiHAND's images."""
     return _draw(tmp_path_factory.mktemp('hands'), size=(224, 224), kind='hand')
 
 

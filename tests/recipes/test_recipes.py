@@ -15,7 +15,7 @@ from fastmetro_mm.dataset_tools.converters.run import run_conversion
 from fastmetro_mm.datasets import HandMeshTSVDataset
 
 TRAIN, TEST, BATCH = 16, 6, 4
-PICTURE = 2 * 96  # side of a drawn crop of 96 pixels
+IMAGE = 2 * 96  # side of a drawn crop of 96 pixels
 OFFICIAL_SCORES = {
     'xyz_mean3d_cm', 'xyz_auc3d', 'xyz_al_mean3d_cm', 'xyz_al_auc3d', 'mesh_mean3d_cm',
     'mesh_auc3d', 'mesh_al_mean3d_cm', 'mesh_al_auc3d', 'f_score_5', 'f_score_15',
@@ -53,7 +53,7 @@ def test_body(body_run, run_tool, people, tmp_path):
 
     run_tool(
         'test', 'quickstart', body_run / 'epoch_2.pth', '--work-dir', tmp_path, '--out',
-        tmp_path / 'scores.json', '--show-dir', tmp_path / 'pictures',
+        tmp_path / 'scores.json', '--show-dir', tmp_path / 'images',
         **{'data_root': f'{people}/', 'visualizer.views': '[front,side,back,top]',
            'visualizer.renderer': 'software', 'default_hooks.visualization.max_samples': 3},
     )  # fmt: skip
@@ -62,13 +62,13 @@ def test_body(body_run, run_tool, people, tmp_path):
     # the validation of the last epoch saw the same images with the same weights
     for name, value in scores.items():
         assert value == pytest.approx(validated[-1][name], rel=1e-4)
-    pictures = list((tmp_path / 'pictures').rglob('*.jpg'))
-    assert len(pictures) == 3
-    for path in pictures:
+    images = list((tmp_path / 'images').rglob('*.jpg'))
+    assert len(images) == 3
+    for path in images:
         image = cv2.imread(str(path))
         # truth and prediction below each other, each with its four views
-        assert image.shape[1] >= 5 * PICTURE and image.shape[0] >= 2 * PICTURE
-        true_mesh_from_above = image[30:PICTURE, -PICTURE:-6]
+        assert image.shape[1] >= 5 * IMAGE and image.shape[0] >= 2 * IMAGE
+        true_mesh_from_above = image[30:IMAGE, -IMAGE:-6]
         assert true_mesh_from_above.std() > 10
 
 
@@ -121,12 +121,12 @@ def test_smpl_head_on_the_frozen_network_then_jointly(train, run_tool, body_run,
 
     run_tool(
         'test', 'quickstart_smpl', joint / 'epoch_1.pth', '--work-dir', tmp_path, '--show-dir',
-        tmp_path / 'pictures', data_root=f'{people}/',
+        tmp_path / 'images', data_root=f'{people}/',
         **{'visualizer.renderer': 'software', 'default_hooks.visualization.max_samples': 1},
     )  # fmt: skip
-    (picture,) = (tmp_path / 'pictures').rglob('*.jpg')
+    (drawing,) = (tmp_path / 'images').rglob('*.jpg')
     # three rows: truth, prediction, mesh of the SMPL head
-    assert cv2.imread(str(picture)).shape[0] >= 3 * PICTURE
+    assert cv2.imread(str(drawing)).shape[0] >= 3 * IMAGE
 
 
 @pytest.fixture(scope='module')

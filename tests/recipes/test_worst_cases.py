@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sheet of worst cases, from evaluation to picture."""
+"""The sheet of worst cases, from evaluation to image."""
 
 import json
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where people and hands end up in the picture, and how they are turned."""
+"""Where people and hands end up in the image, and how they are turned."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ SIZE = (200, 160)
 
 
 def visible_shares(studio, truncated: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Share of each box inside the picture, and longer side of each box, for 80 samples."""
+    """Share of each box inside the image, and longer side of each box, for 80 samples."""
     rngs = [np.random.default_rng([9, seed]) for seed in range(80)]
     plans = [studio.plan(rng) for rng in rngs]
     posed = studio.figure.pose(
@@ -29,7 +29,7 @@ def visible_shares(studio, truncated: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize('kind', ['body', 'hand'])
-def test_box_lies_in_the_picture_unless_truncated(kind, request):
+def test_box_lies_in_the_image_unless_truncated(kind, request):
     studio = request.getfixturevalue(f'{kind}_studio')
     shares, sides = visible_shares(studio, truncated=False)
     assert shares.min() > 0.9

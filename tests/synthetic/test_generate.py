@@ -186,8 +186,8 @@ def test_command_prints_counts_and_draws_a_sheet(command, tmp_path, capsys):
     arguments = ['--train', '2', '--test', '1', '--size', '64', '64', '--workers', '0']
     sheet = tmp_path / 'sheet.png'
     assert command(['--out', str(tmp_path), *arguments, '--sheet', str(sheet)]) == 0
-    picture = cv2.imread(str(sheet))
-    assert picture.shape[1] >= 2 * 64 and picture.std() > 10
+    drawing = cv2.imread(str(sheet))
+    assert drawing.shape[1] >= 2 * 64 and drawing.std() > 10
     captured = capsys.readouterr()
     assert '2 train, 1 test (3 drawn now)' in captured.out and 'sha256' in captured.out
     assert '3/3 images' in captured.err

@@ -71,7 +71,7 @@ def test_rigid_motion_is_found() -> None:
 
 
 def test_things_stay_in_the_hand(figure: Figure, painter: OutfitPainter) -> None:
-    """What is held moves with the palm, and what hangs hangs down in the picture."""
+    """What is held moves with the palm, and what hangs hangs down in the image."""
     pose = np.zeros((1, 72))
     pose[0, :3], pose[0, 48:51] = (np.pi, 0, 0), (0.3, 0.2, -1.2)
     posed = figure.pose(pose, np.zeros((1, 10)))[0].vertices

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of scene 'photo': labels, depth, seeds, backgrounds and crops."""
+"""Images of scene 'photo': labels, depth, seeds, backgrounds and crops."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from fastmetro_mm.synthetic.generate import make_synthetic_set
 from fastmetro_mm.synthetic.options import SyntheticSetOptions
 from fastmetro_mm.synthetic.photo_backgrounds import PhotoBackgrounds, find_backgrounds
 from fastmetro_mm.synthetic.photo_canvas import Canvas, visible_box
-from fastmetro_mm.synthetic.photo_effects import finish_picture
+from fastmetro_mm.synthetic.photo_effects import finish_image
 from fastmetro_mm.synthetic.scene import Studio
 
 
@@ -42,7 +42,7 @@ def _take(studio: Studio, seed: int) -> tuple[Plan, np.ndarray, dict, list]:
     return plan, photo.image, label, photo.people
 
 
-def test_same_seed_same_picture(studio: Studio, folder: Path) -> None:
+def test_same_seed_same_image(studio: Studio, folder: Path) -> None:
     other = Studio('body', (128, 112), 'photo', folder)
     for seed in range(4):
         _, image, label, _ = _take(studio, seed)
@@ -51,7 +51,7 @@ def test_same_seed_same_picture(studio: Studio, folder: Path) -> None:
 
 
 def test_labels_agree_with_each_other(studio: Studio) -> None:
-    """2D joints are the projected 3D joints, and the box is what the picture shows."""
+    """2D joints are the projected 3D joints, and the box is what the image shows."""
     companions = 0
     for seed in range(12):
         plan, image, label, people = _take(studio, seed)
@@ -119,7 +119,7 @@ def test_crops_need_the_photo_scene(body_studio: Studio) -> None:
 
 
 def test_box_is_what_a_detector_sees() -> None:
-    """Boxes end at the picture's border, save for a few."""
+    """Boxes end at the image's border, save for a few."""
     rng, box = np.random.default_rng(0), np.array([-20.0, 10.0, 60.0, 300.0])
     boxes = [visible_box(rng, box, (100, 90)).tolist() for _ in range(300)]
     assert all(found in ([0, 10, 60, 90], box.tolist()) for found in boxes)
@@ -148,21 +148,21 @@ def test_backgrounds_come_from_the_folder(folder: Path, monkeypatch: pytest.Monk
 def test_wrong_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='no such folder'):
         find_backgrounds(tmp_path / 'missing')
-    with pytest.raises(ValueError, match='no pictures'):
+    with pytest.raises(ValueError, match='no images'):
         find_backgrounds(tmp_path)
-    (tmp_path / 'broken.jpg').write_bytes(b'no picture')
+    (tmp_path / 'broken.jpg').write_bytes(b'no image')
     with pytest.raises(ValueError, match=r'broken\.jpg.*remove it'):
         PhotoBackgrounds(tmp_path)._read(np.random.default_rng(0))
     with pytest.raises(ValueError, match="choose 'photo'"):
         SyntheticSetOptions(backgrounds=str(tmp_path))
 
 
-def test_effects_keep_the_picture() -> None:
+def test_effects_keep_the_image() -> None:
     """Whatever is done to it, a bright half stays brighter than a dark one."""
     image = np.full((64, 64, 3), 0.15, np.float32)
     image[:, 32:] = 0.75
     for seed in range(150):
-        photo = finish_picture(np.random.default_rng(seed), image.copy())
+        photo = finish_image(np.random.default_rng(seed), image.copy())
         assert photo.shape == (64, 64, 3) and photo.dtype == np.uint8
         assert photo[:, 44:].mean() > photo[:, :20].mean() + 25, seed
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The z-buffer on triangles whose picture is known."""
+"""The z-buffer on triangles whose image is known."""
 
 import numpy as np
 
 from fastmetro_mm.synthetic.rasterizer import rasterize
 
-# Clockwise on the picture (rows run down) is counter-clockwise as seen from the camera's side.
+# Clockwise on the image (rows run down) is counter-clockwise as seen from the camera's side.
 FRONT = np.array([[0, 2, 1]])
 
 
@@ -30,7 +30,7 @@ def test_nearest_triangle_wins_whatever_the_order():
 
 
 def test_interpolation_is_perspective_correct():
-    """A point halfway on the picture between z = 1 and z = 3 has 1/z = (1 + 1/3) / 2."""
+    """A point halfway on the image between z = 1 and z = 3 has 1/z = (1 + 1/3) / 2."""
     points = np.array([[0.0, 0], [8, 0], [0, 8]])
     depth = np.array([1.0, 3, 1])
     seen = rasterize(points, depth, FRONT, (9, 9))
@@ -40,7 +40,7 @@ def test_interpolation_is_perspective_correct():
     np.testing.assert_allclose(values[:, 0], seen.depth, rtol=1e-6)
 
 
-def test_parts_outside_the_picture_or_behind_the_camera_are_left_out():
+def test_parts_outside_the_image_or_behind_the_camera_are_left_out():
     points = np.array([[-10.0, -10], [30, -10], [-10, 30]])
     assert len(rasterize(points, np.ones(3), FRONT, (4, 3)).pixels) == 12
     assert len(rasterize(points, np.array([1.0, -1, 1]), FRONT, (4, 3)).pixels) == 0

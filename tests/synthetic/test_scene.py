@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labels agree with each other, with the mesh they describe, and with the picture."""
+"""Labels agree with each other, with the mesh they describe, and with the image."""
 
 import cv2
 import numpy as np
@@ -57,7 +57,7 @@ def test_every_official_field_is_there(studio):
     assert np.array(label['3d_joints'])[studio.figure.root, :3].tolist() == [0, 0, 0]
 
 
-def test_visibility_says_whether_a_joint_is_inside_the_picture(body_studio):
+def test_visibility_says_whether_a_joint_is_inside_the_image(body_studio):
     width, height = body_studio.size
     outside = 0
     for seed in range(40):
@@ -66,7 +66,7 @@ def test_visibility_says_whether_a_joint_is_inside_the_picture(body_studio):
         inside = (places >= 0).all(axis=1) & (places <= (width - 1, height - 1)).all(axis=1)
         np.testing.assert_array_equal(points[:, 2], inside)
         outside += not inside.all()
-    assert 2 <= outside <= 20  # some pictures, not most, cut the person off
+    assert 2 <= outside <= 20  # some images, not most, cut the person off
 
 
 def test_left_is_left_of_a_person_who_faces_the_camera(body_studio):
@@ -82,7 +82,7 @@ def test_left_is_left_of_a_person_who_faces_the_camera(body_studio):
     assert joints[names['nose'], 2] < joints[12, 2]  # the face is nearer than the neck
 
 
-def test_picture_decodes_to_the_asked_size_and_is_not_flat(studio):
+def test_image_decodes_to_the_asked_size_and_is_not_flat(studio):
     image = cv2.imdecode(np.frombuffer(draw(studio, 1).image, np.uint8), cv2.IMREAD_COLOR)
     assert image.shape == (studio.size[1], studio.size[0], 3)
     assert image.std() > 10
@@ -109,7 +109,7 @@ def test_studio_people_are_whole_and_face_the_camera():
         sample = studio.draw(rng, plan, posed)
         assert sample.hidden == 0
         points = np.array(sample.label['2d_joints'])
-        # every joint visible, and the right hip left of the left hip in the picture
+        # every joint visible, and the right hip left of the left hip in the image
         assert points[:, 2].all()
         if plan.family not in ('turning', 'sitting', 'lunging', 'kicking'):
             assert points[2, 0] < points[3, 0], plan.family
@@ -125,7 +125,7 @@ def test_studio_people_are_whole_and_face_the_camera():
 def test_older_scenes_draw_what_they_drew(
     scene: str, first: list[float], total: float, color: list[float]
 ) -> None:
-    """Additions for photos leave the quickstart's pictures alone (values of drawing version 1)."""
+    """Additions for photos leave the quickstart's images alone (values of drawing version 1)."""
     studio, rng = Studio('body', (96, 96), scene), np.random.default_rng((7, 3))
     plan = studio.plan(rng)
     assert plan.pose[:3] == pytest.approx(first, abs=1e-5)

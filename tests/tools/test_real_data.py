@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tools on the real network: real pictures, official weights, users' mistakes."""
+"""Tools on the real network: real images, official weights, users' mistakes."""
 
 import importlib.util
 import json
@@ -78,20 +78,20 @@ def convert_mini(shared_dir, folder):
     return folder
 
 
-def test_real_pictures_are_evaluated_and_drawn(run_tool, shared_dir, quickstart_weights, tmp_path):
+def test_real_images_are_evaluated_and_drawn(run_tool, shared_dir, quickstart_weights, tmp_path):
     data = convert_mini(shared_dir, tmp_path / 'h36m')
     run_tool(
         'test', config_path('quickstart'), quickstart_weights, '--work-dir', tmp_path / 'work',
-        '--out', tmp_path / 'scores.json', '--show-dir', tmp_path / 'pictures',
+        '--out', tmp_path / 'scores.json', '--show-dir', tmp_path / 'images',
         '--cfg-options', f'data_root={data}/', 'default_hooks.visualization.max_samples=4',
     )  # fmt: skip
     scores = json.loads((tmp_path / 'scores.json').read_text())
     # an untrained network is wrong by decimetres, and aligning can only help
     assert 50 < scores['PA-MPJPE'] < scores['MPJPE'] < 2000
     assert np.isfinite(scores['MPVPE'])
-    pictures = list((tmp_path / 'pictures').rglob('*.jpg'))
-    assert len(pictures) == 4
-    for path in pictures:
+    images = list((tmp_path / 'images').rglob('*.jpg'))
+    assert len(images) == 4
+    for path in images:
         image = cv2.imread(str(path))
         assert min(image.shape[:2]) >= 112
         assert image.std() > 10  # not a blank sheet

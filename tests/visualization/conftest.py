@@ -32,5 +32,5 @@ def sphere() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def camera() -> PerspectiveCamera:
-    """Camera of a 160 x 120 picture."""
+    """Camera of a 160 x 120 image."""
     return PerspectiveCamera.from_focal_length(150.0, (160, 120))

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sheets of labelled pictures, and writing them in one step."""
+"""Sheets of labelled images, and writing them in one step."""
 
 import cv2
 import numpy as np
 import pytest
 
 from fastmetro_mm import fileio
-from fastmetro_mm.visualization.contact_sheet import (
-    contact_sheet,
-    label_picture,
-    write_contact_sheet,
-)
+from fastmetro_mm.visualization.contact_sheet import contact_sheet, label_image, write_contact_sheet
 
 
 def tile(value, height=30, width=40):
@@ -32,8 +28,8 @@ def test_tiles_of_different_sizes_are_scaled_to_one_height():
     assert (sheet[:, :20] == 10).all() and (sheet[:, 20:] == 20).all()
 
 
-def test_label_is_written_above_and_never_wider_than_the_picture():
-    labelled = label_picture(tile(0, 100, 60), 'a label that is much too long for sixty pixels')
+def test_label_is_written_above_and_never_wider_than_the_image():
+    labelled = label_image(tile(0, 100, 60), 'a label that is much too long for sixty pixels')
     assert labelled.shape == (118, 60, 3)
     assert labelled[:18].min() < 200 and (labelled[:18, -2:] == 255).all()
     assert (labelled[18:] == 0).all()
@@ -54,7 +50,7 @@ def test_sheet_on_disk_is_the_sheet(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ['sheet.png']
 
 
-def test_interrupted_writing_leaves_the_old_picture(tmp_path, monkeypatch):
+def test_interrupted_writing_leaves_the_old_image(tmp_path, monkeypatch):
     path = write_contact_sheet(tmp_path / 'sheet.png', [('', tile(1))])
     before = path.read_bytes()
 

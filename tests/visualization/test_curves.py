@@ -41,7 +41,7 @@ def test_not_a_number_is_left_out():
     assert curves_of([train(1, float('nan')), train(2, 1.0)])['loss'] == ([2], [1.0])
 
 
-def test_plot_is_a_picture(work_dir, tmp_path):
+def test_plot_is_an_image(work_dir, tmp_path):
     path = plot_curves(work_dir, tmp_path / 'plots' / 'curves.png', title='quickstart')
     image = cv2.imread(str(path))
     assert image.shape[1] > 2 * image.shape[0]  # three panels side by side

@@ -14,7 +14,7 @@ from mmpose.registry import HOOKS
 from torch import nn
 
 from fastmetro_mm.structures import MeshDataSample
-from fastmetro_mm.visualization import crop_pictures, mesh_visualizer
+from fastmetro_mm.visualization import crop_images, mesh_visualizer
 
 NUMBERS = itertools.count()
 
@@ -87,7 +87,7 @@ def make_batch(count=3, img_path=None):
     return dict(inputs=inputs, data_samples=samples)
 
 
-def pictures(runner):
+def images(runner):
     return sorted(path for path in runner.folder.rglob('*.jpg')) if runner.folder.exists() else []
 
 
@@ -101,7 +101,7 @@ def test_some_samples_of_every_interval_are_drawn(hook, runner):
     for batch_idx in range(4):
         batch = make_batch()
         hook.after_val_iter(runner, batch_idx, batch, runner.model.test_step(make_batch()))
-    names = [str(path.relative_to(runner.folder)) for path in pictures(runner)]
+    names = [str(path.relative_to(runner.folder)) for path in images(runner)]
     assert names == [
         'val_epoch_2/000000_0_S9_cam_0_jpg.jpg',
         'val_epoch_2/000000_1_S9_cam_1_jpg.jpg',
@@ -113,19 +113,19 @@ def test_some_samples_of_every_interval_are_drawn(hook, runner):
 def test_without_a_path_the_crop_is_drawn(hook, runner):
     batch = make_batch()
     hook.after_test_iter(runner, 0, batch, runner.model.test_step(make_batch()))
-    image = cv2.imread(str(pictures(runner)[1]))
+    image = cv2.imread(str(images(runner)[1]))
     assert image.shape == (256, 256, 3)  # a crop of 64 pixels, enlarged to be seen
     assert np.abs(image[:8, :8].astype(int) - 50).max() < 6  # the second crop is grey 50
     # The sphere of 0.5 m has radius 0.5 * 0.8 * 128 px about the crop's centre.
     assert abs(image[128, 128].astype(int) - 50).max() > 40 and image[128, 20].max() < 60
 
 
-def test_with_a_path_the_full_picture_is_drawn(hook, runner, tmp_path):
+def test_with_a_path_the_full_image_is_drawn(hook, runner, tmp_path):
     path = tmp_path / 'photo.png'
     cv2.imwrite(str(path), np.full((120, 180, 3), 90, np.uint8))
     outputs = runner.model.test_step(make_batch(1, str(path)))
     hook.after_test_iter(runner, 0, make_batch(1, str(path)), outputs)
-    image = cv2.imread(str(pictures(runner)[0]))
+    image = cv2.imread(str(images(runner)[0]))
     assert image.shape == (120, 180, 3)
     assert image[20 + 48, 40 + 48].max() > 130 and np.abs(image[5, 5].astype(int) - 90).max() < 6
 
@@ -134,7 +134,7 @@ def test_true_mesh_stands_beside(hook, runner):
     outputs = runner.model.test_step(make_batch(1))
     outputs[0].gt_instance_labels.has_smpl = torch.ones(1)
     hook.after_test_iter(runner, 0, make_batch(1), outputs)
-    assert cv2.imread(str(pictures(runner)[0])).shape[1] > 2 * 64
+    assert cv2.imread(str(images(runner)[0])).shape[1] > 2 * 64
     assert 'vertices' not in outputs[0].gt_instances  # metrics see what the model gave
 
 
@@ -143,7 +143,7 @@ def test_missing_body_file_costs_only_the_true_mesh(hook, runner):
     outputs = runner.model.test_step(make_batch(1))
     outputs[0].gt_instance_labels.has_smpl = torch.ones(1)
     hook.after_test_iter(runner, 0, make_batch(1), outputs)
-    assert len(pictures(runner)) == 1
+    assert len(images(runner)) == 1
 
 
 def test_training_goes_on_unchanged(runner, tmp_path):
@@ -156,13 +156,13 @@ def test_training_goes_on_unchanged(runner, tmp_path):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     batch = make_batch()
     hook.after_train_iter(runner, 9, batch, None)
-    assert [path.parent.name for path in pictures(runner)] == ['train']
+    assert [path.parent.name for path in images(runner)] == ['train']
     assert model.norm.training and not model.frozen.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert 'pred_instances' not in batch['data_samples'][0]
     runner.iter = 10
     hook.after_train_iter(runner, 10, batch, None)
-    assert len(pictures(runner)) == 1
+    assert len(images(runner)) == 1
 
 
 def test_disabled_hook_does_nothing(runner, tmp_path):
@@ -172,7 +172,7 @@ def test_disabled_hook_does_nothing(runner, tmp_path):
     hook.before_run(runner)
     hook.after_val_iter(runner, 0, None, None)
     hook.after_train_iter(runner, 0, None, None)
-    assert not pictures(runner)
+    assert not images(runner)
 
 
 def test_other_visualizer_is_named_before_the_run(hook, runner):
@@ -181,17 +181,17 @@ def test_other_visualizer_is_named_before_the_run(hook, runner):
         hook.before_run(runner)
 
 
-def test_normalised_crops_become_pictures_again():
+def test_normalised_crops_become_images_again():
     preprocessor = SimpleNamespace(
         _enable_normalize=True,
         mean=torch.tensor([120.0, 110, 100]).view(3, 1, 1),
         std=torch.tensor([60.0, 55, 50]).view(3, 1, 1),
     )
     model = SimpleNamespace(data_preprocessor=preprocessor)
-    picture = torch.randint(0, 256, (3, 8, 8), generator=torch.Generator().manual_seed(0))
-    inputs = (picture - preprocessor.mean) / preprocessor.std
-    restored = crop_pictures.crop_picture(inputs, model)
-    assert np.array_equal(restored, picture.permute(1, 2, 0).numpy())
+    drawing = torch.randint(0, 256, (3, 8, 8), generator=torch.Generator().manual_seed(0))
+    inputs = (drawing - preprocessor.mean) / preprocessor.std
+    restored = crop_images.crop_image(inputs, model)
+    assert np.array_equal(restored, drawing.permute(1, 2, 0).numpy())
 
 
 def test_bad_intervals_are_refused():
@@ -206,7 +206,7 @@ def test_a_sample_on_the_enlarged_crop_keeps_its_places():
     sample.pred_instances = InstanceData(
         keypoints=np.array([[[70.0, 100.0]]]), bboxes=np.array([[10.0, 20, 202, 212]])
     )
-    placed = crop_pictures.on_the_crop(sample, 96, enlarge=2)
+    placed = crop_images.on_the_crop(sample, 96, enlarge=2)
     np.testing.assert_allclose(placed.pred_instances.keypoints, [[[60, 80]]])
     np.testing.assert_allclose(placed.pred_instances.bboxes, [[0, 0, 192, 192]])
     np.testing.assert_allclose(placed.crop_to_image, [[2, 0, 0], [0, 2, 0]])

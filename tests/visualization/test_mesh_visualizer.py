@@ -58,8 +58,8 @@ def center_in_image(corner, scale, weak):
     return (np.array(weak[1:]) * weak[0] + 1) * 112 * scale + corner
 
 
-def changed(picture, image=IMAGE):
-    return (picture != image).any(-1)
+def changed(drawing, image=IMAGE):
+    return (drawing != image).any(-1)
 
 
 def test_mesh_lies_where_the_network_put_it(visualizer, sphere):
@@ -83,7 +83,7 @@ def test_merged_people_keep_their_own_places(sphere):
 
 
 def test_nearer_of_two_people_is_in_front(sphere):
-    # The larger in the picture is nearer: both are the same size in metres.
+    # The larger in the image is nearer: both are the same size in metres.
     people = [
         PlacedPerson(0.5 * sphere[0], OrthographicCamera(matrix, *SIZE), color)
         for matrix, color in [
@@ -106,8 +106,8 @@ def test_views_turn_the_right_way(sphere):
         faces = np.concatenate([sphere[1], sphere[1] + len(ball)])
         colors = np.repeat([[0.0, 0, 1], [1, 0, 0]], len(ball), axis=0)
         people = [PlacedPerson(both, camera, colors)]
-        picture = draw_view(people, faces, SoftwareRenderer(), view, 100).astype(int)
-        y, x = np.nonzero(picture[..., 0] - picture[..., 2] > 60)
+        drawing = draw_view(people, faces, SoftwareRenderer(), view, 100).astype(int)
+        y, x = np.nonzero(drawing[..., 0] - drawing[..., 2] > 60)
         return np.sign([np.round((x.mean() - 50) / 10), np.round((y.mean() - 50) / 10)])
 
     assert np.array_equal(place([0.5, 0, 0], 'front'), [1, 0])
@@ -158,7 +158,7 @@ def test_untrained_networks_do_not_stop_the_drawing(visualizer, sphere, damage):
 
 
 def test_file_is_written(visualizer, sphere, tmp_path):
-    path = tmp_path / 'pictures' / 'x.png'
+    path = tmp_path / 'images' / 'x.png'
     drawn = visualizer.add_datasample('x', IMAGE, make_sample(sphere[0]), out_file=str(path))
     assert np.array_equal(cv2.imread(str(path))[..., ::-1], drawn)
 

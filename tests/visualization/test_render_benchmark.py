@@ -16,10 +16,10 @@ def run(repo_dir, *arguments):
 
 
 def test_one_person_nine_tenths_of_the_height(repo_dir, tmp_path):
-    picture = tmp_path / 'person.png'
-    result = run(repo_dir, '--size', 320, 180, '--rounds', 2, '--out', picture)
+    image = tmp_path / 'person.png'
+    result = run(repo_dir, '--size', 320, 180, '--rounds', 2, '--out', image)
     assert result.returncode == 0, result.stderr
-    rows, columns = np.nonzero((cv2.imread(str(picture)) != 127).any(axis=-1))
+    rows, columns = np.nonzero((cv2.imread(str(image)) != 127).any(axis=-1))
     assert 0.87 * 180 < np.ptp(rows) < 0.95 * 180
     assert abs(columns.mean() - 160) < 6
     median, low, high = map(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The software renderer against shapes whose picture is known."""
+"""The software renderer against shapes whose image is known."""
 
 import numpy as np
 import pytest

@@ -4,7 +4,7 @@
     python tools/benchmark/data.py [--against FASTMETRO_CHECKOUT]
     python tools/benchmark/data.py --compare-modes SET.yaml
 
-With --against, the loader of a FastMETRO checkout runs side by side on the same files. Pictures
+With --against, the loader of a FastMETRO checkout runs side by side on the same files. Images
 are JPEGs of --image-size px with full training augmentation; every loader runs in one thread.
 """
 
@@ -48,7 +48,7 @@ INDEX_BYTES_PER_ROW = 170
 """Most that a row of `write_index` takes, below 10^7 rows."""
 
 
-def write_pictures(folder: Path, count: int, size: int, box: tuple[int, int]) -> Path:
+def write_images(folder: Path, count: int, size: int, box: tuple[int, int]) -> Path:
     """A set of textured JPEGs with boxes of `box` px."""
     rng = np.random.default_rng(0)
 
@@ -124,12 +124,12 @@ def _our_pipeline(mode: str, rotate_all: bool) -> list:
     augment = MeshAugment(train=True, **(dict(rot_zero_prob=-1.0) if rotate_all else {}))
     if mode == 'official':
         return [LoadMeshImage(), augment, MeshCrop(mode=mode), PackMeshInputs()]
-    # Augmentation first: the decoder may then reduce large pictures.
+    # Augmentation first: the decoder may then reduce large images.
     return [augment, LoadMeshImage(crop_size=224), MeshCrop(mode=mode), PackMeshInputs()]
 
 
 def _rotate_always(dataset: object) -> None:
-    """Make the official loader rotate every picture, as `rot_zero_prob` does for ours."""
+    """Make the official loader rotate every image, as `rot_zero_prob` does for ours."""
     draw = dataset.augm_params
 
     def draw_rotated() -> tuple:
@@ -194,7 +194,7 @@ def _measure_start_apart(yaml_path: Path, against: str | None) -> dict[str, floa
 
 
 def compare_modes(yaml_path: str) -> dict[str, float]:
-    """Differences of fast from official mode on the pictures of a set.
+    """Differences of fast from official mode on the images of a set.
 
     Returns:
         Grey levels (mean, 99th percentile, max) and px of the 2D joints (mean shift, mean, max
@@ -238,7 +238,7 @@ def _parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--against', help='FastMETRO checkout to run side by side')
-    parser.add_argument('--count', type=int, default=64, help='pictures')
+    parser.add_argument('--count', type=int, default=64, help='images')
     parser.add_argument('--image-size', type=int, default=1000, help='px')
     parser.add_argument(
         '--box',
@@ -268,10 +268,10 @@ def main() -> None:
             print(f'{name:34}{value:8.3f}')
         return
     with tempfile.TemporaryDirectory() as folder:
-        pictures = write_pictures(Path(folder) / 'pictures', args.count, args.image_size, args.box)
+        images = write_images(Path(folder) / 'images', args.count, args.image_size, args.box)
         for rotate_all in (False, True):
-            print('every picture rotated' if rotate_all else 'official augmentation (40 % rotated)')
-            speeds = measure_speed(pictures, args.count, args.against, args.rounds, rotate_all)
+            print('every image rotated' if rotate_all else 'official augmentation (40 % rotated)')
+            speeds = measure_speed(images, args.count, args.against, args.rounds, rotate_all)
             first = next(iter(speeds.values()))
             for name, speed in speeds.items():
                 print(f'  {name:20}{speed:8.1f} samples/s a worker  {speed / first:5.2f} x')

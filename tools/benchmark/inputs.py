@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inputs both sides of a comparison get: pictures, labels, weights."""
+"""Inputs both sides of a comparison get: images, labels, weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def images(batch: int, size: int = 224) -> Tensor:
-    """Normalised pictures of noise. Shape (B, 3, size, size)."""
+    """Normalised images of noise. Shape (B, 3, size, size)."""
     return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(7))
 
 
@@ -64,7 +64,7 @@ def official_names(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def training_batch(batch: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """Pictures and labels, named as the official loader names them."""
+    """Images and labels, named as the official loader names them."""
     return images(batch), official_names(labels(batch))
 
 

@@ -245,13 +245,13 @@ def evaluation(commands: Commands, folder: str, samples: int, batch: int) -> Non
     batches = evaluation_batches(samples, batch)
 
     class Known(torch.nn.Module):
-        """Answers with the outputs that come as the picture."""
+        """Answers with the outputs that come as the image."""
 
         def forward(self, outputs: dict) -> dict:
             return dict(pred_cam=outputs['camera'], pred_3d_vertices_fine=outputs['vertices'])
 
     class Outputs(dict):
-        """A batch of outputs in the place of pictures."""
+        """A batch of outputs in the place of images."""
 
         def cuda(self, *_: Any) -> Outputs:
             return self

@@ -78,7 +78,7 @@ def data_batch(batch: int, size: int = 224) -> dict:
 
     from fastmetro_mm.structures import MeshDataSample
 
-    pictures = (images(batch, size) * 60 + 120).clamp(0, 255).to(torch.uint8)
+    crops = (images(batch, size) * 60 + 120).clamp(0, 255).to(torch.uint8)
     everything = labels(batch)
     samples = []
     for index in range(batch):
@@ -87,7 +87,7 @@ def data_batch(batch: int, size: int = 224) -> dict:
         sample.gt_instance_labels = InstanceData(**fields)
         sample.gt_instances = InstanceData(bboxes=torch.zeros(1, 4), bbox_scores=torch.ones(1))
         samples.append(sample)
-    return dict(inputs=list(pictures), data_samples=samples)
+    return dict(inputs=list(crops), data_samples=samples)
 
 
 def training(

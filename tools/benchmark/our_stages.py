@@ -43,8 +43,8 @@ class Stopwatch:
         return {name: statistics.median(values[1:]) for name, values in self._seconds.items()}
 
 
-def _picture(folder: str) -> str:
-    path = str(Path(folder) / 'picture.jpg')
+def _image(folder: str) -> str:
+    path = str(Path(folder) / 'image.jpg')
     coarse = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
     cv2.imwrite(path, cv2.resize(coarse, (1000, 1000), interpolation=cv2.INTER_CUBIC))
     return path
@@ -77,7 +77,7 @@ def inference_stages(
     truth = labels(batch)
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        path = _picture(folder)
+        path = _image(folder)
         for _ in range(rounds + 1):
             with watch.stage('data'):
                 loaded = _load(path, cfg, batch)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speed of drawing: one person over a picture of 1280x720, on one core.
+"""Speed of drawing: one person over an image of 1280x720, on one core.
 
-    python tools/benchmark/render.py [--against pyrender] [--people 3] [--out picture.png]
+    python tools/benchmark/render.py [--against pyrender] [--people 3] [--out image.png]
 
-The people are open bodies, the nearest nine tenths of the picture's height tall. The whole call is
-timed: shading, z-buffer, smooth edges and mixing into the picture. With --against, both renderers
+The people are open bodies, the nearest nine tenths of the image's height tall. The whole call is
+timed: shading, z-buffer, smooth edges and mixing into the image. With --against, both renderers
 take turns on the same scene, and the agreement of their silhouettes is printed.
 """
 
@@ -33,13 +33,13 @@ from fastmetro_mm.body.build import build_body_model  # noqa: E402
 from fastmetro_mm.engine.cli import OneLineParser, friendly_errors  # noqa: E402
 from fastmetro_mm.errors import CliError, RendererUnavailableError  # noqa: E402
 from fastmetro_mm.geometry.camera import PerspectiveCamera, default_focal_length  # noqa: E402
-from fastmetro_mm.visualization.picture_files import write_picture  # noqa: E402
+from fastmetro_mm.visualization.image_files import write_image  # noqa: E402
 from fastmetro_mm.visualization.render_types import Renderer, RenderMesh  # noqa: E402
 from fastmetro_mm.visualization.renderer_factory import build_renderer  # noqa: E402
 from fastmetro_mm.visualization.sample_people import PREDICTION_COLORS  # noqa: E402
 
 TALL = 0.9
-"""Height of the nearest person, share of the picture's height."""
+"""Height of the nearest person, share of the image's height."""
 
 
 def make_scene(people: int, size: tuple[int, int]) -> tuple[list[RenderMesh], PerspectiveCamera]:
@@ -79,7 +79,7 @@ def measure(
                 seconds[renderer.name].append(time.perf_counter() - start)
             silhouettes[renderer.name] = result.index >= 0
             if out and renderer is renderers[0]:
-                write_picture(out, result.image)
+                write_image(out, result.image)
                 out = None
     if len(silhouettes) == 2:
         one, other = silhouettes.values()
@@ -100,10 +100,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs=2,
         default=(1280, 720),
         metavar=('W', 'H'),
-        help='picture, pixels (default: 1280 720)',
+        help='image, pixels (default: 1280 720)',
     )
-    parser.add_argument('--rounds', type=int, default=15, help='pictures timed (default: 15)')
-    parser.add_argument('--out', help='picture file for what was drawn')
+    parser.add_argument('--rounds', type=int, default=15, help='images timed (default: 15)')
+    parser.add_argument('--out', help='image file for what was drawn')
     args = parser.parse_args(argv)
     if min(args.people, args.rounds, *args.size) < 1:
         parser.error('--people, --rounds and --size must be at least 1')

@@ -119,12 +119,12 @@ def data_rows(against: str | None, rounds: int) -> list[dict[str, Any]]:
     """Loaders, one thread, full augmentation."""
     import tempfile
 
-    from data import measure_speed, write_pictures
+    from data import measure_speed, write_images
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        pictures = write_pictures(Path(folder), 64, 1000, (700, 1000))
-        speeds = measure_speed(pictures, 64, against, rounds, False)
+        yaml_path = write_images(Path(folder), 64, 1000, (700, 1000))
+        speeds = measure_speed(yaml_path, 64, against, rounds, False)
     official = speeds.get('official loader')
     who = {'official loader': OFFICIAL, 'ours, official mode': 'exact', 'ours, fast mode': 'fast'}
     return [

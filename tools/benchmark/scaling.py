@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How time and memory grow: with the batch, people of a picture, rows of a set, ranks.
+"""How time and memory grow: with the batch, people of an image, rows of a set, ranks.
 
     python tools/benchmark/scaling.py [--json scaling.json]
     python tools/benchmark/scaling.py --only batch people rows ranks paper
 
 ``batch``: the network FastMETRO-S-R50. ``people``: the inferencer with the quickstart's network on
-one picture of 1280x720. ``rows``: opening sets without pictures (170 bytes of disk a row).
+one image of 1280x720. ``rows``: opening sets without images (170 bytes of disk a row).
 ``ranks``: training steps of the quickstart's network in gloo processes of one thread each.
 ``paper``: computed, not measured: sizes of the networks, their exchange of gradients and the
 efficiency expected on several machines. Weights are random; no file is needed.
@@ -67,7 +67,7 @@ def run_people(args: argparse.Namespace) -> list[dict[str, Any]]:
     from scaling_inference import measure_people
 
     rows = measure_people(args.people, args.rounds, args.threads)
-    print_table('quickstart, one picture of 1280x720, boxes given', rows)
+    print_table('quickstart, one image of 1280x720, boxes given', rows)
     return rows
 
 

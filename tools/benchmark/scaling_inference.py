@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inference against the batch size, and against the people of a picture."""
+"""Inference against the batch size, and against the people of an image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers import Commands, Contestant, race
 
 from fastmetro_mm.apis import MeshInferencer
 
-PICTURE = (1280, 720)
+IMAGE = (1280, 720)
 
 
 def forward(commands: Commands, batch: int) -> None:
@@ -27,11 +27,11 @@ def forward(commands: Commands, batch: int) -> None:
             network(x, None, mode='tensor')
 
 
-def picture_of_noise() -> np.ndarray:
-    """A picture with structure of some pixels' size, (720, 1280, 3) uint8."""
-    width, height = PICTURE
+def noise_image() -> np.ndarray:
+    """An image with structure of some pixels' size, (720, 1280, 3) uint8."""
+    width, height = IMAGE
     coarse = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3))
-    return cv2.resize(coarse.astype(np.uint8), PICTURE, interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(coarse.astype(np.uint8), IMAGE, interpolation=cv2.INTER_CUBIC)
 
 
 def boxes_of_people(count: int) -> np.ndarray:
@@ -42,11 +42,11 @@ def boxes_of_people(count: int) -> np.ndarray:
     return np.column_stack([left, top, left + width, top + height])
 
 
-def picture(commands: Commands, people: int) -> None:
-    """The quickstart's network from the decoded picture to placed meshes."""
+def whole_image(commands: Commands, people: int) -> None:
+    """The quickstart's network from the decoded image to placed meshes."""
     logging.disable(logging.WARNING)  # it says that weights are missing
     inferencer = MeshInferencer('quickstart')
-    image, boxes = picture_of_noise(), boxes_of_people(people)
+    image, boxes = noise_image(), boxes_of_people(people)
     for _ in commands:
         (frame,) = inferencer(image, bboxes=boxes)
         found = len(frame.people)
@@ -72,15 +72,16 @@ def measure_batches(batches: list[int], rounds: int, threads: int | None) -> lis
 
 
 def measure_people(people: list[int], rounds: int, threads: int | None) -> list[dict[str, Any]]:
-    """Time and memory of the inferencer for each number of boxes in a picture."""
+    """Time and memory of the inferencer for each number of boxes in an image."""
     contestants = {
-        str(count): Contestant('scaling_inference:picture', dict(people=count)) for count in people
+        str(count): Contestant('scaling_inference:whole_image', dict(people=count))
+        for count in people
     }
     timings = race(contestants, rounds, warm_up=2, threads=threads)
     return [
         dict(
             people=timing.outputs['people'],
-            picture_ms=1e3 * timing.median,
+            whole_image_ms=1e3 * timing.median,
             person_ms=1e3 * timing.median / count,
             peak_mb=timing.peak_mb,
             work_mb=timing.work_mb,

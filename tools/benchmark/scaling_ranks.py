@@ -37,7 +37,7 @@ def batch_of(size: int, seed: int) -> dict[str, list]:
     """Crops of noise with complete labels, as a data loader gives them."""
     all_labels = labels(size, seed)
     generator = torch.Generator().manual_seed(seed)
-    pictures, samples = [], []
+    images, samples = [], []
     for number in range(size):
         sample = MeshDataSample()
         sample.gt_instance_labels = InstanceData(
@@ -45,8 +45,8 @@ def batch_of(size: int, seed: int) -> dict[str, list]:
         )
         samples.append(sample)
         shape = (3, _CROP, _CROP)
-        pictures.append(torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8))
-    return dict(inputs=pictures, data_samples=samples)
+        images.append(torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8))
+    return dict(inputs=images, data_samples=samples)
 
 
 def sent_bytes() -> float:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening data sets of very many rows, without pictures: only the index and the labels."""
+"""Opening data sets of very many rows, without images: only the index and the labels."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Work:
         contestants: By name, ours.
         official: The official code's contestant, without the folder; None where it has none.
         repeat: Units of work a turn, for short ones.
-        items: Pictures or samples in a unit, for the throughput.
+        items: Images or samples in a unit, for the throughput.
         goals: Ratio to the official code that is aimed at, by contestant.
         compared: Output that is compared with the official one, and its unit.
         rounds: Turns; those of the command line if None.

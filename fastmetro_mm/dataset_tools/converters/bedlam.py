@@ -124,7 +124,7 @@ class BedlamSource:
         row = TSVRow(key, read_image(self._path(index)))
         if 'closeup' in f'{part["name"]}/{key}':
             # Portrait sequences lie on their side on disk and their labels do not: BEDLAM turns
-            # the picture when it loads it (`dataset_hmr.py`).
+            # the image when it loads it (`dataset_hmr.py`).
             row = _turn(row)
         height, width = row.image_size()
         points = part['gtkps'][number]

@@ -31,7 +31,7 @@ class CocoFile:
 
     Args:
         path: The json.
-        mend: What to do where it is missing, for the message.
+        fix: What to do where it is missing, for the message.
 
     Attributes:
         annotations: As in the file.
@@ -41,9 +41,9 @@ class CocoFile:
         DataSetError: Not of that form, or two images (or categories) share an id.
     """
 
-    def __init__(self, path: str | Path, mend: str) -> None:
+    def __init__(self, path: str | Path, fix: str) -> None:
         self.path = Path(path)
-        content = read_json(path, mend)
+        content = read_json(path, fix)
         try:
             self._images = self._by_id(content['images'], 'image')
             self.annotations: list[Any] = list(content['annotations'])

@@ -178,7 +178,7 @@ CONVERTERS: dict[str, Converter] = {
         padding=1.2,
     ),
     'shrink': Converter(
-        'a TSV set, with its pictures cut to what training sees (yaml)',
+        'a TSV set, with its images cut to what training sees (yaml)',
         lambda a: ShrunkSource(a.source, a.body, a.margin, a.max_box, a.quality),
         options=_shrink_options,
     ),

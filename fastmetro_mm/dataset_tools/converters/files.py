@@ -17,12 +17,12 @@ from fastmetro_mm.foreign_files.damage import raise_as
 from fastmetro_mm.foreign_files.kinds import recognise, sentence
 
 
-def read_json(path: str | Path, mend: str) -> Any:
+def read_json(path: str | Path, fix: str) -> Any:
     """Content of a json file.
 
     Args:
         path: The file.
-        mend: What to do where it is missing, for the message.
+        fix: What to do where it is missing, for the message.
 
     Raises:
         FileNotFoundError: No such file.
@@ -30,7 +30,7 @@ def read_json(path: str | Path, mend: str) -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path} not found: {mend}')
+        raise MissingFileError(f'{path} not found: {fix}')
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError):
@@ -42,7 +42,7 @@ def read_json(path: str | Path, mend: str) -> Any:
         raise DataSetError(f'{path} is not json (cut off?): download it again') from None
 
 
-def read_pickle(path: str | Path, mend: str) -> Any:
+def read_pickle(path: str | Path, fix: str) -> Any:
     """Content of a pickle of plain values and numpy arrays; nothing in it is run.
 
     Raises:
@@ -51,7 +51,7 @@ def read_pickle(path: str | Path, mend: str) -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f'{path} not found: {mend}')
+        raise MissingFileError(f'{path} not found: {fix}')
     with raise_as(DataSetError):
         return pickles.read_pickle(path)
 

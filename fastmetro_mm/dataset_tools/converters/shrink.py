@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A set with pictures cut to what training can see of them: smaller, and faster to decode.
+"""A set with images cut to what training can see of them: smaller, and faster to decode.
 
-With small boxes in large pictures the decoding of the whole JPEG takes most of the time of a
-worker. The new pictures show `margin` times the box and are encoded again, so crops differ by
+With small boxes in large images the decoding of the whole JPEG takes most of the time of a
+worker. The new images show `margin` times the box and are encoded again, so crops differ by
 JPEG noise from those of the source; evaluate on the source.
 """
 
@@ -23,7 +23,7 @@ from fastmetro_mm.errors import ConfigError
 
 
 class ShrunkSource:
-    """Rows of a TSV set with smaller pictures.
+    """Rows of a TSV set with smaller images.
 
     Args:
         yaml_path: The set.
@@ -59,7 +59,7 @@ class ShrunkSource:
     @property
     def note(self) -> str:
         """What the labels hold."""
-        return 'as in the source; boxes and 2D joints are moved into the smaller pictures'
+        return 'as in the source; boxes and 2D joints are moved into the smaller images'
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -87,7 +87,7 @@ class ShrunkSource:
         """One person.
 
         Raises:
-            SkipRow: No box, or it lies outside of the picture.
+            SkipRow: No box, or it lies outside of the image.
             DataRowError: The row of the source cannot be used.
         """
         info = self._dataset.get_data_info(index)
@@ -100,7 +100,7 @@ class ShrunkSource:
         corner = np.maximum(corner, 0)
         end = np.minimum(end, image.shape[1::-1])
         if (end <= corner).any():
-            raise SkipRow('the box lies outside of the picture')
+            raise SkipRow('the box lies outside of the image')
         image = image[corner[1] : end[1], corner[0] : end[0]]
         size = np.array(image.shape[1::-1])
         zoom = min(1.0, self.max_box / side)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looking at data sets before training on them: checks of every row, pictures of samples."""
+"""Looking at data sets before training on them: checks of every row, images of samples."""

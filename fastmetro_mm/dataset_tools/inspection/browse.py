@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
-from fastmetro_mm.dataset_tools.inspection.sample_picture import (
+from fastmetro_mm.dataset_tools.inspection.sample_image import (
     crop_points,
     draw_mesh,
     draw_skeleton,
@@ -78,11 +78,11 @@ def write_browse_sheet(
     mode: str = 'official',
     seed: int = 0,
 ) -> Path:
-    """Draw samples of a set into one picture; needs no window.
+    """Draw samples of a set into one image; needs no window.
 
     Args:
         yaml_path: The set.
-        out: Picture file to write.
+        out: Image file to write.
         indices: Samples; by default `count` spread evenly over the set.
         count: Number of samples.
         augment: Show each sample also with a random training augmentation.
@@ -92,7 +92,7 @@ def write_browse_sheet(
         seed: Start of the augmentations.
 
     Returns:
-        The picture file.
+        The image file.
 
     Raises:
         FileNotFoundError: A file of the set is missing.

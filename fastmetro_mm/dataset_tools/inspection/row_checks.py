@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
-from fastmetro_mm.dataset_tools.inspection.sample_picture import trusted_points, weak_camera
+from fastmetro_mm.dataset_tools.inspection.sample_image import trusted_points, weak_camera
 from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
 from fastmetro_mm.datasets.transforms.crop_geometry import (
     apply_affine,
@@ -43,7 +43,7 @@ PROBLEMS = {
     'of the box',
     'mesh': f'mesh and 3D joints disagree by more than {1000 * MAX_MESH_ERROR:.0f} mm',
     'betas': f'a shape coefficient beyond {MAX_BETA:.0f}',
-    'duplicate': 'same picture, box and labels as an earlier row',
+    'duplicate': 'same image, box and labels as an earlier row',
 }
 """Kinds of problem with an explanation; only the first makes a set fail."""
 
@@ -176,7 +176,7 @@ def _check_agreement(facts: RowFacts, info: dict, mesh: LabelMesh) -> None:
 def _projection_error(
     info: dict, points_3d: np.ndarray, trusted: np.ndarray | None
 ) -> float | None:
-    """RMS distance of 2D labels from the best weak-perspective picture of 3D ones, of the box."""
+    """RMS distance of 2D labels from the best weak-perspective image of 3D ones, of the box."""
     window = crop_window(info['center'], info['scale'], _CROP)
     matrix = invert_affine(crop_to_image_matrix(window, _CROP, 0.0, False))
     points = np.array(info['joints_2d'], np.float64)
@@ -187,7 +187,7 @@ def _projection_error(
     camera = weak_camera(points_3d, sample)
     seen = trusted_points(sample)
     if camera is None:
-        # no positive scale: the best picture of the joints is upside down
+        # no positive scale: the best image of the joints is upside down
         return 1.0 if seen.sum() >= _ENOUGH_JOINTS else None
     placed = camera[0] * (points_3d[seen, :2] + camera[1:])
     return float(np.sqrt(((placed - points[seen, :2]) ** 2).sum(1).mean()) / 2)

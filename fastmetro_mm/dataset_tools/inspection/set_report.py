@@ -189,12 +189,12 @@ def _detail(problem: str, facts: RowFacts) -> str:
 def write_report_sheet(
     report: SetReport, mesh: LabelMesh, path: str | Path, count: int = 12
 ) -> Path | None:
-    """Pictures of the rows with problems, and of good ones where there is room.
+    """Images of the rows with problems, and of good ones where there is room.
 
     Args:
         report: The report.
         mesh: Poses the labelled meshes.
-        path: Picture file to write.
+        path: Image file to write.
         count: Samples on it.
 
     Returns:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of predictions beside the truth, made while a model is trained or tested."""
+"""Images of predictions beside the truth, made while a model is trained or tested."""
 
 import copy
 import os
@@ -22,7 +22,7 @@ from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
 from fastmetro_mm.errors import ConfigError
-from fastmetro_mm.visualization.crop_pictures import crop_with_sample
+from fastmetro_mm.visualization.crop_images import crop_with_sample
 from fastmetro_mm.visualization.mesh_visualizer import MeshVisualizer
 from fastmetro_mm.visualization.true_meshes import add_true_meshes
 
@@ -31,7 +31,7 @@ from fastmetro_mm.visualization.true_meshes import add_true_meshes
 class MeshVisualizationHook(Hook):
     """Draws some predictions of every ``interval``-th batch, the truth beside them.
 
-    The full picture is drawn on where a sample knows its ``img_path``; otherwise (TSV data) the
+    The full image is drawn on where a sample knows its ``img_path``; otherwise (TSV data) the
     crop that the network saw. Needs ``visualizer=dict(type='MeshVisualizer', ...)`` in the config.
 
     Args:
@@ -40,13 +40,13 @@ class MeshVisualizationHook(Hook):
         max_samples: Most people drawn of one batch.
         train_interval: Draw every so many training iterations; 0 for never. The batch is predicted
             again in evaluation mode, so training goes on as if nothing had been drawn.
-        out_dir: Folder of the pictures; ``visualization`` in the work directory if not given.
-        show: Whether to open a window for each picture.
+        out_dir: Folder of the images; ``visualization`` in the work directory if not given.
+        show: Whether to open a window for each image.
         wait_time: How long a window stays, seconds.
         kpt_thr: Keypoints with a lower score are not drawn.
         draw_gt: Whether to draw the truth.
         draw_bbox: Whether to draw boxes.
-        backend_args: Arguments of mmengine's file backend for reading pictures.
+        backend_args: Arguments of mmengine's file backend for reading images.
 
     Raises:
         ValueError: If an interval or ``max_samples`` is out of range.
@@ -192,7 +192,7 @@ class MeshVisualizationHook(Hook):
             )
 
     def _full_image(self, sample: PoseDataSample) -> np.ndarray | None:
-        """RGB picture a sample was cut from, or None if it has no readable file."""
+        """RGB image a sample was cut from, or None if it has no readable file."""
         path = sample.get('img_path')
         if not path or not fileio.exists(path, backend_args=self.backend_args):
             return None

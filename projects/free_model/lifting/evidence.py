@@ -22,7 +22,7 @@ from fastmetro_mm.speed.allocator import keep_freed_memory
 from fastmetro_mm.synthetic.scene import Studio
 
 SHARD, TOGETHER = 500, 50
-CROP, PICTURE = 256, 288
+CROP, IMAGE = 256, 288
 DEEP_SCALE = 42.5  # the deep map lies in 0 to 6
 
 
@@ -100,7 +100,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     keep_freed_memory()
     options.folder.mkdir(parents=True, exist_ok=True)
-    studio = Studio('body', (PICTURE, PICTURE), 'photo', options.backgrounds)
+    studio = Studio('body', (IMAGE, IMAGE), 'photo', options.backgrounds)
     network = MoveNet(parts=('deep',), with_keypoints=True, weights='movenet_thunder')
     network.init_weights()
     network.eval().to(torch.bfloat16).to(memory_format=torch.channels_last)

@@ -115,7 +115,7 @@ def draw_hands(count: int, seed: int) -> dict[str, np.ndarray]:
 
 
 class KeypointHands:
-    """Endless batches of hands without pictures."""
+    """Endless batches of hands without images."""
 
     def __init__(self, hand: WholeHand, poses: np.ndarray, errors: np.ndarray, seed: int) -> None:
         self.hand, self.random = hand, torch.Generator().manual_seed(seed)

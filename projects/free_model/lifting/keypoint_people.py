@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People without pictures: poses, cameras, and key points as MoveNet would see them."""
+"""People without images: poses, cameras, and key points as MoveNet would see them."""
 
 import math
 
@@ -25,7 +25,7 @@ class KeypointPeople:
         body: Small open body.
         poses: (N, 24, 3) axis-angle poses, the root in the body's upright frame.
         errors: (M, 17, 3) errors (x, y on a crop of [-1, 1]) and scores of MoveNet on drawn people
-            all of whose joints are in the picture: real rows keep what belongs together.
+            all of whose joints are in the image: real rows keep what belongs together.
         seed: Start of the randomness.
     """
 
@@ -92,7 +92,7 @@ class KeypointPeople:
         )  # fmt: skip
 
     def _seen_part(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-        """Border of the picture around each person, which cuts some of them: two (B, 2)."""
+        """Border of the image around each person, which cuts some of them: two (B, 2)."""
         count, size = len(low), high - low
         low, high = low.clone(), high.clone()
         draw, keep = self._uniform(count), self._uniform(count)

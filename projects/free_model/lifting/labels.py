@@ -11,7 +11,7 @@ from fastmetro_mm.geometry.rotation import global_rotations, local_rotations
 from projects.free_model.lifting.small_body import SmallBody, SmallMesh
 
 UNSEEN_WEIGHT = 0.15
-"""Weight of a joint's place on the crop where the picture does not show it."""
+"""Weight of a joint's place on the crop where the image does not show it."""
 
 
 @dataclass

@@ -4,7 +4,7 @@
     python -m projects.free_model.lifting.train lift  EVIDENCE WORK --minutes 30
     python -m projects.free_model.lifting.train image EVIDENCE WORK --minutes 30
 
-``lift`` trains on key points alone, which need no pictures; ``image`` goes on from it with the
+``lift`` trains on key points alone, which need no images; ``image`` goes on from it with the
 feature maps, beside more key points. The learning rate follows the clock, so that the end comes
 when it was promised on any machine. Killed, the same command goes on from the last checkpoint.
 """
@@ -89,7 +89,7 @@ class Shard:
 
 
 def disturb(keypoints: torch.Tensor, deep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Noise on key points and on the frozen map, so that pictures are not learnt by heart."""
+    """Noise on key points and on the frozen map, so that images are not learnt by heart."""
     count = len(keypoints)
     noise = 0.008 * torch.randn(count, 17, 2)
     lost = (torch.rand(count, 17, 1) < 0.03).float()

@@ -7,7 +7,7 @@ from mmpose.structures import PoseDataSample
 
 from fastmetro_mm.geometry.camera import crop_to_image
 
-LEAST_PICTURE = 224
+LEAST_IMAGE = 224
 """Crops about this size or larger are drawn as they are, smaller ones enlarged, pixels."""
 
 
@@ -17,21 +17,21 @@ def crop_with_sample(
     """The crop, enlarged if it is small, and the sample with its places on it.
 
     Args:
-        inputs: See :func:`crop_picture`.
+        inputs: See :func:`crop_image`.
         sample: See :func:`on_the_crop`; changed.
-        model: See :func:`crop_picture`.
+        model: See :func:`crop_image`.
 
     Returns:
         RGB (H, W, 3) uint8, and the sample.
     """
-    image = crop_picture(inputs, model)
-    enlarge = max(1, round(LEAST_PICTURE / image.shape[0]))
+    image = crop_image(inputs, model)
+    enlarge = max(1, round(LEAST_IMAGE / image.shape[0]))
     sample = on_the_crop(sample, image.shape[0], enlarge)
     return image.repeat(enlarge, axis=0).repeat(enlarge, axis=1), sample
 
 
-def crop_picture(inputs: torch.Tensor, model: torch.nn.Module) -> np.ndarray:
-    """The crop that the network saw, as a picture.
+def crop_image(inputs: torch.Tensor, model: torch.nn.Module) -> np.ndarray:
+    """The crop that the network saw, as an image.
 
     Args:
         inputs: RGB crop before the data preprocessor, or normalised by it. (3, H, W)
@@ -43,7 +43,7 @@ def crop_picture(inputs: torch.Tensor, model: torch.nn.Module) -> np.ndarray:
     crop = inputs.detach().cpu()
     if crop.is_floating_point():
         preprocessor = getattr(model, 'data_preprocessor', None)
-        # Normalised values are small and signed, picture values in floating point are not.
+        # Normalised values are small and signed, image values in floating point are not.
         if getattr(preprocessor, '_enable_normalize', False) and crop.min() < 0:
             crop = crop * preprocessor.std.cpu() + preprocessor.mean.cpu()
         crop = crop.round().clamp(0, 255).to(torch.uint8)
@@ -56,7 +56,7 @@ def on_the_crop(sample: PoseDataSample, crop_size: int, enlarge: int = 1) -> Pos
     Args:
         sample: Sample with ``crop_to_image`` in its metainfo.
         crop_size: Side of the crop, pixels.
-        enlarge: Pixels of the picture for one of the crop.
+        enlarge: Pixels of the image for one of the crop.
 
     Returns:
         The same sample, changed: ``crop_to_image`` only enlarges, keypoints and boxes lie on the

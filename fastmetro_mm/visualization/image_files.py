@@ -16,7 +16,7 @@ _JPEG = ('.jpg', '.jpeg')
 _ENDINGS = (*_JPEG, '.png', '.webp', '.bmp', '.tif', '.tiff')
 
 
-def write_picture(path: str | os.PathLike, image: np.ndarray) -> Path:
+def write_image(path: str | os.PathLike, image: np.ndarray) -> Path:
     """Encode an image by its file name's ending and write it in one step.
 
     Args:

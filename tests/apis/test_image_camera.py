@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Full-picture cameras: known focal lengths, and people where the crop's camera sees them."""
+"""Full-image cameras: known focal lengths, and people where the crop's camera sees them."""
 
 import math
 
@@ -8,11 +8,7 @@ import pytest
 from PIL import Image
 
 from fastmetro_mm.apis import CameraHint
-from fastmetro_mm.apis.picture_camera import (
-    camera_on_crop,
-    exif_focal_length,
-    translation_in_picture,
-)
+from fastmetro_mm.apis.image_camera import camera_on_crop, exif_focal_length, translation_in_image
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.geometry.camera import (
     PerspectiveCamera,
@@ -41,7 +37,7 @@ def on_crop_then_image(points):
 )
 def test_points_at_root_depth_project_where_the_crop_has_them(hint):
     matrix = hint.matrix(SIZE)
-    translation = translation_in_picture(WEAK, CROP, 224, matrix)
+    translation = translation_in_image(WEAK, CROP, 224, matrix)
     points = np.random.default_rng(0).uniform(-0.9, 0.9, (50, 3)) * [1, 1, 0]
     pixels = PerspectiveCamera(matrix, *SIZE).project(points + translation)
     # fx and fy differ by 3 % in the last one: the person keeps its mean size
@@ -56,7 +52,7 @@ def test_all_points_project_alike_with_a_long_lens_and_with_the_networks_camera(
     points = np.random.default_rng(1).uniform(-0.9, 0.9, (200, 3))
     expected = on_crop_then_image(points)
     matrix = CameraHint(focal_length=1e6).matrix(SIZE)
-    translation = translation_in_picture(WEAK, CROP, 224, matrix)
+    translation = translation_in_image(WEAK, CROP, 224, matrix)
     assert (
         np.abs(PerspectiveCamera(matrix, *SIZE).project(points + translation) - expected).max()
         < 0.5
@@ -70,13 +66,13 @@ def test_it_is_the_camera_of_the_geometry_module():
     matrix = CameraHint().matrix(SIZE)
     camera, translation = perspective_from_weak(WEAK, CROP, 224, SIZE)
     assert matrix == pytest.approx(camera.intrinsics)
-    assert translation_in_picture(WEAK, CROP, 224, matrix) == pytest.approx(translation)
+    assert translation_in_image(WEAK, CROP, 224, matrix) == pytest.approx(translation)
 
 
 def test_untrained_cameras_have_no_place():
     matrix = CameraHint().matrix(SIZE)
     for scale in (-1.0, 0.0, np.nan):
-        assert np.isnan(translation_in_picture(np.array([scale, 0, 0]), CROP, 224, matrix)).all()
+        assert np.isnan(translation_in_image(np.array([scale, 0, 0]), CROP, 224, matrix)).all()
 
 
 def test_focal_lengths():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The camera of a full picture, from whatever is known about it, and where people stand in it."""
+"""The camera of a full image, from whatever is known about it, and where people stand in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CameraHint:
         focal_length: Focal length, pixels; principal point in the middle.
         fov_deg: Horizontal field of view, degrees; principal point in the middle.
         use_exif: Whether to read the focal length from a photo's EXIF data. Without any, the
-            picture's diagonal is taken (a diagonal field of view of 53 degrees).
+            image's diagonal is taken (a diagonal field of view of 53 degrees).
 
     Raises:
         InputError: If a value is of no use.
@@ -65,7 +65,7 @@ class CameraHint:
     def matrix(
         self, image_size: tuple[int, int], photo: str | Path | Image.Exif | None = None
     ) -> np.ndarray:
-        """Matrix K for one picture.
+        """Matrix K for one image.
 
         Args:
             image_size: Width and height, pixels.
@@ -124,10 +124,10 @@ def exif_focal_length(photo: str | Path | Image.Exif, image_size: tuple[int, int
     return millimetres / unit * per_unit * (diagonal / full if full else 1.0)
 
 
-def translation_in_picture(
+def translation_in_image(
     camera: np.ndarray, crop_to_image: np.ndarray, crop_size: float, intrinsics: np.ndarray
 ) -> np.ndarray:
-    """Where a person stands before the picture's camera.
+    """Where a person stands before the image's camera.
 
     The root lies on the ray through the pixel where the network's camera sees it, at the depth
     where the person has the size the network sees. For square pixels and a principal point in the
@@ -137,7 +137,7 @@ def translation_in_picture(
         camera: Weak perspective ``(s, tx, ty)`` on the crop. (3,)
         crop_to_image: Affine map from crop pixels to image pixels, not rotated. (2, 3)
         crop_size: Side of the crop, pixels.
-        intrinsics: Matrix K of the picture. (3, 3)
+        intrinsics: Matrix K of the image. (3, 3)
 
     Returns:
         Metres, ``camera = root + translation``; NaN where the camera's scale is not positive, as
@@ -156,7 +156,7 @@ def translation_in_picture(
 
 
 def camera_on_crop(flat: np.ndarray, crop_to_image: np.ndarray, crop_size: float) -> np.ndarray:
-    """Weak-perspective camera on a crop that sees the same as a camera of the full picture.
+    """Weak-perspective camera on a crop that sees the same as a camera of the full image.
 
     The inverse of ``geometry.camera.orthographic_from_weak``.
 

@@ -23,7 +23,7 @@ from fastmetro_mm.visualization.software_renderer import SoftwareRenderer
 
 _IDENTITY = np.eye(2, 3)
 _MIN_POINTS = 4
-_FAR = 10000  # the drawing functions overflow far outside of the picture
+_FAR = 10000  # the drawing functions overflow far outside of the image
 
 
 def _color(name: str) -> tuple[int, int, int]:
