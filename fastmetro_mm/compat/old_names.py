@@ -12,6 +12,7 @@ MOVED = {
     'body_models': 'body',
     'apis.drawing': 'visualization.frame_drawing',
     'apis.model_loading': 'model_zoo.model_loading',
+    'apis.picture_camera': 'apis.image_camera',
     'apis.results': 'structures.results',
     'datasets.converters': 'dataset_tools.converters',
     'datasets.inspection': 'dataset_tools.inspection',
@@ -25,6 +26,8 @@ MOVED = {
     'engine.state_dict_check': 'engine.checkpoints.state_dict_check',
     'engine.summary_hook': 'engine.hooks.summary_hook',
     'models.acceleration': 'speed.acceleration',
+    'visualization.crop_pictures': 'visualization.crop_images',
+    'visualization.picture_files': 'visualization.image_files',
 }
 _PACKAGE = __name__.partition('.')[0]
 
