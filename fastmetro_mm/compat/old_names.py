@@ -16,6 +16,7 @@ MOVED = {
     'apis.results': 'structures.results',
     'datasets.converters': 'dataset_tools.converters',
     'datasets.inspection': 'dataset_tools.inspection',
+    'datasets.inspection.sample_picture': 'dataset_tools.inspection.sample_image',
     'engine.allocator': 'speed.allocator',
     'engine.atomic_backend': 'engine.checkpoints.atomic_backend',
     'engine.checkpoint_hook': 'engine.hooks.checkpoint_hook',
@@ -26,7 +27,6 @@ MOVED = {
     'engine.state_dict_check': 'engine.checkpoints.state_dict_check',
     'engine.summary_hook': 'engine.hooks.summary_hook',
     'models.acceleration': 'speed.acceleration',
-    'visualization.crop_pictures': 'visualization.crop_images',
     'visualization.picture_files': 'visualization.image_files',
 }
 _PACKAGE = __name__.partition('.')[0]
