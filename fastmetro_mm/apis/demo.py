@@ -14,6 +14,7 @@ from fastmetro_mm.apis.guarding import guarded, printable
 from fastmetro_mm.apis.image_camera import CameraHint
 from fastmetro_mm.apis.saving import ResultSaver, check_kinds, make_folder
 from fastmetro_mm.apis.sources import open_source
+from fastmetro_mm.apis.steadiness import Steadiness
 from fastmetro_mm.engine.cli import explain
 from fastmetro_mm.errors import CliError, RendererUnavailableError
 from fastmetro_mm.result_marks import is_result
@@ -33,6 +34,7 @@ class Counts:
         self.is_video = is_video
         self.frames = self.sightings = self.not_placed = 0
         self.tracks: set[int] = set()
+        self.steadiness = Steadiness()
 
     def add(self, frame: FrameResult) -> None:
         """Count one frame."""
@@ -40,6 +42,8 @@ class Counts:
         self.sightings += len(frame.people)
         self.not_placed += sum(not person.is_placed for person in frame.people)
         self.tracks |= {person.track_id for person in frame.people} - {None}
+        if self.is_video:
+            self.steadiness.add(frame)
 
     def text(self) -> str:
         """One line for the user."""
@@ -162,6 +166,8 @@ class Demo:
         except KeyboardInterrupt:  # the files of what was done so far are complete now
             stopped = True
         print(f'{printable(given)}: {counts.text()}{" until it was stopped" * stopped}')
+        if steadiness := counts.steadiness.text():
+            print(f'  {steadiness}')
         if len(saver.written) <= 20:
             for path in saver.written:
                 print(f'  {printable(path)}')

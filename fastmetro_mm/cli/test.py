@@ -13,6 +13,8 @@ from fastmetro_mm.engine.cli import (
 )
 from fastmetro_mm.errors import CliError
 
+_WORST = 12  # pictures in a report
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line; names and meanings as in mmpose's tools/test.py."""
@@ -22,6 +24,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', help='folder for the log')
     parser.add_argument('--out', help='write the metrics to this file (.json, .yaml or .pkl)')
     parser.add_argument('--dump', help='write the predictions to this file (.pkl)')
+    parser.add_argument(
+        '--report',
+        metavar='FOLDER',
+        help='write report.html and report.json there: errors by joint, truncation, occlusion, '
+        'view, size and pose, and pictures of the worst',
+    )
     parser.add_argument('--show-dir', help='draw results into this folder')
     parser.add_argument('--show', action='store_true', help='draw them in a window')
     parser.add_argument('--interval', type=int, help='draw every N-th batch (default: the config)')
@@ -61,6 +69,8 @@ def build_config(args: argparse.Namespace):
 
     check_output('--out', args.out, ('.json', '.yaml', '.yml', '.pkl'))
     check_output('--dump', args.dump, ('.pkl', '.pickle'))
+    if args.report:
+        Path(args.report).mkdir(parents=True, exist_ok=True)
     cfg = options.load_config(args.config)
     options.merge_options(cfg, args.cfg_options)
     if not cfg.get('test_dataloader') or not cfg.get('test_evaluator'):
@@ -69,13 +79,15 @@ def build_config(args: argparse.Namespace):
     cfg.launcher = args.launcher
     cfg.load_from = args.checkpoint
     cfg.resume = False
-    if args.dump is not None:
-        dump = dict(
-            type='fastmetro_mm.evaluation.dump_results.MeshDumpResults', out_file_path=args.dump
-        )
-        metrics = cfg.test_evaluator
-        metrics = list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
-        cfg.test_evaluator = [*metrics, dump]
+    wanted = {
+        'fastmetro_mm.evaluation.dump_results.MeshDumpResults': dict(out_file_path=args.dump),
+        'fastmetro_mm.evaluation.attribute_report.AttributeReport': dict(folder=args.report),
+    }
+    metrics = cfg.test_evaluator
+    cfg.test_evaluator = [
+        *(metrics if isinstance(metrics, (list, tuple)) else [metrics]),
+        *(dict(type=kind, **where) for kind, where in wanted.items() if any(where.values())),
+    ]
     options.enable_drawing(cfg, args.show_dir, args.show, args.interval, args.wait_time)
     options.ensure_hooks(cfg)
     return cfg
@@ -87,6 +99,19 @@ def print_metrics(metrics: dict) -> None:
     for name, value in metrics.items():
         shown = f'{value:10.4f}' if isinstance(value, float) else value
         print(f'{name.ljust(width)}  {shown}', flush=True)
+
+
+def write_report(folder: Path, cfg, network) -> Path:
+    """The page beside ``report.json``, with the worst samples drawn."""
+    from fastmetro_mm.evaluation.attribute_report import REPORT_FILE
+    from fastmetro_mm.evaluation.report_page import read_report, write_report_page
+    from fastmetro_mm.evaluation.worst_cases import draw_worst_cases, read_worst
+
+    report = read_report(folder / REPORT_FILE)
+    worst = read_worst(folder / REPORT_FILE, _WORST) if report['images'] else []
+    title = f'{Path(cfg.filename or "config").stem}: {Path(cfg.load_from).name}'
+    pictures = draw_worst_cases(cfg, network, worst)
+    return write_report_page(folder / 'report.html', title, report, pictures)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -106,9 +131,13 @@ def main(argv: list[str] | None = None) -> None:
 
         choose_device(args.device)
         try:
-            metrics = build_runner(build_config(args)).test()
+            runner = build_runner(build_config(args))
+            metrics = runner.test()
             if is_main_process():
                 print_metrics(metrics)
+                if args.report:
+                    network = getattr(runner.model, 'module', runner.model)  # of several processes
+                    print(write_report(Path(args.report), runner.cfg, network))
                 if args.out:
                     text = dump(metrics, file_format=Path(args.out).suffix[1:])
                     write_atomically(args.out, text if isinstance(text, bytes) else text.encode())

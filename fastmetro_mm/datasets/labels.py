@@ -125,7 +125,8 @@ def parse_label(text: bytes, layout: LabelLayout) -> dict:
         ``center`` (2,) px, ``scale``, ``joints_2d`` (J,3) px and visibility, ``joints_3d`` (J,4)
         metres relative to the root and confidence, ``pose``, ``betas`` (10,) (all float64),
         ``has_2d``, ``has_3d``, ``has_smpl`` (float32 0 or 1) and ``gender`` (text that
-        `genders.parse_gender` knows). Labels that a row lacks are zeros with their flag 0.
+        `genders.parse_gender` knows). Labels that a row lacks are zeros with their flag 0. Of
+        synthetic sets also ``hidden`` (share of 0 to 1) and ``pose_family``.
 
     Raises:
         DataRowError: Anything else than that; never a silent repair.
@@ -153,6 +154,12 @@ def parse_label(text: bytes, layout: LabelLayout) -> dict:
         'betas': or_zeros('betas', 10),
         'gender': content[0].get('gender') or 'none',  # the text of the file, as officially
     }
+    # what synthetic sets say beyond the official fields, for reports; others use the names freely
+    hidden, family = content[0].get('hidden'), content[0].get('pose_family')
+    if isinstance(hidden, (int, float)) and 0 <= hidden <= 1:
+        result['hidden'] = float(hidden)
+    if isinstance(family, str):
+        result['pose_family'] = family
     result['joints_3d'][:, :3] -= result['joints_3d'][layout.root, :3].copy()
     return result
 

@@ -126,13 +126,14 @@ class Studio:
         box = bounding_box(camera.project(posed.vertices))
         if self.figure.kind == 'body' and rng.random() < 0.6:
             contact_shadow(rng, image, box)
-        mask = self._draw_figure(rng, image, posed, camera, paint)
+        mask = self.draw_figure(rng, image, posed, camera, paint)
         hidden = 0.0
         if not self.plain and rng.random() < OCCLUDED:
             hidden = draw_occluders(rng, image, box, mask)
         photo = finish_photo(rng, image)
         encoded = encode_jpeg(photo, int(rng.integers(70, 94)))
         label = _label(rng, self.figure, plan, posed, camera, box, self.size)
+        label['hidden'] = round(hidden, 3)
         return DrawnSample(encoded, label, hidden)
 
     def take_photo(
@@ -153,6 +154,7 @@ class Studio:
         main = photo.people[0]
         box = visible_box(rng, main.box, self.size)
         label = _label(rng, self.figure, plan, main.posed, main.camera, box, self.size)
+        label['hidden'] = round(1 - main.seen * (1 - photo.hidden), 3)
         label['people'] = [
             {
                 'box': person.box.round(2).tolist(),
@@ -163,7 +165,7 @@ class Studio:
         ]
         return photo, label
 
-    def _draw_figure(
+    def draw_figure(
         self,
         rng: np.random.Generator,
         image: np.ndarray,
@@ -171,7 +173,18 @@ class Studio:
         camera: PlacedCamera,
         paint: Paint,
     ) -> np.ndarray:
-        """Draws the lit figure into ``image`` and returns its (H, W) mask."""
+        """Draws a figure under a light of its own over what is in a picture.
+
+        Args:
+            rng: Source of randomness, for the light.
+            image: (H, W, 3) float32 RGB, 0..1, of the studio's size; drawn on in place.
+            posed: The posed figure, of :meth:`pose`.
+            camera: Where it stands.
+            paint: Its colours, of ``painter.paint``.
+
+        Returns:
+            (H, W) bool, where it was drawn.
+        """
         figure = self.figure
         vertices, faces = posed.vertices, figure.faces
         values = np.concatenate(

@@ -77,7 +77,7 @@ def draw_crowd(
     for number, (body, side) in enumerate(zip(posed, np.sort(sides), strict=True)):
         camera = stand(rng, body.vertices, size, side)  # far ones first
         points = camera.project(body.vertices)
-        mask = studio._draw_figure(rng, image, body, camera, studio.painter.paint(rng))
+        mask = studio.draw_figure(rng, image, body, camera, studio.painter.paint(rng))
         owner[mask] = number
         inside = ((points > -0.5) & (points < np.array(size) - 0.5)).all(axis=1).mean()
         people.append(

@@ -64,9 +64,29 @@ def errors(run_tool, body_run, people, tmp_path_factory):
     folder = tmp_path_factory.mktemp('errors')
     run_tool(
         'test', 'quickstart', body_run / 'epoch_2.pth', '--work-dir', folder,
-        **{'data_root': f'{people}/', 'test_evaluator.0.per_sample_file': folder / 'errors.json'},
+        '--report', folder / 'report',
+        **{
+            'data_root': f'{people}/', 'test_evaluator.0.per_sample_file': folder / 'errors.json',
+            'visualizer.renderer': 'software',
+        },
     )  # fmt: skip
     return folder / 'errors.json'
+
+
+def test_report_of_an_evaluation(errors):
+    """The tables are about the same errors; the worst are drawn."""
+    listed = json.loads(errors.read_text())
+    report = json.loads((errors.parent / 'report/report.json').read_text())
+    assert [row['img_key'] for row in report['images']] == [row['img_key'] for row in listed]
+    everybody = report['everybody'][0]
+    mean = np.mean([row['PA-MPJPE'] for row in listed])
+    assert everybody['PA-MPJPE'] == pytest.approx(mean, abs=0.001)
+    assert sum(row['PA-MPJPE'] for row in report['joints']) / 14 == pytest.approx(mean, abs=0.01)
+    assert {'truncation', 'occlusion', 'view', 'size', 'pose'} <= set(report['attributes'])
+    for rows in report['attributes'].values():
+        assert sum(row['count'] for row in rows) == len(listed)
+    page = (errors.parent / 'report/report.html').read_text()
+    assert page.count('data:image/jpeg') == min(12, len(listed)) and 'R_Ankle' in page
 
 
 def test_sheet_of_an_evaluation(run_tool, body_run, people, errors, tmp_path, capsys):

@@ -30,6 +30,8 @@ _META_KEYS = (
     'gender',
     'dataset_name',
     'flip_indices',
+    'hidden',
+    'pose_family',
 )
 
 

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``projects/million_images``: every image once, bad ones told, with Ray where it is."""
+
+import io
+import os
+import sys
+import textwrap
+import time
+from pathlib import Path
+from subprocess import DEVNULL, Popen, run
+
+import cv2
+import numpy as np
+import pytest
+
+from projects.million_images import work
+from projects.million_images.__main__ import main
+
+PEOPLE = Path(__file__).parents[1] / 'data/free_model/several_people.jpg'
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    """A picture of people, one of nobody below a folder, and a damaged one."""
+    folder = tmp_path_factory.mktemp('images')
+    (folder / 'a.jpg').write_bytes(PEOPLE.read_bytes())
+    (folder / 'below').mkdir()
+    cv2.imwrite(str(folder / 'below/b.png'), np.full((64, 64, 3), 120, np.uint8))
+    (folder / 'c.jpg').write_bytes(PEOPLE.read_bytes()[:900])
+    (folder / 'notes.txt').write_text('no image')
+    return folder
+
+
+def arguments(images, out, *more):
+    return [str(images), str(out), '--shard-size', '2', *map(str, more)]
+
+
+def test_all_images_are_in_the_shards_once(images, tmp_path, capsys):
+    main(arguments(images, tmp_path, '--workers', 0))
+    said = capsys.readouterr().out
+    assert '2 shards, 2 to be made' in said
+    assert '1 images that cannot be read; 3 of 3 images are in the shards once' in said
+    first = np.load(tmp_path / 'shards/0000000.npz')
+    assert set(first['image']) == {'a.jpg', 'below/b.png'}
+    people = first['person'] >= 0
+    assert people.sum() >= 2 and first['joints_3d'].shape == (len(people), 14, 3)
+    assert np.isfinite(first['body_pose'][people]).all()
+    assert np.isnan(first['betas'][~people]).all() and (~people).sum() == 1
+    second = np.load(tmp_path / 'shards/0000001.npz')
+    assert second['image'].tolist() == ['c.jpg'] and 'c.jpg' in str(second['error'][0])
+    # nothing is made twice, and what is missing is made again
+    main(arguments(images, tmp_path, '--workers', 0))
+    assert '2 shards, 0 to be made' in capsys.readouterr().out
+    (tmp_path / 'shards/0000001.npz').unlink()
+    main(arguments(images, tmp_path, '--workers', 0))
+    assert '2 shards, 1 to be made' in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([str(images), str(tmp_path), '--shard-size', '3', '--workers', '0'])
+    assert 'another size' in capsys.readouterr().err
+
+
+_RUN = """
+    import sys, time
+    from pathlib import Path
+    from types import SimpleNamespace
+    from projects.million_images import work
+    plan = work.Plan(Path('.'), tuple(f'{n:03d}.jpg' for n in range(60)), 3)
+    class Slow:
+        def __call__(self, paths, keep_images, on_error):
+            for path in paths:
+                time.sleep(0.01)
+                yield SimpleNamespace(image_path=str(path), people=[])
+    for number in work.missing(plan, Path(sys.argv[1]), 'npz'):
+        work.make_shard(Slow(), plan, number, Path(sys.argv[1]), 'npz')
+"""
+
+
+def test_killed_in_the_middle(tmp_path):
+    """After kill -9 only whole shards are there, and the next run makes the others."""
+    command = [sys.executable, '-c', textwrap.dedent(_RUN), str(tmp_path)]
+    root = str(Path(work.__file__).parents[2])
+    environment = {**os.environ, 'PYTHONPATH': root}
+    process = Popen(command, env=environment, stdout=DEVNULL)
+    while not (tmp_path / work.SHARDS / '0000004.npz').exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    counts = work.count_images(tmp_path, 'npz')
+    assert 15 <= len(counts) < 60 and set(counts.values()) == {1}
+    run(command, env=environment, check=True)
+    counts = work.count_images(tmp_path, 'npz')
+    assert counts == {f'{n:03d}.jpg': 1 for n in range(60)}
+
+
+def test_parquet_holds_the_same():
+    pq = pytest.importorskip('pyarrow.parquet')
+    rows = [
+        {'image': 'a.jpg', 'person': 0, 'error': '', 'camera': np.array([1, 2, 3], np.float32)},
+        {'image': 'b.jpg', 'person': -1, 'error': 'broken'},
+    ]
+    table = pq.read_table(io.BytesIO(work.to_parquet(rows))).to_pylist()
+    assert table[0] == {'image': 'a.jpg', 'person': 0, 'error': '', 'camera': [1.0, 2.0, 3.0]}
+    assert table[1] == {'image': 'b.jpg', 'person': -1, 'error': 'broken', 'camera': None}
+    arrays = np.load(io.BytesIO(work.to_npz(rows)))
+    assert arrays['camera'][0].tolist() == [1, 2, 3] and np.isnan(arrays['camera'][1]).all()
+
+
+def test_two_workers(images, tmp_path, capsys):
+    pytest.importorskip('ray')
+    main(arguments(images, tmp_path, '--workers', 2))
+    assert '3 of 3 images are in the shards once' in capsys.readouterr().out
