@@ -51,7 +51,7 @@ class Weights:
 
     pose: float = 1e-3
     shape: float = 1e-3
-    start: float = 1e-2
+    start: float = 2e-3
     doubt: float = 0.15
 
 

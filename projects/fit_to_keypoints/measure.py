@@ -133,7 +133,13 @@ def compare(
             starts[steps, name] = Bodies(rotmat.clone(), betas.clone(), place)
     rows['network alone'] = score(seen, starts[0, ''], body, seen.guessed)
     rows["with the head's two steps (shipped)"] = score(seen, starts[2, ''], body, seen.guessed)
-    for kind, marks in (("MoveNet's key points", seen.noisy), ('true key points', seen.true)):
+    coco = torch.zeros_like(seen.true)
+    coco[:, J24_TO_COCO17] = seen.true[:, J24_TO_COCO17]
+    for kind, marks in (
+        ("MoveNet's 17 key points", seen.noisy),
+        ('17 true key points', coco),
+        ('24 true key points', seen.true),
+    ):
         for name, intrinsics in (('', seen.guessed), (', true camera', seen.known)):
             began = time.process_time()
             fitted = fit_bodies(body, starts[2, name], marks, intrinsics, weights)

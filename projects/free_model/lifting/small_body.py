@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The open body on the few vertices that joints and the coarse mesh need: a tenth of the work."""
+"""A body on the few vertices that joints and the coarse mesh need: a tenth of the work."""
 
 from dataclasses import dataclass
 
@@ -39,12 +39,16 @@ class SmallMesh:
 
 
 class SmallBody(nn.Module):
-    """Skinning of some 700 of the open body's 6,890 vertices."""
+    """Skinning of some 700 of a body's 6,890 vertices.
 
-    def __init__(self) -> None:
+    Args:
+        name: ``'open_body'``, or ``'smpl'`` where its files are.
+    """
+
+    def __init__(self, name: str = 'open_body') -> None:
         super().__init__()
-        assets = load_body_assets('open_body')
-        label_rows = joint_regressor_matrix(assets, 'j24', load_model_arrays('open_body'))
+        assets = load_body_assets(name)
+        label_rows = joint_regressor_matrix(assets, 'j24', load_model_arrays(name))
         scored_rows = assets.J_regressor_h36m
         coarse = (assets.down[1] @ assets.down[0]).tocsr().indices
         used = np.unique(
@@ -52,7 +56,7 @@ class SmallBody(nn.Module):
                 np.flatnonzero(label_rows.any(0)), np.flatnonzero(scored_rows.any(0)), coarse
             ])
         )  # fmt: skip
-        model = build_body_model('open_body')
+        model = build_body_model(name)
         self.parents = model.parents
         whole = model.num_vertices
         for name in ('v_template', 'directions'):
