@@ -27,6 +27,7 @@ from fastmetro_mm.apis.model_choice import choose_model
 from fastmetro_mm.apis.people_finding import PeopleFinder
 from fastmetro_mm.apis.progress import show_progress
 from fastmetro_mm.apis.smoothing import MeshSmoother
+from fastmetro_mm.apis.source import Source
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.apis.tracking import BoxTracker
 from fastmetro_mm.errors import DataRowError, InputError
@@ -42,13 +43,24 @@ from fastmetro_mm.structures.results import FrameResult, PersonMesh
 BoxFinder = Callable[[np.ndarray], Sequence[PersonBox]]
 
 
-@dataclass
-class _Pending:
-    """An image whose people are not all through the network yet."""
+@dataclass(eq=False)
+class PendingImage:
+    """An image whose people are not all through the network yet.
+
+    Args:
+        image: The image.
+        crops: Its people as they go into the network, in the order of their boxes.
+        people: Those that are through, in the same order.
+    """
 
     image: SourceImage
-    expected: int = 0
+    crops: list[Crop] = field(default_factory=list)
     people: list[PersonMesh] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all are through."""
+        return len(self.people) == len(self.crops)
 
 
 class MeshInferencer:
@@ -187,51 +199,66 @@ class MeshInferencer:
         )
         hint = camera or CameraHint()
         smoother = MeshSmoother(source.fps) if smooth else None
-        tracker = BoxTracker(reserved=finder.track_ids) if source.is_video and track else None
-
-        def found() -> Iterator[tuple[_Pending, list[Crop]]]:
-            for image in source.images:
-                boxes = finder(image)
-                boxes = tracker.update(boxes) if tracker else boxes
-                crops = list(self._crops(image, boxes, on_error))
-                yield _Pending(image, len(crops)), crops
-            finder.finish()
-
         # A camera's image must be answered before the next one comes.
         size = 0 if source.is_live else batch_size
-        results = self._in_batches(found(), hint, size, batch_size, on_error)
+        found = self.look(source, finder, track, on_error)
+        results = self._in_batches(found, hint, size, batch_size, on_error)
         if progress:
             results = show_progress(results, source.length)
         return _finish(results, smoother, keep_images)
 
+    def look(
+        self, source: Source, finder: PeopleFinder, track: bool, on_error: ErrorHandler
+    ) -> Iterator[PendingImage]:
+        """Find and cut out the people of every image; the network has not seen them yet.
+
+        For programs that fill batches in their own way: :meth:`run_crops` takes crops of any
+        images, :meth:`place` makes the result of an image that is complete.
+
+        Args:
+            source: The images.
+            finder: Where their people are.
+            track: Whether to number people through a video.
+            on_error: Called with the error of an image or box.
+
+        Yields:
+            One an image, in order.
+        """
+        tracker = BoxTracker(reserved=finder.track_ids) if source.is_video and track else None
+        for image in source.images:
+            boxes = finder(image)
+            boxes = tracker.update(boxes) if tracker else boxes
+            yield PendingImage(image, list(self._crops(image, boxes, on_error)))
+        finder.finish()
+
     def _in_batches(
         self,
-        found: Iterator[tuple[_Pending, list[Crop]]],
+        found: Iterator[PendingImage],
         hint: CameraHint,
         gather: int,
         batch_size: int,
         on_error: ErrorHandler,
     ) -> Iterator[FrameResult]:
         """Run the network whenever enough people have gathered; yield images in order."""
-        waiting: deque[_Pending] = deque()
-        queue: list[tuple[_Pending, Crop]] = []
+        waiting: deque[PendingImage] = deque()
+        queue: list[tuple[PendingImage, Crop]] = []
 
         def run() -> None:
             for start in range(0, len(queue), batch_size):
-                self._run(queue[start : start + batch_size])
+                self.run_crops(queue[start : start + batch_size])
             queue.clear()
 
         def finished(everything: bool) -> Iterator[FrameResult]:
-            while waiting and (everything or len(waiting[0].people) == waiting[0].expected):
+            while waiting and (everything or waiting[0].is_complete):
                 pending, result = waiting.popleft(), None
                 with guarded(pending.image.where, on_error):
-                    result = self._result(pending, hint)
+                    result = self.place(pending, hint)
                 if result is not None:
                     yield result
 
-        for pending, crops in found:
+        for pending in found:
             waiting.append(pending)
-            queue.extend((pending, crop) for crop in crops)
+            queue.extend((pending, crop) for crop in pending.crops)
             # Images without people must not pile up either.
             if len(queue) >= gather or len(waiting) >= 2 * batch_size:
                 run()
@@ -257,8 +284,12 @@ class MeshInferencer:
             if crop is not None:
                 yield crop
 
-    def _run(self, queue: Sequence[tuple[_Pending, Crop]]) -> None:
-        """One forward pass; people are added to their images."""
+    def run_crops(self, queue: Sequence[tuple[PendingImage, Crop]]) -> None:
+        """One forward pass; people are added to their images.
+
+        Args:
+            queue: Crops of one or more images, each with its image.
+        """
         batch = pseudo_collate([crop.data for _, crop in queue])
         with torch.no_grad():
             samples = self.network.test_step(batch)
@@ -267,7 +298,16 @@ class MeshInferencer:
                 person_of(sample, crop, pending.image.size[0], self.has_parameters)
             )
 
-    def _result(self, pending: _Pending, hint: CameraHint) -> FrameResult:
+    def place(self, pending: PendingImage, hint: CameraHint) -> FrameResult:
+        """The result of an image whose people are through the network.
+
+        Args:
+            pending: The image.
+            hint: What is known about its camera.
+
+        Returns:
+            Its people before one camera.
+        """
         image = pending.image
         intrinsics = hint.matrix(image.size, image.exif)
         for person in pending.people:

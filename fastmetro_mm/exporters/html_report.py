@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from fastmetro_mm.errors import ExportError
+from fastmetro_mm.exporters import html_viewer
 from fastmetro_mm.exporters.html_page import PAGE, SCRIPT, STYLE
 from fastmetro_mm.exporters.scene import AXES, frame_meshes, person_names
 from fastmetro_mm.fileio import write_atomically
@@ -124,8 +125,8 @@ def write_html_report(
     text = PAGE.format(
         title=html.escape(title),
         mark=MARK,
-        style=STYLE,
-        script=SCRIPT,
+        style=STYLE + html_viewer.STYLE,
+        script=html_viewer.VIEWER + SCRIPT,
         count=len(frames),
         last=len(frames) - 1,
         chooser_hidden=' hidden' if len(frames) == 1 else '',
