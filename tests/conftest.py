@@ -38,6 +38,19 @@ def shared_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope='session')
+def browser(tmp_path_factory):
+    """A page in a headless Chromium; the test is skipped where there is none."""
+    from tests.browser import Browser, find_program
+
+    program = find_program()
+    if program is None:
+        pytest.skip('no Chromium found: apt-get install -y chromium')
+    browser = Browser(program, tmp_path_factory.mktemp('profile'))
+    yield browser
+    browser.close()
+
+
 def golden_entry(name: str, shape: list[int]) -> torch.Tensor:
     """Weights by the rule of the golden numbers: made from the name alone."""
     generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))

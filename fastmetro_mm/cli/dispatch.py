@@ -34,6 +34,9 @@ COMMANDS = {
     'demo': Command(
         'fastmetro_mm.cli.demo', 'people in photos, folders and videos, as meshes', is_lean=True
     ),
+    'serve': Command(
+        'fastmetro_mm.cli.serve', 'a page that takes photos and videos, in a browser', is_lean=True
+    ),
     'models': Command('fastmetro_mm.cli.models', 'networks by name, and what each needs', False),
     'export': Command(
         'fastmetro_mm.cli.export', 'a network as ONNX; results as OBJ, PLY, GLB, HTML, SMPL files'
@@ -61,7 +64,7 @@ COMMANDS = {
 }
 
 _GROUPS = {
-    'Use': ('demo', 'models', 'export'),
+    'Use': ('demo', 'serve', 'models', 'export'),
     'Train and evaluate': ('train', 'test', 'worst'),
     'Data': ('synthesize', 'convert', 'browse', 'prepare'),
     'Help yourself': ('doctor', 'run'),

@@ -18,8 +18,8 @@ PAGE = """<!DOCTYPE html>
 <input id="frame" type="range" min="0" max="{last}" value="0"></label></div>
 <main>
 <section id="scene"><h2>Scene</h2>
-<canvas id="view" class="view" tabindex="0" aria-label="3D view of the people: drag to turn, wheel to zoom,
-shift-drag to move, arrow keys to turn"></canvas>
+<canvas id="view" class="view" tabindex="0" aria-label="3D view of the people: drag to turn,
+wheel to zoom, shift-drag to move, arrow keys to turn"></canvas>
 <p class="bar"><button type="button" data-view="front">Front</button>
 <button type="button" data-view="side">Side</button>
 <button type="button" data-view="back">Back</button>

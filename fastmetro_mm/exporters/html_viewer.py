@@ -59,7 +59,7 @@ function createViewer(canvas) {
       near: Math.max(away - 1.5 * radius, 0.01 * radius), far: away + 1.5 * radius};
   }
 
-  function throughCamera() {  // the picture's own; radius reaches around the people
+  function throughCamera() {  // the image's own; radius reaches around the people
     const {fx, fy, cx, cy, width, height} = camera, depth = -center[2];
     return {turn: [1, 0, 0, 0, 1, 0, 0, 0, 1], center: [0, 0, 0], move: [0, 0], away: 0,
       lens: [2 * fx / width, 2 * fy / height, 2 * cx / width - 1, 1 - 2 * cy / height],
@@ -89,7 +89,7 @@ function createViewer(canvas) {
     gl.useProgram(program);
     gl.enable(gl.DEPTH_TEST);
     const at = name => gl.getUniformLocation(program, name);
-    const buffers = [];
+    const buffers = [], ofPerson = new Map();  // another view may show the same people
     const upload = (kind, data) => {
       const buffer = gl.createBuffer();
       buffers.push(buffer);
@@ -101,9 +101,10 @@ function createViewer(canvas) {
       name: 'webgl',
       load() {
         while (buffers.length) gl.deleteBuffer(buffers.pop());
+        ofPerson.clear();
         for (const p of people) {
-          p.buffers = [upload(gl.ARRAY_BUFFER, p.vertices), upload(gl.ARRAY_BUFFER, p.normals),
-            upload(gl.ELEMENT_ARRAY_BUFFER, p.faces)];
+          ofPerson.set(p, [upload(gl.ARRAY_BUFFER, p.vertices),
+            upload(gl.ARRAY_BUFFER, p.normals), upload(gl.ELEMENT_ARRAY_BUFFER, p.faces)]);
         }
       },
       draw(view, shown) {
@@ -120,14 +121,15 @@ function createViewer(canvas) {
         gl.uniform2f(at('depth'), view.near, view.far);
         gl.uniform1f(at('away'), view.away);
         for (const p of shown) {
+          const own = ofPerson.get(p);
           gl.uniform3fv(at('color'), p.color);
           ['position', 'normal'].forEach((name, i) => {
             const place = gl.getAttribLocation(program, name);
-            gl.bindBuffer(gl.ARRAY_BUFFER, p.buffers[i]);
+            gl.bindBuffer(gl.ARRAY_BUFFER, own[i]);
             gl.enableVertexAttribArray(place);
             gl.vertexAttribPointer(place, 3, gl.FLOAT, false, 0, 0);
           });
-          gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, p.buffers[2]);
+          gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, own[2]);
           gl.drawElements(gl.TRIANGLES, p.faces.length, gl.UNSIGNED_SHORT, 0);
         }
       },
