@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,12 @@ from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.hands import mirror_prediction
 from fastmetro_mm.apis.image_reading import SourceImage
 from fastmetro_mm.datasets.transforms import BoxToCenterScale, LoadMeshImage, MeshCrop
+from fastmetro_mm.datasets.transforms.views import View, all_views
 from fastmetro_mm.structures import MeshDataSample
 from fastmetro_mm.structures.results import PersonMesh
 
 _SMPL_FIELDS = ('global_orient', 'body_pose', 'betas', 'smpl_vertices')
+_CONFIDENCE_FIELDS = ('joint_confidence', 'joint_spread')
 
 
 def image_pipeline(config: Config, speed: str, box_padding: float | None) -> Compose:
@@ -69,10 +71,16 @@ class Cropper:
         box_padding: Replaces the config's factor from box to crop; also for images that are crops
             already, to which nothing is added without it.
         dataset_meta: Of the network.
+        views: Views of every crop for test-time augmentation; none: the crop as it is.
     """
 
     def __init__(
-        self, config: Config, speed: str, box_padding: float | None, dataset_meta: Mapping
+        self,
+        config: Config,
+        speed: str,
+        box_padding: float | None,
+        dataset_meta: Mapping,
+        views: Sequence[View] = (),
     ) -> None:
         self._pipeline = image_pipeline(config, speed, box_padding)
         self._meta = dataset_meta
@@ -80,6 +88,8 @@ class Cropper:
         self._size = next(
             step.size for step in self._pipeline.transforms if isinstance(step, MeshCrop)
         )
+        if views:
+            self._pipeline.transforms = all_views(self._pipeline.transforms, views)
 
     def __call__(self, image: SourceImage, box: PersonBox, mirrored: np.ndarray | None) -> Crop:
         """Cut one person out.
@@ -178,5 +188,6 @@ def person_of(
         is_right=box.is_right,
         detected_keypoints=None if box.keypoints is None else np.asarray(box.keypoints, np.float32),
         **{name: found[name][0] for name in _SMPL_FIELDS if name in found and with_parameters},
+        **{name: found[name][0] for name in _CONFIDENCE_FIELDS if name in found},
     )
     return mirror_prediction(person, image_width) if box.is_right is False else person

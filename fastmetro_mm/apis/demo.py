@@ -101,6 +101,7 @@ class Demo:
             args.detector_weights,
             args.speed,
             args.box_padding,
+            tta=args.tta,
         )
         if 'smpl' in self.kinds and not self.inferencer.has_parameters:
             raise CliError(

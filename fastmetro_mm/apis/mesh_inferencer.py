@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,14 @@ from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.source import Source
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.apis.tracking import BoxTracker
+from fastmetro_mm.datasets.transforms.views import check_mirroring, parse_views
 from fastmetro_mm.errors import DataRowError, InputError
 from fastmetro_mm.model_zoo.model_loading import (
     gives_parameters,
     load_network,
     smpl_head_is_trained,
 )
+from fastmetro_mm.models.tta_model import MeshTTAModel
 from fastmetro_mm.speed.acceleration import accelerate
 from fastmetro_mm.speed.allocator import keep_freed_memory
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
@@ -90,6 +92,10 @@ class MeshInferencer:
             precision where the hardware has it. See docs/performance.md for what that changes.
         compiled: On a GPU: compile the network and replay CUDA graphs, once for every number of
             people in a batch.
+        tta: Test-time augmentation: views of every crop whose results are averaged, e.g. ``'flip'``
+            or ``'flip rot=-20,20 scale=0.9,1.1'`` (every combination is one view), see
+            ``datasets.transforms.views.parse_views``. Each costs as much as the crop as it is.
+            Results then say how far the views lie apart (``PersonMesh.joint_spread``).
         box_padding: Factor from the longer side of a box to the side of its crop; that of the
             config (1.2) if not given. See docs/inference.md for what fits which boxes.
 
@@ -115,11 +121,13 @@ class MeshInferencer:
         speed: str = 'exact',
         box_padding: float | None = None,
         compiled: bool = False,
+        tta: str | Sequence[str] | Mapping[str, Any] | None = None,
     ) -> None:
         if speed not in ('exact', 'fast'):
             raise InputError(f"speed must be 'exact' or 'fast', got {speed!r}")
         if box_padding is not None and not 0.5 <= box_padding <= 5:
             raise InputError(f'box_padding must lie between 0.5 and 5, got {box_padding}')
+        views = parse_views(tta)
         is_free = detector == 'free' and detector_weights is None
         self.detector = None if is_free else _build_detector(detector, detector_weights, device)
         self.device = torch.device(device)
@@ -136,7 +144,11 @@ class MeshInferencer:
         self.body = self.network.body
         if is_free:
             self.detector = FreeHandDetector(device) if self.is_hand else FreeDetector(device)
-        self._cropper = Cropper(self.network.cfg, speed, box_padding, self.network.dataset_meta)
+        check_mirroring(any(view.flip for view in views), self.is_hand)
+        self._predictor = MeshTTAModel(self.network) if views else self.network
+        self._cropper = Cropper(
+            self.network.cfg, speed, box_padding, self.network.dataset_meta, views
+        )
 
     @property
     def is_hand(self) -> bool:
@@ -292,7 +304,7 @@ class MeshInferencer:
         """
         batch = pseudo_collate([crop.data for _, crop in queue])
         with torch.no_grad():
-            samples = self.network.test_step(batch)
+            samples = self._predictor.test_step(batch)
         for (pending, crop), sample in zip(queue, samples, strict=True):
             pending.people.append(
                 person_of(sample, crop, pending.image.size[0], self.has_parameters)

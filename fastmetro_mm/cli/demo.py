@@ -57,6 +57,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default='exact',
         help='exact: crops and numbers of the official code; fast: half precision',
     )
+    group.add_argument(
+        '--tta',
+        nargs='+',
+        metavar='VIEW',
+        help='average several views of every person: flip, rot=DEGREES,... scale=FACTORS,...; '
+        'put it behind the inputs (fastmetro demo photo.jpg --tta flip)',
+    )
     group.add_argument('--batch-size', type=int, default=16, help='people at once (default: 16)')
     group.add_argument(
         '--trust-checkpoint',

@@ -34,6 +34,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--show', action='store_true', help='draw them in a window')
     parser.add_argument('--interval', type=int, help='draw every N-th batch (default: the config)')
     parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays')
+    parser.add_argument(
+        '--tta',
+        nargs='+',
+        metavar='VIEW',
+        help='average several views of every crop: flip, rot=DEGREES,... scale=FACTORS,...; every '
+        'combination is one view, e.g. --tta flip rot=-20,20 (bodies), --tta rot=-20,20 (hands)',
+    )
+    parser.add_argument(
+        '--rot',
+        type=float,
+        metavar='DEGREES',
+        help='look at every crop turned, labels too, as --multiscale_inference of the official '
+        'hand script does',
+    )
+    parser.add_argument('--sc', type=float, metavar='FACTOR', help='the same with a larger crop')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument(
         '--cfg-options',
@@ -88,6 +103,10 @@ def build_config(args: argparse.Namespace):
         *(metrics if isinstance(metrics, (list, tuple)) else [metrics]),
         *(dict(type=kind, **where) for kind, where in wanted.items() if any(where.values())),
     ]
+    if args.tta is not None or args.rot is not None or args.sc is not None:
+        from fastmetro_mm.engine.views import choose_views
+
+        choose_views(cfg, args.tta, args.rot, args.sc)
     options.enable_drawing(cfg, args.show_dir, args.show, args.interval, args.wait_time)
     options.ensure_hooks(cfg)
     return cfg

@@ -127,6 +127,25 @@ def project_to_rotation(matrix: Tensor) -> Tensor:
         return (factor * sign[..., None, None]).to(matrix.dtype)
 
 
+def mean_rotation(rotmat: Tensor) -> Tensor:
+    """The rotation nearest to the mean of several (their chordal mean).
+
+    Unlike :func:`project_to_rotation`, which keeps the sign rule of the official code, this gives
+    the nearest one also where rotations lie so far apart that their mean is a reflection.
+
+    Args:
+        rotmat: Rotation matrices; the first axis is averaged. (N, ..., 3, 3)
+
+    Returns:
+        (..., 3, 3)
+    """
+    with full_precision(rotmat):
+        u, _, vh = torch.linalg.svd(rotmat.float().mean(0))
+        sign = torch.linalg.det(u @ vh)
+        flat = torch.stack((torch.ones_like(sign), torch.ones_like(sign), sign), dim=-1)
+        return (u * flat[..., None, :]) @ vh
+
+
 def rotation_6d_to_rotmat(values: Tensor) -> Tensor:
     """Rotation matrices of the continuous six-number form.
 

@@ -3,5 +3,6 @@
 
 from fastmetro_mm.models import backbones, heads, losses, necks
 from fastmetro_mm.models.mesh_estimator import TopdownMeshEstimator
+from fastmetro_mm.models.tta_model import MeshTTAModel
 
-__all__ = ['TopdownMeshEstimator', 'backbones', 'heads', 'losses', 'necks']
+__all__ = ['MeshTTAModel', 'TopdownMeshEstimator', 'backbones', 'heads', 'losses', 'necks']

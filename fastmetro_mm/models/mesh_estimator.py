@@ -13,8 +13,8 @@ from torch import Tensor
 from fastmetro_mm.body.joint_sets import SMPL24
 from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ConfigError
-from fastmetro_mm.models.flip_test import FlipTest, check_test_cfg
 from fastmetro_mm.models.heads.targets import build_targets
+from fastmetro_mm.models.views import ViewMerger, check_test_cfg
 from fastmetro_mm.models.weight_loading import fit_to_model, prepare_weights, prove_weights
 from fastmetro_mm.structures import MeshDataSample, MeshPrediction, MeshTargets, TokenFeatures
 
@@ -85,7 +85,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
                 f'model.neck.num_joints={found}: {type(self.head).__name__} of body '
                 f"'{body.name}' reads {wanted} joint tokens: set model.neck.num_joints={wanted}"
             )
-        self.flip_test = FlipTest(body) if flips else None
+        self.flip_test = ViewMerger(body) if flips else None
         self.smpl_head = None
         if smpl_head is not None:
             self.smpl_head = MODELS.build({'body': body, **smpl_head})
@@ -220,10 +220,40 @@ class TopdownMeshEstimator(BasePoseEstimator):
         Returns:
             The same samples with ``pred_instances``.
         """
+        return self.results(self.infer(inputs), data_samples)
+
+    def infer(self, inputs: Tensor) -> MeshPrediction:
+        """The raw prediction of a batch, with flip testing where ``test_cfg`` asks for it.
+
+        Args:
+            inputs: Normalised RGB crops. (B, 3, 224, 224)
+
+        Returns:
+            Raw, uncentred prediction in metres.
+        """
         prediction = self._mesh(inputs)
-        if self.flip_test is not None:
-            posed = prediction.rotmat is not None and self.smpl_head is None
-            prediction = self.flip_test(prediction, self._mesh(inputs.flip(-1)), posed)
+        if self.flip_test is None:
+            return prediction
+        return self.flip_test.flip_test(
+            prediction, self._mesh(inputs.flip(-1)), self.poses(prediction)
+        )
+
+    def poses(self, prediction: MeshPrediction) -> bool:
+        """Whether the mesh of a prediction is posed from its rotations and shape."""
+        return prediction.rotmat is not None and self.smpl_head is None
+
+    def results(
+        self, prediction: MeshPrediction, data_samples: Sequence[MeshDataSample]
+    ) -> list[MeshDataSample]:
+        """Put a prediction into its samples.
+
+        Args:
+            prediction: Raw prediction.
+            data_samples: Its samples.
+
+        Returns:
+            The same samples with ``pred_instances``.
+        """
         instances = self.head.predict(prediction, data_samples)
         if prediction.rotmat is not None and prediction.rotmat.shape[1] == len(SMPL24):
             self._add_smpl(prediction, instances)

@@ -29,7 +29,15 @@ from fastmetro_mm.geometry.camera import (
 FORMAT = 'fastmetro_mm.frame.1'
 """Name and version of the npz and JSON layout, stored in every file."""
 
-_OPTIONAL_ARRAYS = ('global_orient', 'body_pose', 'betas', 'smpl_vertices', 'detected_keypoints')
+_OPTIONAL_ARRAYS = (
+    'global_orient',
+    'body_pose',
+    'betas',
+    'smpl_vertices',
+    'detected_keypoints',
+    'joint_confidence',
+    'joint_spread',
+)
 _HAND = 'hand_'  # before the arrays of hands that go with bodies
 _UNKNOWN = -1  # stands for None where a file holds whole numbers
 
@@ -60,6 +68,10 @@ class PersonMesh:
         detected_keypoints: What the detector saw: x, y in image pixels and a score of 0 to 1;
             COCO's 17 keypoints of a person, MediaPipe's 21 landmarks of a hand. None where the
             box came from elsewhere. (K, 3)
+        joint_confidence: For each of ``joints_3d`` the probability that it is right, see
+            docs/inference.md; of networks that can tell. (J,)
+        joint_spread: Test-time augmentation: how far its views lie apart, the standard deviation
+            of each joint's place, metres. (J,)
     """
 
     vertices: np.ndarray
@@ -78,6 +90,8 @@ class PersonMesh:
     betas: np.ndarray | None = None
     smpl_vertices: np.ndarray | None = None
     detected_keypoints: np.ndarray | None = None
+    joint_confidence: np.ndarray | None = None
+    joint_spread: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.is_right is not None:
@@ -87,6 +101,11 @@ class PersonMesh:
     def is_placed(self) -> bool:
         """Whether the person has a place in the scene and a finite mesh: it can be drawn."""
         return bool(np.isfinite(self.translation).all() and np.isfinite(self.vertices).all())
+
+    @property
+    def confidence(self) -> float | None:
+        """Share of the joints that are expected to be right; None where nothing tells."""
+        return None if self.joint_confidence is None else float(self.joint_confidence.mean())
 
     @property
     def camera_vertices(self) -> np.ndarray:

@@ -22,7 +22,9 @@ class MeshDataSample(PoseDataSample):
       pelvis (hands: wrist), ``camera (1, 3)`` = (s, tx, ty), ``keypoints (1, J, 2)`` image
       pixels, ``keypoint_scores (1, J)``, ``bboxes``, ``bbox_scores``; with the SMPL head also
       ``global_orient (1, 3, 3)``, ``body_pose (1, 23, 3, 3)``, ``betas (1, 10)``,
-      ``smpl_vertices (1, V, 3)`` and ``smpl_joints_3d (1, J, 3)`` where a SMPL file is at hand.
+      ``smpl_vertices (1, V, 3)`` and ``smpl_joints_3d (1, J, 3)`` where a SMPL file is at hand;
+      ``joint_confidence (1, J)`` of networks that can tell, ``joint_spread (1, J)`` metres with
+      test-time augmentation.
     * metainfo: ``crop_to_image (2, 3)`` maps crop pixels to image pixels; of predictions ``body``,
       what ``build_body`` makes the network's body from.
     """

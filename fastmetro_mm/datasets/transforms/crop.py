@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -124,7 +126,7 @@ def crop_fast(
     )
 
 
-def crop_smooth(image: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
+def crop_smooth(image: np.ndarray, window: CropWindow, size: int, rot: float = 0) -> np.ndarray:
     """Pixels of a window, every one of them averaged where the crop is smaller.
 
     A network whose features see single pixels (a 2D pose network) is thrown off by what bilinear
@@ -134,15 +136,26 @@ def crop_smooth(image: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
         image: uint8 (H, W, 3).
         window: Rectangle to cut.
         size: Side of the result, px.
+        rot: Rotation, degrees; after the pixels were averaged.
 
     Returns:
         uint8 (size, size, 3).
     """
-    cut = _cut(image, window)
-    shrinks = max(cut.shape[:2]) > size
-    return cv2.resize(
-        cut, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    shrinks = max(window.width, window.height) > size
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    if rot == 0:
+        return cv2.resize(_cut(image, window), (size, size), interpolation=how)
+    # what the corners of the turned window see, by whole pixels of the result
+    margin = math.ceil(size * (math.sqrt(2) - 1) / 2)
+    pad_x, pad_y = (round(margin * side / size) for side in (window.width, window.height))
+    padded = CropWindow(
+        window.left - pad_x, window.top - pad_y, window.right + pad_x, window.bottom + pad_y
     )
+    whole = size + 2 * margin
+    cut = cv2.resize(_cut(image, padded), (whole, whole), interpolation=how)
+    turn = cv2.getRotationMatrix2D(((whole - 1) * 0.5, (whole - 1) * 0.5), rot, 1.0)
+    turn[:, 2] -= margin
+    return cv2.warpAffine(cut, turn, (size, size), borderValue=0, flags=cv2.INTER_LINEAR)
 
 
 def _multiply_channels(image: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -161,8 +174,8 @@ class MeshCrop(BaseTransform):
       pixels to uint8). Its 2D joints are truncated to whole crop pixels, about +0.6 px off.
     * ``'fast'``: one uint8 warp from the image, several times faster, pixels differ slightly
       (one resampling instead of two); 2D joints exact to sub-pixels.
-    * ``'smooth'``: as ``'fast'``, but crops that are not rotated average the pixels of a larger
-      window instead of picking some.
+    * ``'smooth'``: as ``'fast'``, but the pixels of a larger window are averaged instead of some
+      being picked.
 
     Reads ``img``, ``center``, ``scale``, ``aug`` and, where present, ``joints_2d`` (J, 3) px.
     Writes ``img`` uint8 (size, size, 3) RGB, ``joints_2d`` normalised to [-1, 1],
@@ -197,8 +210,8 @@ class MeshCrop(BaseTransform):
             crop = np.rint(np.clip(crop * noise.astype(np.float32), 0, 255)).astype(np.uint8)
         else:
             reduction = results.get('img_reduction', 1)
-            if self.mode == 'smooth' and rot == 0 and reduction == 1:
-                crop = crop_smooth(image, window, self.size)
+            if self.mode == 'smooth' and reduction == 1:
+                crop = crop_smooth(image, window, self.size, rot)
                 crop = crop[:, ::-1] if flip else crop
             else:
                 crop = crop_fast(image, matrix, self.size, reduction)

@@ -8,11 +8,13 @@ from fastmetro_mm.engine.hooks.mesh_visualization_hook import MeshVisualizationH
 from fastmetro_mm.engine.hooks.non_finite_hook import NonFiniteHook
 from fastmetro_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook
 from fastmetro_mm.engine.hooks.summary_hook import TrainingSummaryHook
+from fastmetro_mm.engine.hooks.tta_hook import MeshTTAHook
 
 __all__ = [
     'EpochSeedHook',
     'GracefulStopHook',
     'MeshCheckpointHook',
+    'MeshTTAHook',
     'MeshVisualizationHook',
     'NonFiniteHook',
     'PlainCheckpointHook',

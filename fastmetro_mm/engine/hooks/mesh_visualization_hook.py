@@ -22,6 +22,7 @@ from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
 from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.models.tta_model import MeshTTAModel
 from fastmetro_mm.visualization.crop_images import crop_with_sample
 from fastmetro_mm.visualization.mesh_visualizer import MeshVisualizer
 from fastmetro_mm.visualization.true_meshes import add_true_meshes
@@ -175,7 +176,9 @@ class MeshVisualizationHook(Hook):
         for index, sample in enumerate(samples):
             image = self._full_image(sample)
             if image is None:
-                image, sample = crop_with_sample(data_batch['inputs'][index], sample, model)
+                inputs = data_batch['inputs']
+                inputs = inputs[0] if isinstance(inputs[0], list) else inputs  # views: the first
+                image, sample = crop_with_sample(inputs[index], sample, model)
             key = re.sub(r'[^\w-]+', '_', str(sample.get('img_key', '')))[-60:]
             name = f'{number:06d}_{index}{"_" if key else ""}{key}.jpg'
             visualizer.add_datasample(
@@ -223,7 +226,8 @@ def _training_progress(runner: Runner) -> tuple[int, int]:
 
 
 def _unwrap(model: torch.nn.Module) -> torch.nn.Module:
-    return model.module if is_model_wrapper(model) else model
+    wrapped = is_model_wrapper(model) or isinstance(model, MeshTTAModel)
+    return model.module if wrapped else model
 
 
 @contextmanager
