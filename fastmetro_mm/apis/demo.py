@@ -143,6 +143,7 @@ class Demo:
             batch_size=self.args.batch_size,
             track=not self.args.no_track,
             smooth=self.args.smooth and source.is_video,
+            detect_every=self.args.detect_every if source.is_video else 1,
             progress=not self.args.quiet,
             on_error=self.report,
         )

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -27,6 +29,8 @@ class CameraHint:
         intrinsics: Matrix K, pixels: for a solved or calibrated camera. (3, 3)
         focal_length: Focal length, pixels; principal point in the middle.
         fov_deg: Horizontal field of view, degrees; principal point in the middle.
+        estimate: Any function from an image, RGB (H, W, 3) uint8, to its focal length in pixels
+            or its matrix K, such as another network; it is asked for every image or frame.
         use_exif: Whether to read the focal length from a photo's EXIF data. Without any, the
             image's diagonal is taken (a diagonal field of view of 53 degrees).
 
@@ -37,6 +41,7 @@ class CameraHint:
     intrinsics: np.ndarray | None = None
     focal_length: float | None = None
     fov_deg: float | None = None
+    estimate: Callable[[np.ndarray], Any] | None = None
     use_exif: bool = True
 
     def __post_init__(self) -> None:
@@ -52,7 +57,7 @@ class CameraHint:
             ):
                 raise InputError(
                     f'intrinsics must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels, got '
-                    f'{self.intrinsics}'
+                    f'{" ".join(str(self.intrinsics).split())}'
                 )
             object.__setattr__(self, 'intrinsics', matrix)
         if self.focal_length is not None and not _between(self.focal_length, 0, math.inf):
@@ -63,16 +68,23 @@ class CameraHint:
             )
 
     def matrix(
-        self, image_size: tuple[int, int], photo: str | Path | Image.Exif | None = None
+        self,
+        image_size: tuple[int, int],
+        photo: str | Path | Image.Exif | None = None,
+        pixels: np.ndarray | None = None,
     ) -> np.ndarray:
         """Matrix K for one image.
 
         Args:
             image_size: Width and height, pixels.
             photo: Photo whose EXIF data may tell the focal length, or these data.
+            pixels: The image, perhaps reduced, for ``estimate``. RGB (H, W, 3) uint8
 
         Returns:
-            K, pixels. (3, 3)
+            K, pixels of ``image_size``. (3, 3)
+
+        Raises:
+            InputError: If ``estimate`` gives something else than a camera.
         """
         if self.intrinsics is not None:
             return self.intrinsics.copy()
@@ -80,11 +92,26 @@ class CameraHint:
         focal = self.focal_length
         if focal is None and self.fov_deg is not None:
             focal = 0.5 * width / math.tan(math.radians(self.fov_deg) / 2)
+        if focal is None and self.estimate is not None and pixels is not None:
+            return self._estimated(image_size, pixels)
         if focal is None and self.use_exif and photo is not None:
             focal = exif_focal_length(photo, image_size)
         if focal is None:
             focal = default_focal_length(image_size)
         return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
+
+    def _estimated(self, image_size: tuple[int, int], pixels: np.ndarray) -> np.ndarray:
+        size = pixels.shape[1::-1]
+        found = self.estimate(pixels)
+        try:
+            found = np.asarray(found, dtype=np.float64)
+            known = dict(intrinsics=found) if found.size > 1 else dict(focal_length=found.item())
+            inner = CameraHint(**known).matrix(size)
+        except (TypeError, ValueError) as error:  # InputError is one
+            raise InputError(
+                f'CameraHint(estimate=...): {error}; it must give a focal length in pixels or K'
+            ) from None
+        return np.diag([image_size[0] / size[0], image_size[1] / size[1], 1.0]) @ inner
 
 
 def exif_focal_length(photo: str | Path | Image.Exif, image_size: tuple[int, int]) -> float | None:

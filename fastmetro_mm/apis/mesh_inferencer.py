@@ -29,6 +29,7 @@ from fastmetro_mm.apis.progress import show_progress
 from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.source import Source
 from fastmetro_mm.apis.sources import open_source
+from fastmetro_mm.apis.sparse_detection import carried_boxes
 from fastmetro_mm.apis.tracking import BoxTracker
 from fastmetro_mm.datasets.transforms.views import check_mirroring, parse_views
 from fastmetro_mm.errors import DataRowError, InputError
@@ -165,6 +166,7 @@ class MeshInferencer:
         batch_size: int = 16,
         track: bool = True,
         smooth: bool = False,
+        detect_every: int = 1,
         progress: bool = False,
         keep_images: bool = True,
         on_error: str | ErrorHandler = 'raise',
@@ -185,6 +187,8 @@ class MeshInferencer:
             batch_size: People that go through the network at once, from one or more images.
             track: Videos: whether to number people from frame to frame.
             smooth: Videos: whether to smooth each person with a One-Euro filter.
+            detect_every: Videos: look for people in each so many-th frame only; boxes of the
+                frames between follow from those around them (``sparse_detection``).
             progress: Whether to show progress on the terminal.
             keep_images: Whether results carry their image (for drawing).
             on_error: ``'raise'``; ``'skip'`` to log what is wrong with an image or box and go
@@ -206,6 +210,11 @@ class MeshInferencer:
         source = open_source(inputs, on_error)
         if smooth and not (source.is_video and track):
             raise InputError('smoothing needs a video and track=True')
+        if not isinstance(detect_every, (int, np.integer)) or detect_every < 1:
+            raise InputError(f'detect_every must be a whole number, 1 or more, got {detect_every}')
+        looks = self.detector is not None and bboxes is None and keypoints is None
+        if detect_every > 1 and not (source.is_video and track and looks):
+            raise InputError('detect_every needs a video, a detector and track=True')
         finder = PeopleFinder(
             source, bboxes, keypoints, self.detector, self.body, is_right, on_error
         )
@@ -213,14 +222,19 @@ class MeshInferencer:
         smoother = MeshSmoother(source.fps) if smooth else None
         # A camera's image must be answered before the next one comes.
         size = 0 if source.is_live else batch_size
-        found = self.look(source, finder, track, on_error)
+        found = self.look(source, finder, track, on_error, detect_every)
         results = self._in_batches(found, hint, size, batch_size, on_error)
         if progress:
             results = show_progress(results, source.length)
         return _finish(results, smoother, keep_images)
 
     def look(
-        self, source: Source, finder: PeopleFinder, track: bool, on_error: ErrorHandler
+        self,
+        source: Source,
+        finder: PeopleFinder,
+        track: bool,
+        on_error: ErrorHandler,
+        detect_every: int = 1,
     ) -> Iterator[PendingImage]:
         """Find and cut out the people of every image; the network has not seen them yet.
 
@@ -232,14 +246,17 @@ class MeshInferencer:
             finder: Where their people are.
             track: Whether to number people through a video.
             on_error: Called with the error of an image or box.
+            detect_every: Frames from one look at a video to the next, where people are numbered.
 
         Yields:
             One an image, in order.
         """
-        tracker = BoxTracker(reserved=finder.track_ids) if source.is_video and track else None
-        for image in source.images:
-            boxes = finder(image)
-            boxes = tracker.update(boxes) if tracker else boxes
+        if source.is_video and track:
+            tracker = BoxTracker(reserved=finder.track_ids, stride=detect_every)
+            found = carried_boxes(source.images, finder, tracker, detect_every, source.is_live)
+        else:
+            found = ((image, finder(image)) for image in source.images)
+        for image, boxes in found:
             yield PendingImage(image, list(self._crops(image, boxes, on_error)))
         finder.finish()
 
@@ -321,7 +338,7 @@ class MeshInferencer:
             Its people before one camera.
         """
         image = pending.image
-        intrinsics = hint.matrix(image.size, image.exif)
+        intrinsics = hint.matrix(image.size, image.exif, image.pixels)
         for person in pending.people:
             person.translation = translation_in_image(
                 person.camera, person.crop_to_image, person.crop_size, intrinsics

@@ -28,21 +28,37 @@ def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return overlap.nan_to_num(0.0).numpy()  # two boxes without an area
 
 
+def grown(boxes: np.ndarray, factor: float) -> np.ndarray:
+    """Boxes with longer sides about the same middles, x1 y1 x2 y2 (N, 4)."""
+    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    return np.concatenate([middle - factor * half, middle + factor * half], axis=1)
+
+
 @dataclass
 class _Track:
-    """One person: last box, its velocity in pixels a frame, frames since it was seen."""
+    """One person: last box, its velocity in pixels a frame, frames since it was seen.
+
+    Frames are those that are looked at.
+    """
 
     number: int
     bbox: np.ndarray
     is_right: bool | None
-    velocity: np.ndarray
+    velocity: np.ndarray | None
     unseen: int = 0
+    score: float = 1.0
+
+    def moved(self, frames: float) -> np.ndarray:
+        """Where the box should be some frames after it was seen (4,)."""
+        # the middle moves on; the size stays
+        return (
+            self.bbox if self.velocity is None else (self.bbox + np.tile(self.velocity, 2) * frames)
+        )
 
     @property
     def expected(self) -> np.ndarray:
         """Where the box should be in this frame (4,)."""
-        # the middle moves on; the size stays
-        return self.bbox + np.tile(self.velocity, 2) * (self.unseen + 1)
+        return self.moved(self.unseen + 1)
 
 
 class BoxTracker:
@@ -56,6 +72,8 @@ class BoxTracker:
         min_iou: Least overlap of a box with the expected one.
         max_unseen: Frames for which a person is remembered while no box fits.
         inertia: Share of the old velocity in the new one.
+        stride: Frames of the video from one update to the next. People go further in between, so
+            that boxes are compared grown by a fifth of their size for each frame that is left out.
         reserved: Numbers that will be given by the user; a number that turns up without having
             been reserved is taken from the track that has it, which gets a new one.
     """
@@ -66,10 +84,12 @@ class BoxTracker:
         max_unseen: int = 30,
         inertia: float = 0.6,
         reserved: Iterable[int] = (),
+        stride: int = 1,
     ) -> None:
         self.min_iou = min_iou
         self.max_unseen = max_unseen
         self.inertia = inertia
+        self.growth = 1 + 0.2 * (stride - 1)
         self._tracks: list[_Track] = []
         self._taken = set(reserved)
         self._last = 0
@@ -96,12 +116,11 @@ class BoxTracker:
             box = boxes[index]
             track = pairs.get(place)
             if track is None:
-                track = _Track(
-                    self._new_number(), np.asarray(box.bbox, float), box.is_right, np.zeros(2)
-                )
+                track = _Track(self._new_number(), np.asarray(box.bbox, float), box.is_right, None)
                 self._tracks.append(track)
             else:
                 self._move(track, np.asarray(box.bbox, float))
+            track.score = box.score
             seen.add(track.number)
             numbered[index] = replace(box, track_id=track.number)
         for track in self._tracks:
@@ -109,6 +128,21 @@ class BoxTracker:
                 track.unseen += 1
         self._tracks = [track for track in self._tracks if track.unseen <= self.max_unseen]
         return numbered
+
+    def moved_on(self, frames: float) -> list[PersonBox]:
+        """Where the people of the last update should be by now.
+
+        Args:
+            frames: Updates that would have come since, e.g. half of one.
+
+        Returns:
+            Numbered boxes.
+        """
+        return [
+            PersonBox(track.moved(frames), track.score, track.is_right, track.number)
+            for track in self._tracks
+            if track.unseen == 0
+        ]
 
     def _new_number(self) -> int:
         self._last += 1
@@ -121,8 +155,8 @@ class BoxTracker:
         if not boxes or not self._tracks:
             return {}
         iou = pairwise_iou(
-            np.stack([box.bbox for box in boxes]).astype(float),
-            np.stack([track.expected for track in self._tracks]),
+            grown(np.stack([box.bbox for box in boxes]).astype(float), self.growth),
+            grown(np.stack([track.expected for track in self._tracks]), self.growth),
         )
         for row, box in enumerate(boxes):
             for column, track in enumerate(self._tracks):
@@ -140,5 +174,7 @@ class BoxTracker:
     def _move(self, track: _Track, bbox: np.ndarray) -> None:
         frames = track.unseen + 1
         step = ((bbox[:2] + bbox[2:]) - (track.bbox[:2] + track.bbox[2:])) / 2 / frames
+        if track.velocity is None:
+            track.velocity = step
         track.velocity = self.inertia * track.velocity + (1 - self.inertia) * step
         track.bbox, track.unseen = bbox, 0

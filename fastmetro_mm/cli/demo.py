@@ -116,6 +116,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     group = parser.add_argument_group('videos')
     group.add_argument('--no-track', action='store_true', help='do not number people')
+    group.add_argument(
+        '--detect-every',
+        type=int,
+        default=1,
+        metavar='N',
+        help='look for people in every N-th frame; the tracker carries them in between',
+    )
     group.add_argument('--smooth', action='store_true', help='steady people with One-Euro filters')
     group = parser.add_argument_group('output')
     group.add_argument('--out', default='outputs', help='folder for the files (default: outputs)')

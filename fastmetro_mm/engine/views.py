@@ -7,9 +7,11 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 
 from fastmetro_mm.datasets.transforms.views import View, all_views, one_view, parse_views
-from fastmetro_mm.engine.hooks.tta_hook import MeshTTAHook
 from fastmetro_mm.errors import CliError
-from fastmetro_mm.models.tta_model import MeshTTAModel
+
+# dotted paths instead of classes, so that the dumped config can be read again
+_MODEL = 'fastmetro_mm.models.tta_model.MeshTTAModel'
+_HOOK = 'fastmetro_mm.engine.hooks.tta_hook.MeshTTAHook'
 
 
 def choose_views(
@@ -43,11 +45,11 @@ def choose_views(
         raise CliError('--tta averages views, --rot and --sc look at one: give one of both')
     views = parse_views(tta)
     dataset.pipeline = cfg.get('tta_pipeline') or all_views(dataset.pipeline, views)
-    model = cfg.get('tta_model') or ConfigDict(type=MeshTTAModel)
+    model = cfg.get('tta_model') or ConfigDict(type=_MODEL)
     flips = any(view.flip for view in views)
     cfg.custom_hooks = [
         *(cfg.get('custom_hooks') or []),
-        dict(type=MeshTTAHook, tta_cfg=model, flips=flips),
+        dict(type=_HOOK, tta_cfg=model, flips=flips),
     ]
 
 

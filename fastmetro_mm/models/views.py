@@ -112,6 +112,9 @@ class ViewMerger(nn.Module):
             upright = torch.where(flip, self.sign * found[:, across], found)
             return upright @ turn  # the inverse, acting on rows
 
+        confidence = prediction.joint_confidence
+        if confidence is not None:
+            confidence = torch.where(flip[..., 0], confidence[:, self.joints], confidence)
         rotmat = prediction.rotmat
         if rotmat is not None:
             rotmat = rotmat.float()
@@ -125,6 +128,7 @@ class ViewMerger(nn.Module):
             vertices=points(prediction.vertices, self.vertices),
             rotmat=rotmat,
             betas=prediction.betas,
+            joint_confidence=confidence,
         )
 
     def forward(
@@ -168,6 +172,9 @@ class ViewMerger(nn.Module):
             vertices=vertices,
             rotmat=rotmat,
             betas=betas,
+            joint_confidence=(
+                None if predictions[0].joint_confidence is None else mean('joint_confidence')
+            ),
         )
 
     def flip_test(

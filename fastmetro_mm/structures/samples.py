@@ -61,6 +61,7 @@ class MeshPrediction:
         rotmat: Rotations of the SMPL head, 0 is the global orientation. (B, 24, 3, 3)
         betas: Shape of the SMPL head. (B, 10)
         smpl_vertices: Mesh of ``rotmat`` and ``betas``, where it was posed, metres. (B, 6890, 3)
+        joint_confidence: Probability of each joint to be right, of networks that tell. (B, J)
         mesh_joints: Joints of ``vertices`` as they are, where they were regressed. (B, J, 3)
     """
 
@@ -72,4 +73,5 @@ class MeshPrediction:
     rotmat: Tensor | None = None
     betas: Tensor | None = None
     smpl_vertices: Tensor | None = None
+    joint_confidence: Tensor | None = None
     mesh_joints: Tensor | None = None

@@ -336,7 +336,7 @@ def test_smpl_parameters_need_weights_that_hold_them(demo, photo, weights_file, 
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (['--detector', 'rtmdet'], 'the person detector needs weights'),
+        (['--detector', 'rtmdet'], 'those of RTMDet-m from mmdet (configs/rtmdet/README.md)'),
         (['--detector-weights', 'no.pth'], 'no.pth: no such file of detector weights'),
         (['--weights', 'no.pth'], 'no.pth: no such weights file'),
         (['--model', 'quickstar'], 'did you mean quickstart'),

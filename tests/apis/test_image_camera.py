@@ -126,3 +126,31 @@ def test_exif_focal_length(tmp_path):
 def test_cameras_without_meaning(hint):
     with pytest.raises(InputError, match=r'intrinsics must|focal length must|field of view must'):
         CameraHint(**hint)
+
+
+def test_a_function_estimates_the_camera_of_each_image():
+    seen = []
+
+    def estimate(image):
+        seen.append(image.shape)
+        return 1.5 * image.shape[1]
+
+    pixels = np.zeros((300, 400, 3), np.uint8)
+    hint = CameraHint(estimate=estimate)
+    # the image was reduced to half its size before it was worked on
+    expected = [[1200, 0, 400], [0, 1200, 300], [0, 0, 1]]
+    np.testing.assert_allclose(hint.matrix(SIZE, None, pixels), expected)
+    assert seen == [(300, 400, 3)]
+    matrix = np.array([[500.0, 0, 190], [0, 510, 160], [0, 0, 1]])
+    found = CameraHint(estimate=lambda image: matrix).matrix(SIZE, None, pixels)
+    np.testing.assert_allclose(found, [[1000, 0, 380], [0, 1020, 320], [0, 0, 1]])
+    # what is known is not asked for
+    known = CameraHint(focal_length=700, estimate=estimate).matrix(SIZE, None, pixels)
+    assert known[0, 0] == 700 and len(seen) == 1
+
+
+@pytest.mark.parametrize('answer', [-3, float('nan'), 'long', [1, 2], None, np.eye(3) * 2])
+def test_estimates_that_are_no_camera_are_named(answer):
+    hint = CameraHint(estimate=lambda image: answer)
+    with pytest.raises(InputError, match=r'CameraHint\(estimate=...\): .*must give a focal length'):
+        hint.matrix(SIZE, None, np.zeros((30, 40, 3), np.uint8))

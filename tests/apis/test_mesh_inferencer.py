@@ -13,6 +13,7 @@ from fastmetro_mm.apis import CameraHint, MeshInferencer
 from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.errors import CheckpointError, DetectorError, InputError
+from fastmetro_mm.structures import load_npz
 
 BOX = [280, 44, 499, 391]
 SIDE = 96  # crop of the quickstart network, pixels
@@ -152,6 +153,49 @@ def test_ids_are_stable_while_two_people_cross(inferencer, clip):
         assert frame.image is None
     untracked = next(inferencer(path, bboxes=boxes, track=False))
     assert untracked.people[0].track_id is None
+
+
+class ColorDetector:
+    """Finds the two walkers of the clip by their colours, in no order; counts its looks."""
+
+    def __init__(self):
+        self.looks = 0
+
+    def __call__(self, image):
+        self.looks += 1
+        found = []
+        for channel in (0, 2)[:: 1 if self.looks % 2 else -1]:
+            colors = image.astype(int)
+            ys, xs = np.nonzero(colors[..., channel] > colors[..., 2 - channel] + 80)
+            if len(xs) > 50:
+                found.append(PersonBox([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], 0.9))
+        return found
+
+
+def test_detector_in_every_fifth_frame(weights_file, clip):
+    """Both keep their numbers while they cross; boxes between the looks lie where they walk."""
+    path, truth = clip
+    every, sparse = ColorDetector(), ColorDetector()
+    both = [
+        list(MeshInferencer('quickstart', weights_file, detector=detector)(
+            path, detect_every=step, keep_images=False))
+        for detector, step in ((every, 1), (sparse, 5))
+    ]  # fmt: skip
+    assert every.looks == 40 and sparse.looks == 9  # frames 0, 5 ... 35 and the last
+    assert [len(frame.people) for frame in both[1]] == [2] * 40
+    first = {bool(person.bbox[0] < 100): person.track_id for person in both[1][0].people}
+    away = []
+    for frame in both[1]:
+        boxes = {person.track_id: person.bbox for person in frame.people}
+        walked = 6 * frame.frame_index
+        away.append(np.abs(boxes[first[True]] - [10 + walked, 20, 40 + walked, 100]).max())
+        away.append(np.abs(boxes[first[False]] - [270 - walked, 30, 300 - walked, 110]).max())
+    # while they hide each other (frames 17 to 26) half of a walker is seen
+    assert np.max(away[: 2 * 15] + away[2 * 31 :]) < 4 and np.max(away) < 40
+    with pytest.raises(InputError, match='needs a video, a detector'):
+        MeshInferencer('quickstart', weights_file, detector=sparse)(path, truth, detect_every=5)
+    with pytest.raises(InputError, match='whole number, 1 or more, got 0'):
+        MeshInferencer('quickstart', weights_file, detector=sparse)(path, detect_every=0)
 
 
 def test_smoothing_a_video(inferencer, clip):
@@ -465,3 +509,25 @@ def test_body_and_hands_share_a_scene(inferencer, hand_config, photo, tmp_path):
     meshes = frame_meshes(body) + frame_meshes(found)
     assert [len(mesh.vertices) for mesh in meshes] == [6890, 778, 778]
     assert write_glb(tmp_path / 'scene.glb', meshes, body.camera).stat().st_size > 300_000
+
+
+def test_several_views_agree_with_one_and_tell_their_spread(photo, hand_config, tmp_path):
+    """The shipped network is nearly the same whichever way it looks; results survive a file."""
+    (plain,) = MeshInferencer(detector='none')(photo, [BOX])
+    (several,) = MeshInferencer(detector='none', tta='flip rot=-15,15')(photo, [BOX])
+    one, mean = plain.people[0], several.people[0]
+    assert one.joint_spread is None and 'joint_spread' not in np.load(one_npz(plain, tmp_path))
+    assert mean.joint_spread.shape == (14,) and 0.002 < mean.joint_spread.mean() < 0.1
+    # a view that came back turned or mirrored would be off by decimetres, or by 20 pixels
+    assert np.linalg.norm(mean.joints_3d - one.joints_3d, axis=1).mean() < 0.03
+    assert np.linalg.norm(mean.keypoints - one.keypoints, axis=1).mean() < 4
+    np.testing.assert_allclose(mean.crop_to_image, one.crop_to_image)
+    np.testing.assert_allclose(mean.translation, one.translation, rtol=0.1, atol=0.02)
+    read = load_npz(one_npz(several, tmp_path)).people[0]
+    np.testing.assert_array_equal(read.joint_spread, mean.joint_spread)
+    with pytest.raises(InputError, match='mirror image of a right hand'):
+        MeshInferencer(hand_config, detector='none', tta='flip')
+
+
+def one_npz(frame, folder):
+    return frame.save_npz(folder / 'frame.npz')

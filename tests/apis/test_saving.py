@@ -199,7 +199,8 @@ def test_an_image_without_people(three_people, renderer, tmp_path, notices):
         'photo_overlay.jpg',
         'photo.html',
     }
-    assert len(notices) == 4 and 'no .glb is written' in notices[0]
+    assert len(notices) == 4
+    assert notices[0] == 'photo: nobody that can be drawn, no .glb is written'
 
 
 def test_frames_of_an_earlier_longer_run_are_told(three_people, tmp_path, notices):

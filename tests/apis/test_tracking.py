@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fastmetro_mm.apis.boxes import PersonBox
+from fastmetro_mm.apis.sparse_detection import carried_boxes
 from fastmetro_mm.apis.tracking import BoxTracker, pairwise_iou
 
 
@@ -63,3 +64,41 @@ def test_given_and_automatic_numbers_never_meet():
     found = tracker.update([box(2), box(500, track_id=1)])
     assert found[1].track_id == 1 and found[0].track_id == 2
     assert tracker.update([box(4)])[0].track_id == 2
+
+
+def walk(every, is_live, frames=14, start=0):
+    """One who walks 8 pixels a frame, another who is gone from frame 6 on; looks of a detector."""
+    looked = []
+
+    def find(number):
+        looked.append(number)
+        return [box(8 * number), *([box(400)] if number < 6 else [])]
+
+    tracker = BoxTracker(stride=every)
+    return list(carried_boxes(range(frames), find, tracker, every, is_live)), looked
+
+
+def test_boxes_between_two_looks_lie_on_the_way():
+    frames, looked = walk(4, is_live=False)
+    assert looked == [0, 4, 8, 12, 13] and [number for number, _ in frames] == list(range(14))
+    for number, boxes in frames:
+        first = boxes[0]
+        assert first.track_id == 1 and first.bbox == pytest.approx(box(8 * number).bbox)
+    # gone at the look of frame 8: the first half of the way since that of frame 4
+    assert [len(boxes) for _, boxes in frames] == [2] * 7 + [1] * 7
+
+
+def test_cameras_do_not_wait_for_the_next_look():
+    frames, looked = walk(4, is_live=True)
+    assert looked == [0, 4, 8, 12]
+    for number, boxes in frames:
+        assert boxes[0].track_id == 1
+        # the velocity is known from the second look on
+        expected = 8 * number if number >= 4 else 0
+        assert boxes[0].bbox == pytest.approx(box(expected).bbox)
+    assert len(frames[7][1]) == 2 and len(frames[8][1]) == 1
+
+
+def test_a_look_in_every_frame_is_plain_tracking():
+    frames, looked = walk(1, is_live=False)
+    assert looked == list(range(14)) and all(boxes[0].track_id == 1 for _, boxes in frames)

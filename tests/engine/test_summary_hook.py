@@ -8,6 +8,7 @@ import pytest
 from mmengine.logging import HistoryBuffer, MessageHub
 
 from fastmetro_mm.engine import TrainingSummaryHook
+from fastmetro_mm.engine.log_processor import MeshLogProcessor
 
 
 @pytest.fixture
@@ -61,3 +62,13 @@ def test_last_line_names_the_best_epochs(runner, caplog):
     assert 'Best PA-MPJPE 70.0000 at epoch 2' in last
     assert 'Best PCK@50mm 0.5000 at epoch 1' in last
     assert 'Best xyz_al_auc3d 0.5000 at epoch 1' in last
+
+
+@pytest.mark.parametrize(('iteration', 'count'), [(3, 4), (70, 50)])
+def test_running_loss_says_over_what_it_is_averaged(runner, iteration, count):
+    """A window of iterations, across epochs; beside it stands the epoch's own mean."""
+    log = MeshLogProcessor(window_size=50)
+    runner.iter = iteration
+    line = log._training_line(runner, 1, dict(loss=2.5, lr=1e-4))
+    assert line.startswith('Epoch 1/2 [2/2]')
+    assert f'loss 2.5000 (mean of last {count})' in line

@@ -2,6 +2,7 @@
 """Errors and short cuts of tools/setup.sh that need no network."""
 
 import os
+import re
 import subprocess
 import venv
 from pathlib import Path
@@ -81,3 +82,15 @@ def test_failed_step_shows_the_log_and_is_repeated(repo_dir, tmp_path, empty_ven
         assert done.returncode == 1
         assert 'No matching distribution found for torch' in done.stderr
         assert "step 'torch' failed" in done.stderr and 'finished steps are kept' in done.stderr
+
+
+def test_numpy_stays_below_what_mmposes_drawing_bears(repo_dir):
+    """NumPy 2.4 no longer turns arrays of one element into numbers."""
+    from packaging.requirements import Requirement
+
+    lines = (repo_dir / 'requirements' / 'stack.txt').read_text().splitlines()
+    lines += re.findall(r'"(numpy[^"]*)"', (repo_dir / 'pyproject.toml').read_text())
+    asked = [Requirement(line) for line in lines if line.startswith('numpy')]
+    assert len(asked) == 2
+    for requirement in asked:
+        assert '2.3.5' in requirement.specifier and '2.4.0' not in requirement.specifier

@@ -10,7 +10,7 @@ from mmpose.registry import MODELS
 
 from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.body.build import build_body_model
-from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.errors import ConfigError, DataRowError
 from fastmetro_mm.structures import MeshDataSample
 
 SIZE = 64
@@ -303,6 +303,18 @@ def test_hand_trains_and_predicts_wrist_centred():
     assert predicted.vertices.shape == (1, 778, 3)
     assert predicted.keypoints.shape == (1, 21, 2)
     np.testing.assert_allclose(predicted.joints_3d[0, 0], 0, atol=1e-6)
+
+
+def test_samples_without_labels_are_named_before_anything_is_posed():
+    """Of an own data set: the first batch tells what is missing, not an AttributeError."""
+    model, bare, partial = build(), sample(), sample()
+    del bare.gt_instance_labels
+    bare.set_metainfo(dict(img_path='mine/7.jpg'))
+    with pytest.raises(DataRowError, match=r'mine/7.jpg has no betas, .*training needs joints_2d'):
+        model(crops(), [sample(), bare], mode='loss')
+    del partial.gt_instance_labels.pose
+    with pytest.raises(DataRowError, match='has no pose: training needs'):
+        model.build_targets([partial], torch.device('cpu'))
 
 
 def test_hand_target_joints_are_skeleton_and_fingertips_in_label_order():

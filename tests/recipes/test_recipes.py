@@ -166,6 +166,14 @@ def freihand_release(hands, tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope='module')
+def hand_run(train, hands, tmp_path_factory):
+    """Work directory of the hand recipe after an epoch."""
+    folder = tmp_path_factory.mktemp('hand')
+    pred = {f'{name}_evaluator.0.pred_file': folder / 'pred.json' for name in ('val', 'test')}
+    return train('quickstart_hand', folder / 'work', hands, **pred)
+
+
 def test_hand_ends_with_official_scores(train, run_tool, hands, freihand_release, tmp_path):
     """Train on hands; predictions and scores for a set in the released layout."""
     pred = tmp_path / 'pred.json'
@@ -202,3 +210,41 @@ def test_hand_ends_with_official_scores(train, run_tool, hands, freihand_release
     with zipfile.ZipFile(pred.with_suffix('.zip')) as archive:
         assert archive.namelist() == ['pred.json']
         assert json.loads(archive.read('pred.json')) == [xyz, verts]
+
+
+def test_hands_on_several_views(run_tool, hands, hand_run, tmp_path, capsys):
+    """``--rot --sc`` looks at one view, as the official hand script; ``--tta`` averages several."""
+    pred = tmp_path / 'pred.json'
+
+    def test(*arguments):
+        run_tool(
+            'test', 'quickstart_hand', hand_run / 'epoch_1.pth', '--work-dir', tmp_path / 'test',
+            '--out', tmp_path / 'scores.json', *arguments,
+            **{'data_root': f'{hands}/', 'test_evaluator.0.pred_file': pred},
+        )  # fmt: skip
+        return json.loads((tmp_path / 'scores.json').read_text())
+
+    plain = test()
+    turned = test('--rot', -90, '--sc', 0.9)
+    name = 'pred-sc09_rot-90'  # FastMETRO-sc09_rot-90-pred.zip of the official script
+    with zipfile.ZipFile(tmp_path / f'{name}.zip') as archive:
+        assert archive.namelist() == ['pred.json']
+        assert json.loads(archive.read('pred.json')) == json.loads(
+            (tmp_path / f'{name}.json').read_text()
+        )
+    # labels were turned with the crop: the error is that of a hand which looks the other way
+    assert turned['xyz_mean3d_cm'] != plain['xyz_mean3d_cm']
+    assert 0.5 < turned['xyz_mean3d_cm'] / plain['xyz_mean3d_cm'] < 2
+    averaged = test('--tta', 'rot=-10,10', '--show-dir', tmp_path / 'images')
+    assert set(averaged) == set(plain)
+    assert averaged['xyz_al_mean3d_cm'] == pytest.approx(plain['xyz_al_mean3d_cm'], rel=0.3)
+    assert list((tmp_path / 'images').rglob('*.jpg'))
+    for arguments, says in (
+        (('--tta', 'flip'), 'mirror image of a right hand'),
+        (('--tta', 'rot=1', '--rot', 5), 'give one of both'),
+        (('--sc', 9), 'scale=9 must lie between 0.25 and 4'),
+    ):
+        capsys.readouterr()
+        with pytest.raises(SystemExit):
+            test(*arguments)
+        assert says in capsys.readouterr().err

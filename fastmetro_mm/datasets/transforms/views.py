@@ -141,11 +141,15 @@ def all_views(pipeline: Sequence[Any], views: Sequence[View]) -> list[Any]:
     before, after = _split(pipeline)
     inner = [[_augment(view) for view in views], *([step] for step in after)]
     built = not isinstance(after[0], Mapping)
-    return [*before, TestTimeAug(inner) if built else dict(type=TestTimeAug, transforms=inner)]
+    if built:
+        return [*before, TestTimeAug(inner)]
+    return [*before, dict(type='mmcv.transforms.TestTimeAug', transforms=inner)]
 
 
 def _augment(view: View) -> dict[str, Any]:
-    return dict(type=MeshAugment, fixed=dict(flip=view.flip, rot=view.rot, scale=view.scale))
+    # a dotted path instead of the class, so that the dumped config can be read again
+    kind = f'{MeshAugment.__module__}.{MeshAugment.__name__}'
+    return dict(type=kind, fixed=dict(flip=view.flip, rot=view.rot, scale=view.scale))
 
 
 def _split(pipeline: Sequence[Any]) -> tuple[list[Any], list[Any]]:

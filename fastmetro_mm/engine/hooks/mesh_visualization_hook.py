@@ -177,7 +177,8 @@ class MeshVisualizationHook(Hook):
             image = self._full_image(sample)
             if image is None:
                 inputs = data_batch['inputs']
-                inputs = inputs[0] if isinstance(inputs[0], list) else inputs  # views: the first
+                # of several views the first
+                inputs = inputs[0] if isinstance(inputs[0], (list, tuple)) else inputs
                 image, sample = crop_with_sample(inputs[index], sample, model)
             key = re.sub(r'[^\w-]+', '_', str(sample.get('img_key', '')))[-60:]
             name = f'{number:06d}_{index}{"_" if key else ""}{key}.jpg'

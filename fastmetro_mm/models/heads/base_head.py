@@ -103,6 +103,8 @@ class MeshHead(BaseModule):
             keypoints=crop_to_image(pixels, to_image).astype(np.float32),
             keypoint_scores=np.ones(joints.shape[:2], dtype=np.float32),
         )
+        if prediction.joint_confidence is not None:
+            batch['joint_confidence'] = prediction.joint_confidence.float().cpu().numpy()
         # Samples get views: nothing is copied one by one. `set_field` because assignment compares
         # the lengths of all fields every time, which takes longer than all of the above.
         instances = [InstanceData() for _ in data_samples]

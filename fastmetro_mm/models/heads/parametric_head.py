@@ -9,6 +9,7 @@ from fastmetro_mm.body.mesh_body import MeshBody
 from fastmetro_mm.geometry.precision import full_precision
 from fastmetro_mm.geometry.rotation import local_rotations, rotation_6d_to_rotmat
 from fastmetro_mm.models.heads.base_head import MeshHead
+from fastmetro_mm.models.heads.joint_confidence import JointConfidence
 from fastmetro_mm.models.heads.keypoint_fit import KeypointFit
 from fastmetro_mm.structures import MeshPrediction, TokenFeatures
 
@@ -33,6 +34,8 @@ class ParametricMeshHead(MeshHead):
         criterion: Loss, e.g. ``dict(type='ParametricBodyLoss')``; needed for training only.
         fit_steps: Steps of :class:`KeypointFit` in evaluation mode, for a neck that hands on key
             points: bones turn a little so that the body lies on them. 0: none.
+        confidence: Arguments of :class:`JointConfidence`, for a neck that hands on COCO's key
+            points: predictions say how likely each joint is right. None: they do not.
         init_cfg: See mmengine's ``BaseModule``.
     """
 
@@ -42,6 +45,7 @@ class ParametricMeshHead(MeshHead):
         in_channels: int = 128,
         criterion: dict | None = None,
         fit_steps: int = 0,
+        confidence: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(body, criterion, init_cfg)
@@ -56,6 +60,7 @@ class ParametricMeshHead(MeshHead):
             nn.init.zeros_(layer.bias)
         self.fit_steps = fit_steps
         self.fit = KeypointFit(self.body) if fit_steps else None
+        self.confidence = JointConfidence(**confidence) if confidence else None
         with torch.no_grad():
             self.cam_predictor.bias[0] = self.body.filling_scale
 
@@ -70,6 +75,9 @@ class ParametricMeshHead(MeshHead):
         """
         with full_precision(tokens.joints):
             turned, betas, camera = self.read(tokens)
+            confidence = None
+            if self.confidence is not None and tokens.keypoints is not None:
+                confidence = self.confidence(tokens.keypoints)
             if self.fit is not None and not self.training and tokens.keypoints is not None:
                 turned, camera = self._fit(turned, betas, camera, tokens.keypoints)
             rotmat = local_rotations(turned, self.parents)
@@ -83,6 +91,7 @@ class ParametricMeshHead(MeshHead):
                 vertices=vertices,
                 rotmat=rotmat,
                 betas=betas,
+                joint_confidence=confidence,
             )
 
     def read(self, tokens: TokenFeatures) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from fastmetro_mm.body.mesh_body import MeshBody
+from fastmetro_mm.errors import DataRowError
 from fastmetro_mm.structures import LABELS, MeshDataSample, MeshTargets
 
 
@@ -24,8 +25,18 @@ def build_targets(
         The targets; meshes of samples without a label are meshes of zeros as pose and shape.
 
     Raises:
+        DataRowError: If samples have no labels, as those of an own data set may.
         MissingBodyFileError: If the model file of the body is missing.
     """
+    for sample in data_samples:
+        lacks = set(LABELS) - set(sample.get('gt_instance_labels', {}).keys())
+        if lacks:
+            raise DataRowError(
+                f'{sample.get("img_path") or sample.get("img_key") or "a sample"} has no '
+                f'{", ".join(sorted(lacks))}: training needs {", ".join(LABELS)} of every sample '
+                '(docs/extending.md, own data set); has_smpl, has_2d and has_3d of 0 switch labels '
+                'off'
+            )
     labels = {
         name: torch.cat([sample.gt_instance_labels[name] for sample in data_samples])
         .to(device, non_blocking=True)
