@@ -47,8 +47,14 @@ model.neck = dict(
     feature_size=(8, 8),
 )
 model.head = dict(
-    type=ParametricMeshHead, in_channels=128, criterion=dict(type=ParametricBodyLoss), fit_steps=2
-)
+    type=ParametricMeshHead,
+    in_channels=128,
+    criterion=dict(type=ParametricBodyLoss),
+    fit_steps=2,
+    # fitted on 300 drawn people by projects/free_model/lifting/confidence.py; J14's order
+    confidence=dict(slope=0.65, bias=(-0.69, 0.32, 2.59, 2.56, 0.18, -0.94,
+                                      -0.70, -0.23, 0.32, 0.20, -0.16, -0.89, 0.51, -0.37)),
+)  # fmt: skip
 
 train_pipeline = [
     dict(type=LoadMeshImage),

@@ -25,7 +25,7 @@ model.backbone = dict(
 )
 model.neck.update(in_channels=None, num_keypoints=21, num_joints=16, hidden_dims=384, embed_dims=64)
 # no criterion: the recipe trains on key points alone, outside of the Runner
-model.head.update(in_channels=64, criterion=None, fit_steps=0)
+model.head.update(in_channels=64, criterion=None, fit_steps=0, confidence=None)
 
 train_pipeline[2].update(flip_prob=0.0)  # a mirrored right hand is a left one
 train_pipeline[3].update(size=crop_size)

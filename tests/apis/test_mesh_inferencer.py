@@ -523,6 +523,16 @@ def test_several_views_agree_with_one_and_tell_their_spread(photo, hand_config, 
     assert np.linalg.norm(mean.keypoints - one.keypoints, axis=1).mean() < 4
     np.testing.assert_allclose(mean.crop_to_image, one.crop_to_image)
     np.testing.assert_allclose(mean.translation, one.translation, rtol=0.1, atol=0.02)
+    for person in (one, mean):  # the whole skier is in the image, and well seen
+        assert person.joint_confidence.shape == (14,)
+        assert (person.joint_confidence > 0.1).all() and person.joint_confidence[2] > 0.9
+        assert person.confidence == pytest.approx(person.joint_confidence.mean()) > 0.5
+    (cut,) = MeshInferencer(detector='none')(photo, [[280, 44, 499, 180]])
+    ankles = [0, 5]  # out of the crop now
+    assert (cut.people[0].joint_confidence[ankles] < one.joint_confidence[ankles]).all()
+    assert plain.to_dict(False)['people'][0]['joint_confidence'][0] == pytest.approx(
+        float(one.joint_confidence[0])
+    )
     read = load_npz(one_npz(several, tmp_path)).people[0]
     np.testing.assert_array_equal(read.joint_spread, mean.joint_spread)
     with pytest.raises(InputError, match='mirror image of a right hand'):
