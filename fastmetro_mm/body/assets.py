@@ -43,7 +43,10 @@ class BodyKind:
         joint_set: Joints that a network predicts for it: ``'j14'``, or ``'hand21'`` for hands.
         loss_level: Level of the edge and normal losses.
         closed: Whether the surface is closed; a hand is open at the wrist.
-        is_open: Whether the files lie inside the package.
+        is_open: Whether the files need no licence: those inside the package, and own ones.
+        folder: Where they lie then.
+        model_file: Name of their model file.
+        regressor_file: Name of their file with joint regressors.
     """
 
     sampling_file: str
@@ -52,19 +55,37 @@ class BodyKind:
     loss_level: int
     closed: bool
     is_open: bool
+    folder: Path = OPEN_BODY_FOLDER
+    model_file: str = ''
+    regressor_file: str = 'open_body_regressors.npz'
 
 
 BODY_KINDS = {
     'smpl': BodyKind('mesh_downsampling.npz', (6890, 1723, 431), 'j14', 1, True, False),
     'mano': BodyKind('mano_downsampling.npz', (778, 195), 'hand21', 0, False, False),
-    'open_body': BodyKind('open_body_sampling.npz', (6890, 1723, 431), 'j14', 1, True, True),
-    'open_hand': BodyKind('open_hand_sampling.npz', (778, 195), 'hand21', 0, False, True),
+    'open_body': BodyKind(
+        'open_body_sampling.npz',
+        (6890, 1723, 431),
+        'j14',
+        1,
+        True,
+        True,
+        model_file='OPEN_BODY.npz',
+    ),
+    'open_hand': BodyKind(
+        'open_hand_sampling.npz',
+        (778, 195),
+        'hand21',
+        0,
+        False,
+        True,
+        model_file='OPEN_HAND_RIGHT.npz',
+    ),
 }
 REGRESSOR_FILES = {
     'h36m': ('J_regressor_h36m_correct.npy', 'J_regressor_h36m', 17),
     'extra': ('J_regressor_extra.npy', 'J_regressor_extra', 14),
 }
-OPEN_REGRESSORS = 'open_body_regressors.npz'
 LOSS_EDGES, LOSS_FACES = 'smpl_1723_edges.npy', 'smpl_1723_faces.npy'
 
 
@@ -166,9 +187,8 @@ class BodyAssets:
         if self.joint_set == 'hand21':
             raise ConfigError(f"body '{self.name}' is a hand: it has no {key}")
         if body_kind(self.name).is_open:
-            path = find_body_file(
-                self.root, (OPEN_REGRESSORS,), 'open-body joint regressor', REINSTALL
-            )
+            names = (body_kind(self.name).regressor_file,)
+            path = find_body_file(self.root, names, 'open-body joint regressor', REINSTALL)
             value = load_npz(path, (key,))[key]
         else:
             path = find_body_file(self.root, (file_name,), 'joint regressor')
@@ -198,7 +218,7 @@ def load_body_assets(name: str, body_data_root: str | os.PathLike | None = None)
         ValueError: The name is unknown.
     """
     kind = body_kind(name)
-    root = OPEN_BODY_FOLDER if kind.is_open else resolve_body_data_root(body_data_root)
+    root = kind.folder if kind.is_open else resolve_body_data_root(body_data_root)
     return _load(name, root)
 
 

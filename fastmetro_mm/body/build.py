@@ -45,7 +45,7 @@ def load_model_arrays(
     """
     path = find_model_file(name, body_data_root, gender, side)
     modified = path.stat().st_mtime_ns
-    return dict(_read(path, modified, _FAMILY[name], side, fix_left_shapedirs))
+    return dict(_read(path, modified, _FAMILY.get(name, name), side, fix_left_shapedirs))
 
 
 @functools.lru_cache(maxsize=4)

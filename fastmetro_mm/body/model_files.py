@@ -12,12 +12,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from fastmetro_mm.body.locations import (
-    ENVIRONMENT_VARIABLE,
-    OPEN_BODY_FOLDER,
-    find_body_file,
-    resolve_body_data_root,
-)
+from fastmetro_mm.body.assets import BODY_KINDS
+from fastmetro_mm.body.locations import ENVIRONMENT_VARIABLE, find_body_file, resolve_body_data_root
 from fastmetro_mm.body.model_checks import (
     FAMILIES,
     KEYS,
@@ -53,12 +49,11 @@ def model_file_names(name: str, gender: str = 'neutral', side: str = 'right') ->
         raise ConfigError(f"unknown gender '{gender}'; use neutral, male or female")
     if side not in ('right', 'left'):
         raise ConfigError(f"unknown side '{side}'; use right or left")
-    if name == 'open_body':
-        return ('OPEN_BODY.npz',)
-    if name == 'open_hand':
-        if side == 'left':
+    kind = BODY_KINDS.get(name)
+    if kind is not None and kind.is_open:
+        if kind.joint_set == 'hand21' and side == 'left':
             raise ConfigError('the open hand is a right hand; mirror the image for a left one')
-        return ('OPEN_HAND_RIGHT.npz',)
+        return (kind.model_file,)
     if name == 'mano':
         stems = (f'MANO_{side.upper()}',)
     elif name == 'smpl':
@@ -97,9 +92,9 @@ def find_model_file(
         MissingBodyFileError: None is there; the message names the file, its source and place.
     """
     names = model_file_names(name, gender, side)
-    if name.startswith('open_'):
+    if BODY_KINDS[name].is_open:
         return find_body_file(
-            OPEN_BODY_FOLDER,
+            BODY_KINDS[name].folder,
             names,
             f"model file of '{name}'",
             'the package is incomplete, install fastmetro_mm again',

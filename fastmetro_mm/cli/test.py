@@ -13,7 +13,7 @@ from fastmetro_mm.engine.cli import (
 )
 from fastmetro_mm.errors import CliError
 
-_WORST = 12  # pictures in a report
+_WORST = 12  # images in a report
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--report',
         metavar='FOLDER',
         help='write report.html and report.json there: errors by joint, truncation, occlusion, '
-        'view, size and pose, and pictures of the worst',
+        'view, size and pose, and images of the worst',
     )
     parser.add_argument('--show-dir', help='draw results into this folder')
     parser.add_argument('--show', action='store_true', help='draw them in a window')
@@ -129,8 +129,8 @@ def write_report(folder: Path, cfg, network) -> Path:
     report = read_report(folder / REPORT_FILE)
     worst = read_worst(folder / REPORT_FILE, _WORST) if report['images'] else []
     title = f'{Path(cfg.filename or "config").stem}: {Path(cfg.load_from).name}'
-    pictures = draw_worst_cases(cfg, network, worst)
-    return write_report_page(folder / 'report.html', title, report, pictures)
+    images = draw_worst_cases(cfg, network, worst)
+    return write_report_page(folder / 'report.html', title, report, images)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a test as one HTML file: tables, and pictures of the worst."""
+"""The report of a test as one HTML file: tables, and images of the worst."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_report_page(
     path: str | Path,
     title: str,
     report: Mapping[str, Any],
-    pictures: Sequence[tuple[str, np.ndarray]] = (),
+    images: Sequence[tuple[str, np.ndarray]] = (),
 ) -> Path:
     """Write the page. It holds everything it shows and loads nothing.
 
@@ -34,7 +34,7 @@ def write_report_page(
         path: File to write.
         title: Heading.
         report: What ``AttributeReport`` wrote.
-        pictures: Caption and RGB picture (H, W, 3) uint8 of the worst.
+        images: Caption and RGB image (H, W, 3) uint8 of the worst.
 
     Returns:
         The path.
@@ -45,9 +45,9 @@ def write_report_page(
     most = max((row['PA-MPJPE'] or 0 for _, rows in tables for row in rows), default=0)
     parts = [f'<h2>{html.escape(name)}</h2>{_table(rows, most)}' for name, rows in tables]
     figures = ''.join(
-        f'<figure><img alt="" src="data:image/jpeg;base64,{_jpeg(picture)}">'
+        f'<figure><img alt="" src="data:image/jpeg;base64,{_jpeg(image)}">'
         f'<figcaption>{html.escape(caption)}</figcaption></figure>'
-        for caption, picture in pictures
+        for caption, image in images
     )
     if figures:
         parts.append(f'<h2>The worst</h2><p>Truth and prediction.</p>{figures}')
@@ -82,5 +82,5 @@ def _shown(value: float | None) -> str:
     return 'not a number' if value is None else f'{value:.1f}'
 
 
-def _jpeg(picture: np.ndarray) -> str:
-    return base64.b64encode(cv2.imencode('.jpg', picture[..., ::-1])[1]).decode()
+def _jpeg(image: np.ndarray) -> str:
+    return base64.b64encode(cv2.imencode('.jpg', image[..., ::-1])[1]).decode()

@@ -50,18 +50,18 @@ def findings(person: LabelledPerson, seen: np.ndarray) -> list[str]:
 
 
 def draw(person: LabelledPerson, image: np.ndarray) -> np.ndarray:
-    """The person's part of an RGB picture with box and key points; right orange, left blue."""
-    picture = np.ascontiguousarray(image)
+    """The person's part of an RGB image with box and key points; right orange, left blue."""
+    canvas = np.ascontiguousarray(image)
     left, top, right, bottom = np.round(person.box).astype(int)
-    cv2.rectangle(picture, (left, top), (right, bottom), (255, 255, 255), 1)
+    cv2.rectangle(canvas, (left, top), (right, bottom), (255, 255, 255), 1)
     radius = max(2, (bottom - top) // 60)
     for joint in LIMBS:
         x, y, known = person.keypoints[joint]
         if known:
             color = (255, 140, 0) if joint in (0, 1, 2, 6, 7, 8) else (0, 110, 255)
-            cv2.circle(picture, (round(x), round(y)), radius, color, -1)
+            cv2.circle(canvas, (round(x), round(y)), radius, color, -1)
     margin = max(right - left, bottom - top) // 8
-    return picture[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
+    return canvas[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(description=__doc__.split('\n')[0])
     parser.add_argument('photos', type=Path, help='folder of the images')
     parser.add_argument('keypoints', type=Path, help='COCO-style json: boxes and key points')
-    parser.add_argument('--sheet', type=Path, help='picture of the first people, odd ones first')
+    parser.add_argument('--sheet', type=Path, help='image of the first people, odd ones first')
     return parser
 
 

@@ -27,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('photos', type=Path, help='folder of the images')
     parser.add_argument('keypoints', type=Path, help='COCO-style json of held-out people')
     parser.add_argument('checkpoint', help='what the fine-tuning wrote')
-    parser.add_argument('--out', type=Path, help='picture: photo, before, after')
+    parser.add_argument('--out', type=Path, help='image: photo, before, after')
     parser.add_argument('--limit', type=int, help='take the first people only')
     return parser
 

@@ -46,7 +46,7 @@ class Weights:
         shape: Of the squared betas.
         start: Of the squared turns away from where the fit began.
         doubt: Distance at which a key point has lost three quarters of its say, in lengths of the
-            person on the picture: it may be wrong.
+            person on the image: it may be wrong.
     """
 
     pose: float = 1e-3
@@ -63,7 +63,7 @@ class Fitted:
         bodies: The bodies.
         mesh: Their joints and vertices, metres, on the root.
         residual: Root mean square distance of labelled joints from their key points, in lengths
-            of the person on the picture. (B,)
+            of the person on the image. (B,)
     """
 
     bodies: Bodies
@@ -77,7 +77,7 @@ def project(points: Tensor, translation: Tensor, intrinsics: Tensor) -> Tensor:
     return seen[..., :2] / seen[..., 2:].clamp(min=0.05)
 
 
-def size_on_picture(keypoints: Tensor) -> Tensor:
+def size_on_image(keypoints: Tensor) -> Tensor:
     """Longer side of the box of the key points with a score (B, 24, 3), pixels. (B,)."""
     known = keypoints[..., 2:] > 0
     places = keypoints[..., :2]
@@ -114,7 +114,7 @@ def fit_bodies(
         The bodies; one without any key point stays as it is.
     """
     weights, prior = weights or Weights(), prior or PosePrior.of_library()
-    sizes = size_on_picture(keypoints)
+    sizes = size_on_image(keypoints)
     turns = torch.zeros(*start.rotmat.shape[:2], 3)
     moving = torch.zeros(24, 1)
     moving[[0, *FITTED]] = 1

@@ -23,7 +23,7 @@ from fastmetro_mm.model_zoo import load_weights
 from fastmetro_mm.models.backbones.movenet import INPUT_MEAN
 from fastmetro_mm.synthetic.crops import PersonCrops, draw_crops
 from fastmetro_mm.synthetic.scene import Studio
-from projects.fit_to_keypoints.fitting import Bodies, Weights, fit_bodies, project, size_on_picture
+from projects.fit_to_keypoints.fitting import Bodies, Weights, fit_bodies, project, size_on_image
 from projects.free_model.lifting.small_body import J24_TO_COCO17, SmallBody
 
 SEED, TOGETHER, PICTURE, CROP = 30_000, 50, 288, 256
@@ -35,10 +35,10 @@ class Seen:
 
     Attributes:
         noisy: MoveNet's key points, crop pixels and score, joints of J24. (N, 24, 3)
-        true: Projections of the true joints; 0 where outside the picture. (N, 24, 3)
+        true: Projections of the true joints; 0 where outside the image. (N, 24, 3)
         truth: True joints of the score, metres, on the root. (N, 14, 3)
         guessed: K with the focal length that is taken where nothing is known. (N, 3, 3)
-        known: K that the picture was drawn with. (N, 3, 3)
+        known: K that the image was drawn with. (N, 3, 3)
         before: The network's answers by its fit's steps: rotations, betas, camera.
     """
 
@@ -66,7 +66,7 @@ def intrinsics_of(people: PersonCrops) -> tuple[Tensor, Tensor]:
     known[:, 0, 0], known[:, 1, 1] = values[:, 0], values[:, 1]
     known[:, :2, 2], known[:, 2, 2] = values[:, 2:], 1
     guessed = known.clone()
-    # the principal point is the picture's middle, so the crop's scale follows from it and K
+    # the principal point is the image's middle, so the crop's scale follows from it and K
     guessed[:, 0, 0] = guessed[:, 1, 1] = default_focal_length((CROP, CROP))
     return guessed, known
 
@@ -109,7 +109,7 @@ def score(seen: Seen, bodies: Bodies, body: SmallBody, intrinsics: Tensor) -> di
     with torch.no_grad():
         mesh = body(bodies.rotmat, bodies.betas)
         places = project(mesh.joints, bodies.translation, intrinsics)
-    off = (places - seen.true[..., :2]).norm(dim=-1) / size_on_picture(seen.true)[:, None]
+    off = (places - seen.true[..., :2]).norm(dim=-1) / size_on_image(seen.true)[:, None]
     inside = seen.true[..., 2] > 0
     error = 1000 * pa_mpjpe(mesh.scored.numpy(), seen.truth.numpy())
     far = 1000 * (mesh.scored - seen.truth).norm(dim=-1).mean(1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known about bodies before a picture: which poses are usual, how far joints bend."""
+"""What is known about bodies before a image: which poses are usual, how far joints bend."""
 
 from dataclasses import dataclass
 

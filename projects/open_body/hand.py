@@ -4,17 +4,18 @@
 from dataclasses import dataclass
 
 import numpy as np
-from anny_export import AnnyExport
-from closest_point import closest_on_mesh
-from hand_poses import HAND_JOINTS, HAND_PARENTS, random_hand_pose
-from mesh_checks import mesh_facts, vertex_adjacency
-from regressors import fit_joint_regressor
-from sampling import collapse_to
 from scipy.sparse import csr_matrix
-from shapes import linear_response, principal_shapes, project
-from skeleton import keep_strongest
-from surface import border_edges, largest_component, restrict_faces
-from tpose import chain_transforms, rotation_between
+
+from projects.open_body.anny_export import AnnyExport
+from projects.open_body.closest_point import closest_on_mesh
+from projects.open_body.hand_poses import HAND_JOINTS, HAND_PARENTS, random_hand_pose
+from projects.open_body.mesh_checks import mesh_facts, vertex_adjacency
+from projects.open_body.regressors import fit_joint_regressor
+from projects.open_body.sampling import collapse_to
+from projects.open_body.shapes import linear_response, principal_shapes, project
+from projects.open_body.skeleton import keep_strongest
+from projects.open_body.surface import border_edges, largest_component, restrict_faces
+from projects.open_body.tpose import chain_transforms, rotation_between
 
 # MANO's fingers and MakeHuman's numbers of them.
 _FINGERS = {'index': 2, 'middle': 3, 'pinky': 5, 'ring': 4, 'thumb': 1}

@@ -3,7 +3,8 @@
 
 import numpy as np
 from scipy.spatial.transform import Rotation
-from skeleton import BODY_JOINTS, BODY_PARENTS
+
+from projects.open_body.skeleton import BODY_JOINTS, BODY_PARENTS
 
 
 def skin(

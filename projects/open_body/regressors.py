@@ -7,9 +7,10 @@ rows as its JOINTS_IDX recipe needs them after the 24.
 """
 
 import numpy as np
-from poses import skin
 from scipy.optimize import nnls
-from skeleton import BODY_JOINTS, BODY_PARENTS
+
+from projects.open_body.poses import skin
+from projects.open_body.skeleton import BODY_JOINTS, BODY_PARENTS
 
 H36M17 = (
     'Pelvis',

@@ -4,12 +4,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from closest_point import barycentric_closest, closest_on_mesh
-from mesh_checks import mesh_facts, vertex_adjacency
 from scipy.sparse import csr_matrix, diags, identity
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
+
+from projects.open_body.closest_point import barycentric_closest, closest_on_mesh
+from projects.open_body.mesh_checks import mesh_facts, vertex_adjacency
 
 # So many vertices per half are taken out of the smallest triangles after the decimation.
 _SLIVERS = 90

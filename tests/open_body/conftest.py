@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the scripts of projects/open_body importable and load the committed files once."""
+"""Load the committed files once."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +8,6 @@ import pytest
 from scipy.sparse import csr_matrix
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RECIPE = str(REPOSITORY / 'projects' / 'open_body')
-if RECIPE not in sys.path:
-    # Appended, so that a script here never hides an installed package of the same name.
-    sys.path.append(RECIPE)
 
 
 def load_npz(name: str) -> dict[str, np.ndarray]:

@@ -3,10 +3,11 @@
 
 import numpy as np
 import pytest
-from mesh_checks import mesh_facts
-from poses import body_pose, skin
-from regressors import EXTRA14, H36M17
-from skeleton import BODY_JOINTS, BODY_PARENTS, mirror_joints
+
+from projects.open_body.mesh_checks import mesh_facts
+from projects.open_body.poses import body_pose, skin
+from projects.open_body.regressors import EXTRA14, H36M17
+from projects.open_body.skeleton import BODY_JOINTS, BODY_PARENTS, mirror_joints
 
 # FastMETRO src/modeling/data/config.py: the 24 + 14 joints that make J24, and J24's names.
 JOINTS_IDX = [

@@ -3,9 +3,10 @@
 
 import numpy as np
 import pytest
-from hand_poses import HAND_JOINTS, HAND_PARENTS, NAMED_HAND_POSES
-from mesh_checks import mesh_facts
-from poses import skin
+
+from projects.open_body.hand_poses import HAND_JOINTS, HAND_PARENTS, NAMED_HAND_POSES
+from projects.open_body.mesh_checks import mesh_facts
+from projects.open_body.poses import skin
 
 
 @pytest.fixture(scope='module')

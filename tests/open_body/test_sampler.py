@@ -3,9 +3,10 @@
 
 import numpy as np
 import pytest
-from closest_point import barycentric_closest, closest_on_mesh
-from mesh_checks import mesh_facts
-from sampling import build_levels, decimate_to_subset, levels_to_arrays
+
+from projects.open_body.closest_point import barycentric_closest, closest_on_mesh
+from projects.open_body.mesh_checks import mesh_facts
+from projects.open_body.sampling import build_levels, decimate_to_subset, levels_to_arrays
 
 
 def sphere(subdivisions: int = 4) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,8 @@
 
 import numpy as np
 import pytest
-from mesh_checks import mesh_facts, vertex_adjacency
+
+from projects.open_body.mesh_checks import mesh_facts, vertex_adjacency
 
 # file, model fixture, sizes, Euler number, largest mean and worst error of U in mm (per level)
 CASES = [

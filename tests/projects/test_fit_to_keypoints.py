@@ -15,7 +15,7 @@ from fastmetro_mm.synthetic.anatomy import posture_to_pose
 from fastmetro_mm.synthetic.crops import draw_crops
 from fastmetro_mm.synthetic.scene import Studio
 from projects.fit_to_keypoints.__main__ import main
-from projects.fit_to_keypoints.fitting import Bodies, fit_bodies, project, size_on_picture
+from projects.fit_to_keypoints.fitting import Bodies, fit_bodies, project, size_on_image
 from projects.fit_to_keypoints.prior import PosePrior, beyond_limits, mirrored
 from projects.free_model.lifting.small_body import J24_TO_COCO17, SmallBody
 
@@ -76,7 +76,7 @@ def case(body):
 
 def test_a_body_moves_onto_its_key_points(body, case):
     mesh, keypoints, intrinsics, start = case
-    assert size_on_picture(keypoints).item() > 150
+    assert size_on_image(keypoints).item() > 150
     before = body(start.rotmat, start.betas)
     fitted = fit_bodies(body, start, keypoints, intrinsics)
     assert float(fitted.residual) < 0.015
@@ -94,7 +94,7 @@ def test_wrong_and_unknown_key_points(body, case):
     both = Bodies.cat([start, start])
     fitted = fit_bodies(body, both, torch.cat([wrong, nothing]), intrinsics.repeat(2, 1, 1))
     places = project(fitted.mesh.joints, fitted.bodies.translation, intrinsics.repeat(2, 1, 1))
-    off = (places[0] - keypoints[0, :, :2]).norm(dim=-1) / size_on_picture(keypoints)
+    off = (places[0] - keypoints[0, :, :2]).norm(dim=-1) / size_on_image(keypoints)
     assert float(off[[0, 1, 4, 5, 7, 8, 9, 10, 11]].max()) < 0.05
     assert torch.equal(fitted.bodies.rotmat[1], start.rotmat[0])
     assert torch.equal(fitted.bodies.translation[1], start.translation[0])
