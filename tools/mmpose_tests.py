@@ -128,11 +128,12 @@ def main(argv: list[str] | None = None) -> int:
                     files = [file for file in files if _has_any(file, checkout, passing)]
                 both[kind] = run(checkout, files, kind == WITH) if files else {}
                 write_atomically(options.report, json.dumps(results, indent=1).encode())
-            print(f'{name} {kind} us: {dict(Counter(both[kind].values()))}', flush=True)
+            counts = Counter(both[kind].values())
+            print(f'{name} {kind} us: {dict(sorted(counts.items()))}', flush=True)
     worse = compare(results)
     for kind in (WITHOUT, WITH):
         total = sum((Counter(both.get(kind, {}).values()) for both in results.values()), Counter())
-        print(f'{kind} fastmetro_mm: {dict(total)}')
+        print(f'{kind} fastmetro_mm: {dict(sorted(total.items()))}')
     print('\n'.join(worse) if worse else 'every test that passes without us passes with us')
     return 1 if worse else 0
 

@@ -141,8 +141,9 @@ def _sightings(frames: Sequence[FrameResult]) -> dict[int, list[tuple[int, Perso
                 )
             if person.global_orient is None or person.body_pose is None or person.betas is None:
                 raise ExportError(
-                    'these results have no SMPL parameters, and a rig needs them: use a config '
-                    'with smpl_head (fastmetro_smpl_*), or export meshes frame by frame'
+                    'these results have no SMPL parameters, and a rig needs them: use '
+                    'open_body (the shipped network) or a config with smpl_head '
+                    '(fastmetro_smpl_*), or export meshes frame by frame'
                 )
             if person.track_id is None and len(frames) > 1:
                 raise ExportError(

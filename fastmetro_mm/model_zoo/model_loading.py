@@ -90,7 +90,8 @@ def load_network(model: str | Path | Config, weights: str | Path | None, device:
         network = build_network(config, None if weights is None else str(weights), str(device))
     if weights is not None and not smpl_head_is_trained(network) and has_smpl_head(network):
         print_log(
-            f'{weights} holds no SMPL head: the mesh is right, but there are no SMPL parameters.',
+            f'{weights} holds no SMPL head: the mesh is right, but there are no SMPL parameters '
+            '(open_body gives those of the open body).',
             logger='current',
             level=logging.WARNING,
         )

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Documents: links lead somewhere, commands exist with their options, Python blocks run.
+"""Documents: links lead somewhere, commands exist with their options, blocks run.
 
-A block that cannot run here has a line ``<!-- not run: REASON -->`` before it.
+Every shell block runs on small files of the names that it uses, unless it has a line before it:
+``<!-- not run: REASON -->`` or ``<!-- run by: tests/FILE.py -->``, a test of the same commands.
+Python blocks of the pages in ``RUN`` run, too.
 """
 
 import importlib
+import json
 import os
 import re
 import shlex
@@ -21,11 +24,11 @@ from fastmetro_mm.cli.dispatch import COMMANDS
 from fastmetro_mm.config_files import config_path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 # Pages whose Python blocks run from top to bottom in one process.
 RUN = ('cameras', 'evaluation', 'extending', 'serving')
 _BLOCK = re.compile(
-    r'(?:<!-- not run: (?P<why>[^\n]*?) -->\n+)?'
+    r'(?:<!-- (?P<mark>not run|run by): (?P<why>[^\n]*?) -->\n+)?'
     r'^```(?P<kind>\w+)\n(?P<text>.*?)^```',
     re.MULTILINE | re.DOTALL,
 )
@@ -39,11 +42,12 @@ class Block:
     kind: str
     text: str
     why_not: str | None
+    mark: str | None = None
 
 
 def blocks(kind: str) -> list[Block]:
     return [
-        Block(page.stem, found['kind'], found['text'], found['why'])
+        Block(page.stem, found['kind'], found['text'], found['why'], found['mark'])
         for page in PAGES
         for found in _BLOCK.finditer(page.read_text(encoding='utf-8'))
         if found['kind'] == kind
@@ -84,7 +88,8 @@ def test_every_page_is_in_the_navigation():
         entries = entry if isinstance(entry, list) else entry.values()
         return [page for part in entries for page in pages(part)]
 
-    assert sorted(pages(site['nav'])) == sorted(page.name for page in (ROOT / 'docs').glob('*.md'))
+    every = (page.relative_to(ROOT / 'docs').as_posix() for page in (ROOT / 'docs').rglob('*.md'))
+    assert sorted(pages(site['nav'])) == sorted(every)
 
 
 def commands_of(text: str) -> list[list[str]]:
@@ -148,6 +153,83 @@ def test_commands_of_the_documents_exist_with_their_options():
                 (block.page, command[:3], option) for option in options if option not in known
             ]
     assert wrong == [] and len(seen) >= 8
+
+
+# Lines of blocks that run which are left out: the tests run in an environment already, and a server
+# runs until it is stopped (tests/serve). Then the sizes of the data.
+_LEFT_OUT = {'. .venv/bin/activate', 'fastmetro serve'}
+_WORDS = {
+    'CONFIG': 'quickstart',
+    'CHECKPOINT': 'epoch_8.pth',
+    'FOLDER/train.yaml': 'data/quickstart/train.yaml',
+    '3000': '2',
+    '300': '2',
+}
+
+
+def lines_of(block: Block) -> list[list[str]]:
+    """Words of every line of a shell block, with small data; comments left out."""
+    lines = (
+        shlex.split(line, comments=True) for line in block.text.replace('\\\n', ' ').splitlines()
+    )
+    return [
+        [_WORDS.get(word, word) for word in line]
+        for line in lines
+        if line and ' '.join(line[:2]) not in _LEFT_OUT
+    ]
+
+
+def small_files(folder: Path) -> None:
+    """The files that shell blocks of the documents are about, as small as can be."""
+    import cv2
+    import numpy as np
+    import torch
+
+    from fastmetro_mm.apis.video_writer import VideoWriter
+    from fastmetro_mm.model_zoo.model_loading import load_network
+    from fastmetro_mm.synthetic.generate import make_synthetic_set
+    from fastmetro_mm.synthetic.options import SyntheticSetOptions
+
+    photo = folder / 'photo.jpg'
+    shutil.copy(ROOT / 'tests' / 'data' / 'free_model' / 'several_people.jpg', photo)
+    image = np.ascontiguousarray(cv2.imread(str(photo))[::2, ::2])
+    with VideoWriter(folder / 'clip.mp4', 25) as writer:
+        for _ in range(2):
+            writer.write(image)
+    options = SyntheticSetOptions(train=4, test=3, size=(96, 96), scene='studio')
+    make_synthetic_set(folder / 'data' / 'quickstart', options, workers=0, show_progress=False)
+    torch.manual_seed(0)
+    network = load_network('quickstart', None, 'cpu')
+    with torch.no_grad():
+        network.head.cam_predictor.weight.zero_()
+        network.head.cam_predictor.bias.copy_(torch.tensor([0.9, 0.0, 0.0]))
+    for path in (folder / 'epoch_8.pth', folder / 'work_dirs' / 'quickstart' / 'epoch_8.pth'):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({'state_dict': network.state_dict()}, path)
+
+
+def test_every_shell_block_runs_or_says_who_runs_it(tmp_path):
+    commands = []
+    for block in blocks('bash') + blocks('shell'):
+        if block.mark == 'run by':
+            assert (ROOT / block.why_not).is_file(), f'{block.page}: {block.why_not} is missing'
+        elif block.mark is None:
+            for line in lines_of(block):
+                assert line[0] in ('fastmetro', 'python'), f'{block.page}: cannot run {line}'
+                commands.append((block.page, line))
+    assert len(commands) > 10
+    small_files(tmp_path)
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', ROOT / 'tests' / 'docs' / 'command_runner.py'],
+        input=json.dumps(commands),
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        timeout=900,
+        check=False,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)},
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
 
 
 def test_python_blocks_are_python():

@@ -101,7 +101,7 @@ def test_results_without_a_skeleton_are_named(tool, make_frame, tmp_path, capsys
     path = frame.save_npz(tmp_path / 'a.npz')
     with pytest.raises(SystemExit):
         tool(['--from', str(path), '--rig', str(tmp_path / 'a.glb')])
-    assert 'a rig needs them: use a config with smpl_head' in capsys.readouterr().err
+    assert 'a rig needs them: use open_body' in capsys.readouterr().err
 
 
 def test_help_explains_both_uses(repo_dir):
