@@ -23,6 +23,9 @@ from fastmetro_mm.result_marks import is_result
 _WEBCAM = re.compile(r'webcam:?(\d*)', re.IGNORECASE)
 
 
+_MISSING = '{}: no such image, video or folder: check the path'
+
+
 def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
     """Find out what the input is.
 
@@ -88,7 +91,26 @@ def _open_path(name: str, on_error: ErrorHandler) -> Source:
         raise InputError(
             f"{printable(name)}: neither a file nor a folder: for a camera give 'webcam:0'"
         )
-    raise MissingFileError(f'{printable(name)}: no such image, video or folder: check the path')
+    raise MissingFileError(_MISSING.format(printable(name)))
+
+
+def missing_file(name: str) -> MissingFileError | None:
+    """Whether a name on a command line is that of a file which is not there.
+
+    Args:
+        name: As :func:`open_source` takes it.
+
+    Returns:
+        What :func:`open_source` would raise; None if it may find something, without a look.
+
+    Raises:
+        InputError: If it is no path at all.
+    """
+    path = checked_path(name)
+    other = _WEBCAM.fullmatch(name) or '://' in name or glob.has_magic(name)
+    if other or path.exists() or name.lower().startswith('webcam:'):
+        return None
+    return MissingFileError(_MISSING.format(printable(name)))
 
 
 def _folder(path: Path, entries: Sequence[Path], on_error: ErrorHandler) -> Source:

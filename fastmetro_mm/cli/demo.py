@@ -158,6 +158,13 @@ def main(argv: list[str] | None = None) -> int:
             os.environ[TRACEBACK_VARIABLE] = '1'
         if args.trust_checkpoint:
             os.environ['FASTMETRO_TRUST_CHECKPOINTS'] = '1'
+        from fastmetro_mm.apis.sources import missing_file
+
+        errors = [missing_file(given) for given in args.inputs]
+        if all(errors):  # told before a network is built
+            for error in errors:
+                print(f'error: {error}', file=sys.stderr)
+            return 1
         from fastmetro_mm.apis.demo import Demo
 
         demo = Demo(args)

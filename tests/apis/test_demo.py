@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fastmetro_mm.apis.sources import missing_file
 from fastmetro_mm.apis.video_writer import VideoWriter
 
 
@@ -427,3 +428,18 @@ def test_smpl_head_gets_its_own_panel(demo, photo, tmp_path):
     while (frame := video.read())[0]:
         sizes.append(frame[1].shape[1])
     assert sizes == [192, 192, 192]  # also where nobody is
+
+
+def test_a_typo_in_the_path_is_told_before_a_network_is_built(demo, monkeypatch, capsys, tmp_path):
+    from fastmetro_mm.apis import demo as body
+
+    monkeypatch.setattr(body, 'Demo', lambda args: pytest.fail('a network was built'))
+    gone = str(tmp_path / 'photos.jpg')
+    assert demo.main([gone, '~nobody/x.mp4']) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f'error: {gone}: no such image, video or folder: check the path',
+        'error: ~nobody/x.mp4: no such image, video or folder: check the path',
+    ]
+    for name in (str(tmp_path), 'webcam:0', 'http://x/y.jpg', str(tmp_path / '*.jpg')):
+        assert missing_file(name) is None
