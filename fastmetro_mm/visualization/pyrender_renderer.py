@@ -144,8 +144,14 @@ def choose_platform() -> str:
         ``egl``, ``osmesa`` or what the user has set.
 
     Raises:
-        RendererUnavailableError: If none draws; the message holds each one's reason.
+        RendererUnavailableError: If none draws; the message holds each one's reason. Nothing is
+            tried where pyrender is not installed.
     """
+    if importlib.util.find_spec('pyrender') is None:
+        raise RendererUnavailableError(
+            "pyrender is not installed: pip install 'fastmetro_mm[render]', or use the software "
+            'renderer'
+        )
     if os.environ.get('PYOPENGL_PLATFORM'):
         return os.environ['PYOPENGL_PLATFORM']
     reasons = []

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of the scene, the choice of the renderer, and agreement of the two renderers."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -137,6 +138,14 @@ def test_asking_for_pyrender_without_opengl_is_one_clear_error(monkeypatch):
     monkeypatch.setattr(pyrender_renderer, 'probe_platform', lambda platform: 'driver missing')
     with pytest.raises(RendererUnavailableError, match='use the software renderer'):
         build_renderer('pyrender')
+
+
+def test_without_pyrender_no_platform_is_tried(monkeypatch):
+    """As after a plain `pip install`: the fix is an extra, not a system library."""
+    monkeypatch.setattr(pyrender_renderer, 'probe_platform', lambda platform: pytest.fail('asked'))
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(RendererUnavailableError, match=r"pip install 'fastmetro_mm\[render\]'"):
+        pyrender_renderer.choose_platform()
 
 
 def test_platform_set_by_the_user_is_kept(monkeypatch):
