@@ -23,7 +23,7 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _MARK = '.partial'  # in the names of files that are still being written
 
 
-def check_target(path: str | Path) -> Path:
+def check_target(path: str | os.PathLike) -> Path:
     """Refuse what a rename would destroy instead of fill.
 
     Args:
@@ -48,7 +48,7 @@ def check_target(path: str | Path) -> Path:
     return path
 
 
-def temporary_beside(path: str | Path) -> Path:
+def temporary_beside(path: str | os.PathLike) -> Path:
     """An empty temporary file in the folder of ``path``, which is made if needed.
 
     Args:
@@ -78,7 +78,7 @@ def temporary_beside(path: str | Path) -> Path:
     return Path(temporary)
 
 
-def publish(temporary: Path, path: str | Path, sync: bool = False) -> None:
+def publish(temporary: Path, path: str | os.PathLike, sync: bool = False) -> None:
     """Move a finished temporary file to its final name.
 
     Args:
@@ -94,7 +94,7 @@ def publish(temporary: Path, path: str | Path, sync: bool = False) -> None:
 
 
 def write_atomically(
-    path: str | Path, content: bytes | Callable[[Path], Any], sync: bool = False
+    path: str | os.PathLike, content: bytes | Callable[[Path], Any], sync: bool = False
 ) -> Path:
     """Write a file in one step: afterwards ``path`` holds the old or the whole new content.
 
@@ -128,7 +128,7 @@ def write_atomically(
     return Path(path)
 
 
-def write_json(path: str | Path, content: Any, indent: int | None = None) -> Path:
+def write_json(path: str | os.PathLike, content: Any, indent: int | None = None) -> Path:
     """Write JSON in one step.
 
     Args:
@@ -158,7 +158,7 @@ def remove_partial_files(folder: str | Path) -> list[str]:
     return removed
 
 
-def _name(error: OSError, path: str | Path) -> None:
+def _name(error: OSError, path: str | os.PathLike) -> None:
     """Let an error of the system name the file that the user knows."""
     if error.errno is not None:
         error.filename = str(path)

@@ -57,7 +57,7 @@ def _mind_our_networks(inference: ModuleType) -> None:
         loading = importlib.import_module('fastmetro_mm.engine.checkpoints.estimator_loading')
         return loading.load_for_estimator(model, filename)
 
-    inference.load_checkpoint = load_checkpoint
+    vars(inference)['load_checkpoint'] = load_checkpoint
 
 
 def _allow_arrays_and_histories(_: ModuleType) -> None:

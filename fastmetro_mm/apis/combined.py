@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded
 from fastmetro_mm.apis.image_camera import CameraHint
 from fastmetro_mm.apis.image_reading import SourceImage
@@ -129,7 +131,11 @@ class CombinedInferencer:
     ) -> FrameResult:
         """The frame with the hands of its image after its people."""
         image = SourceImage(
-            frame.image, frame.frame_index, frame.image_path, frame.image_size, of_video=of_video
+            _pixels_of(frame),
+            frame.frame_index,
+            frame.image_path,
+            frame.image_size,
+            of_video=of_video,
         )
         people = list(frame.people)
         boxes = finder(image)
@@ -148,3 +154,9 @@ class CombinedInferencer:
         return replace(
             frame, people=people, hand_body=self.hands.body.name, hand_faces=self.hands.body.faces
         )
+
+
+def _pixels_of(frame: FrameResult) -> np.ndarray:
+    if frame.image is None:
+        raise InputError(f'frame {frame.frame_index} has no image: keep images for the hands')
+    return frame.image

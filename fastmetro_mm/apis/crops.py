@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
@@ -109,7 +110,7 @@ class Cropper:
         cut = box if mirrored is None else box.mirrored(image.size[0])
         to_image = np.column_stack([np.diag(image.reduction), np.zeros(2)])
         bbox = np.asarray(cut.bbox, np.float32) / np.tile(image.reduction, 2).astype(np.float32)
-        placed = {}
+        placed: dict[str, Any] = {}
         if box.whole_image and self._keep_whole:
             pixels, inner = middle_crop(pixels, self._size)
             to_image = chain(to_image, inner)
@@ -126,7 +127,8 @@ class Cropper:
             bbox_score=np.array([box.score], np.float32),
             **placed,
         )
-        return Crop(box, self._pipeline(data), to_image)
+        cropped: Any = self._pipeline(data)  # our transforms drop no sample
+        return Crop(box, cropped, to_image)
 
 
 def middle_crop(pixels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

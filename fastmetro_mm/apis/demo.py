@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from fastmetro_mm.apis import mesh_inferencer
 from fastmetro_mm.apis.given import Given, read_boxes
 from fastmetro_mm.apis.guarding import guarded, printable
@@ -41,7 +43,7 @@ class Counts:
         self.frames += 1
         self.sightings += len(frame.people)
         self.not_placed += sum(not person.is_placed for person in frame.people)
-        self.tracks |= {person.track_id for person in frame.people} - {None}
+        self.tracks |= {p.track_id for p in frame.people if p.track_id is not None}
         if self.is_video:
             self.steadiness.add(frame)
 
@@ -86,7 +88,7 @@ class Demo:
         intrinsics = None
         if args.intrinsics:
             fx, fy, cx, cy = args.intrinsics
-            intrinsics = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
+            intrinsics = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], float)
         self.camera = CameraHint(intrinsics, args.focal_length, args.fov)
         self.folder = make_folder(args.out)
         try:

@@ -74,9 +74,8 @@ class PersonDetector:
         """
         from mmdet.apis import inference_detector
 
-        found = inference_detector(
-            self._model, np.ascontiguousarray(image[..., ::-1])
-        ).pred_instances
+        sample: Any = inference_detector(self._model, np.ascontiguousarray(image[..., ::-1]))
+        found = sample.pred_instances
         scores = found.scores.cpu().numpy()
         used = np.isin(found.labels.cpu().numpy(), self.labels) & (scores > self.score_threshold)
         boxes, scores = found.bboxes.cpu().numpy()[used].astype(np.float64), scores[used]

@@ -151,7 +151,7 @@ def _is_unsure(found: FoundPeople, size: int, longer: int) -> bool:
 
 
 def _load(device: torch.device) -> MultiPose:
-    network = MultiPose().to(device, memory_format=torch.channels_last)
+    network = MultiPose().to(device).to(memory_format=torch.channels_last)
     lower_precision(network, half_precision(device))
     if can_pack(device):
         pack(network)

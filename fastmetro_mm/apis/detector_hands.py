@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,8 +50,8 @@ class FreeHandDetector:
         self.device = torch.device(device)
         self.least_palm, self.least_presence = least_palm, least_presence
         self._people = FreeDetector(device)
-        self._palms: PalmDetection | None = None
-        self._landmarks: HandLandmark | None = None
+        self._palms: Any = None  # both networks are made for the first image
+        self._landmarks: Any = None
 
     def __call__(self, image: np.ndarray) -> list[PersonBox]:
         """Find hands.
@@ -141,6 +142,7 @@ def hand_windows(person: PersonBox) -> list[list[float]]:
         x, y of the upper left corner and side, image pixels, for every wrist that is seen.
     """
     windows = []
+    assert person.keypoints is not None  # the detector gives them
     for elbow, wrist in ELBOWS_AND_WRISTS:
         (start, end), seen = person.keypoints[[elbow, wrist], :2], person.keypoints[wrist, 2] > 0.2
         if not seen:

@@ -128,10 +128,12 @@ def exif_focal_length(photo: str | Path | Image.Exif, image_size: tuple[int, int
         Pixels, or None if the file does not tell.
     """
     try:
-        if not isinstance(photo, Image.Exif):
+        if isinstance(photo, Image.Exif):
+            exif = photo
+        else:
             with Image.open(photo) as image:
-                photo = image.getexif()
-        data = photo.get_ifd(ExifTags.IFD.Exif)
+                exif = image.getexif()
+        data = exif.get_ifd(ExifTags.IFD.Exif)
     except Exception:  # Pillow raises a dozen kinds for malformed files, which tell nothing
         return None
     diagonal = math.hypot(*image_size)
@@ -207,7 +209,7 @@ def _between(value: object, low: float, high: float) -> bool:
     return (
         isinstance(value, (int, float, np.number))
         and not isinstance(value, bool)
-        and (low < value < high)
+        and bool(low < value < high)
     )
 
 

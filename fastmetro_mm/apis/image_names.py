@@ -55,7 +55,8 @@ class ImageNames:
                 places = self._by_number.get(number, [])
             elif number < len(self.names):
                 places = [number]
-        files = {str(Path(self.names[place]).absolute()) for place in places if self.names[place]}
+        names = [self.names[place] for place in places]
+        files = {str(Path(name).absolute()) for name in names if name}
         if len(files) > 1:
             first, second = sorted(files)[:2]
             raise InputError(f'{where}: {key!r} fits {first} and {second}: give more of the path')
@@ -74,7 +75,7 @@ class ImageNames:
             return []
         wanted = _parts(key)
         fitting = [
-            (place, _fit(wanted, self.names[place]))
+            (place, _fit(wanted, self.names[place] or ''))
             for place in self._by_last.get(wanted[-1].casefold(), [])
         ]
         best = max((fit for _, fit in fitting), default=0)

@@ -40,7 +40,7 @@ class SourceImage:
     pixels: np.ndarray
     index: int
     path: str | None = None
-    size: tuple[int, int] | None = None
+    size: tuple[int, int] = None  # pyright: ignore[reportAssignmentType]  # set below
     time: float | None = None
     exif: Image.Exif | None = None
     of_video: bool = False

@@ -31,6 +31,7 @@ from fastmetro_mm.apis.source import Source
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.apis.sparse_detection import carried_boxes
 from fastmetro_mm.apis.tracking import BoxTracker
+from fastmetro_mm.body.mesh_body import MeshBody
 from fastmetro_mm.datasets.transforms.views import check_mirroring, parse_views
 from fastmetro_mm.errors import DataRowError, InputError
 from fastmetro_mm.model_zoo.model_loading import (
@@ -112,6 +113,8 @@ class MeshInferencer:
         DetectorError: If the detector cannot be set up.
     """
 
+    body: MeshBody
+
     def __init__(
         self,
         model: str | Path | Config | None = None,
@@ -140,7 +143,7 @@ class MeshInferencer:
         network = load_network(model, weights, device)
         self.has_smpl_head = smpl_head_is_trained(network)
         self.has_parameters = gives_parameters(network)
-        self.network = accelerate(network, speed, compiled, keep_plain=False)
+        self.network: Any = accelerate(network, speed, compiled, keep_plain=False)
         self.speed = speed
         self.body = self.network.body
         if is_free:

@@ -39,7 +39,7 @@ class Drawing:
         smpl_panel: See ``frame_drawing.draw_frame``.
     """
 
-    renderer: Renderer | None = None
+    renderer: Renderer = None  # pyright: ignore[reportArgumentType,reportAssignmentType]
     views: Sequence[str] = ()
     camera: str = 'network'
     smpl_panel: bool | None = None
@@ -128,6 +128,7 @@ class VideoOverlay(Output):
             frame, how.renderer, camera=how.camera, draw_boxes=True, smpl_panel=how.smpl_panel
         )
         if self._writer is None:
+            assert self.fps is not None  # every video has one
             self._writer = VideoWriter(self.path(f'{name}_overlay.mp4'), self.fps)
         self._writer.write(drawn, frame.time)
 
@@ -265,6 +266,7 @@ class Motion(Output):
             from fastmetro_mm.body.build import load_model_arrays
             from fastmetro_mm.exporters.gltf_rig import write_animated_glb
 
+            assert self.fps is not None  # every video has one
             self.written.append(
                 write_animated_glb(
                     self.path(f'{self._name}.glb'),
@@ -361,7 +363,8 @@ class Report(Output):
             ]
             if how.views:
                 images.append(('Other sides', draw_views(frame, how.renderer, how.views)))
-            images.append(('Input', frame.image))
+            if frame.image is not None:
+                images.append(('Input', frame.image))
             entries.append(report_frame(frame, images))
         path = self.path(f'{self._name}.html')
         self.written.append(write_html_report(path, entries, title=printable(self._name)))

@@ -130,7 +130,8 @@ class PeopleFinder:
                     raise InputError(f'{where}: track_id {box.track_id} comes twice in this image')
                 usable = box
             if usable is not None:
-                numbers |= {usable.track_id} - {None}
+                if usable.track_id is not None:
+                    numbers.add(usable.track_id)
                 yield usable
 
     def _sided(self, box: PersonBox, where: str) -> PersonBox:

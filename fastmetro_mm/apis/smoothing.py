@@ -159,4 +159,4 @@ class MeshSmoother:
             person.camera, person.crop_to_image, person.crop_size, frame.intrinsics
         )
         pixels = (camera[0] * (person.joints_3d[:, :2] + camera[1:]) + 1) * 0.5 * person.crop_size
-        person.keypoints = crop_to_image(pixels, person.crop_to_image).astype(np.float32)
+        person.keypoints = np.asarray(crop_to_image(pixels, person.crop_to_image), np.float32)

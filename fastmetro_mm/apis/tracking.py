@@ -24,7 +24,7 @@ def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """
     from torchvision.ops import box_iou  # half a second: only where there are boxes to compare
 
-    overlap = box_iou(*(torch.from_numpy(np.asarray(boxes)) for boxes in (first, second)))
+    overlap = box_iou(torch.from_numpy(np.asarray(first)), torch.from_numpy(np.asarray(second)))
     return overlap.nan_to_num(0.0).numpy()  # two boxes without an area
 
 

@@ -7,8 +7,10 @@ from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import av
+import av.error
 import numpy as np
 
 from fastmetro_mm.apis.guarding import printable
@@ -44,8 +46,8 @@ class VideoWriter:
         # made now, so that it fails before the first frame if it cannot be written
         self._temporary = temporary_beside(self.path)
         self._size: tuple[int, int] | None = None
-        self._container: av.container.OutputContainer | None = None
-        self._stream: av.VideoStream | None = None
+        self._container: Any = None
+        self._stream: Any = None  # made with the container
         self._files = ExitStack()
         self._last = -1
 
@@ -82,7 +84,8 @@ class VideoWriter:
             )
             frame.time_base = Fraction(1, _TICKS)
             frame.pts = self._last = max(tick, self._last + 1)
-            self._container.mux(self._stream.encode(frame))
+            container: Any = self._container
+            container.mux(self._stream.encode(frame))
         except (av.error.FFmpegError, OSError) as error:
             raise self._failed(error) from None
         self.frames += 1
@@ -140,7 +143,7 @@ class VideoWriter:
         codec = next(codec for codec in _CODECS if codec in av.codecs_available)
         rate = Fraction(self.fps).limit_denominator(1001)
         self._stream = self._container.add_stream(codec, rate=rate)
-        self._stream.width, self._stream.height = self._size
+        self._stream.width, self._stream.height = self._size or (0, 0)
         self._stream.pix_fmt = 'yuv420p'
         self._stream.codec_context.time_base = Fraction(
             1, _TICKS if codec == 'libx264' else 60_000

@@ -6,8 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
+import av.error
+import av.stream
 import cv2
 import numpy as np
 
@@ -79,7 +82,7 @@ def open_webcam(number: int) -> Source:
     """
     capture = cv2.VideoCapture(number)
     done, first = capture.read() if capture.isOpened() else (False, None)
-    if not done:
+    if not done or first is None:
         capture.release()
         raise InputError(f'webcam {number} cannot be opened: check that it is plugged in and free')
     fps = capture.get(cv2.CAP_PROP_FPS)
@@ -107,7 +110,7 @@ class _Reader:
             if not self._file.read(1):
                 raise InputError(f'{where}: the video is empty: copy or record it again')
             self._file.seek(0)
-            self._container = av.open(self._file)
+            self._container: Any = av.open(self._file)
             streams = [
                 stream
                 for stream in self._container.streams.video
@@ -125,7 +128,7 @@ class _Reader:
             ) from None
         self.stream = streams[0]
         self.stream.thread_type = 'AUTO'
-        self._iterator = self._decode()
+        self._iterator: Any = self._decode()
 
     def close(self) -> None:
         self._iterator.close()
@@ -141,7 +144,7 @@ class _Reader:
     @property
     def seconds(self) -> float | None:
         """Length of the video as its header promises it."""
-        if self.stream.duration:
+        if self.stream.duration and self.stream.time_base:
             return float(self.stream.duration * self.stream.time_base)
         try:  # Matroska keeps it as text
             hours, minutes, seconds = self.stream.metadata['DURATION'].split(':')
@@ -225,7 +228,8 @@ def _frames(
 
 def _lasts(frame: av.VideoFrame, fps: float) -> float:
     """Seconds for which a frame is shown."""
-    return float(frame.duration * frame.time_base) if frame.duration else 1 / fps
+    known = frame.duration and frame.time_base
+    return float(frame.duration * frame.time_base) if known else 1 / fps
 
 
 def _pixels(frame: av.VideoFrame) -> np.ndarray:

@@ -133,7 +133,7 @@ class BodyAssets:
         self.up = tuple(up)
         self.down = tuple(down)
         self.faces = tuple(faces)
-        self.num_vertices = tuple(matrix.shape[0] for matrix in adjacency)
+        self.num_vertices = tuple(len(matrix.indptr) - 1 for matrix in adjacency)
 
     @functools.cached_property
     def J_regressor_h36m(self) -> np.ndarray:
@@ -230,7 +230,7 @@ def _load(name: str, root: Path) -> BodyAssets:
     parts = read_open_sampling(path) if kind.is_open else read_official_sampling(path)
     adjacency, up, down, faces = parts
     levels = len(kind.levels)
-    found = tuple(matrix.shape[0] for matrix in adjacency[:levels])
+    found = tuple(len(matrix.indptr) - 1 for matrix in adjacency[:levels])
     if found != kind.levels or len(up) < levels - 1 or len(faces) < levels:
         raise BodyDataError(
             f"{path}: body '{name}' needs levels of {kind.levels} vertices, "

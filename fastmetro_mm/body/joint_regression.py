@@ -88,6 +88,9 @@ class JointRegressor(nn.Module):
         matrix: Regressor rows, see :func:`joint_regressor_matrix`. (J, V)
     """
 
+    vertex_index: Tensor
+    weights: Tensor
+
     def __init__(self, matrix: np.ndarray) -> None:
         super().__init__()
         # Only few vertices carry weight (101 of 6890 for the H36M rows): the others would

@@ -53,6 +53,7 @@ class MeshBody(nn.Module):
         missing: Why there is no model.
     """
 
+    label_index: Tensor
     is_hand = False
     joint_set = 'j14'
     joint_names: Sequence[str] = J14
@@ -128,6 +129,7 @@ class MeshBody(nn.Module):
         """
         if self.model is None:
             self._read_model()
+        assert self.model is not None  # or reading it has failed
         return self.model
 
     def joints(self, vertices: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ def _follow(apex: dict, edge: tuple[int, int], onto: tuple[int, int]) -> dict | 
         there, opposite = apex.get((a, b)), apex.get((image[b], image[a]))
         if there is None and opposite is None:
             continue
-        if None in (there, opposite) or image.setdefault(there, opposite) != opposite:
+        if there is None or opposite is None or image.setdefault(there, opposite) != opposite:
             return None
         waiting += [(b, there), (there, b), (there, a), (a, there), (b, a)]
     return image

@@ -34,7 +34,7 @@ def check_sampling(path: Path, name: str) -> str:
     kind = BODY_KINDS[name]
     adjacency, up, down, faces = read_official_sampling(path)
     levels = kind.levels
-    found = tuple(matrix.shape[0] for matrix in adjacency[: len(levels)])
+    found = tuple(len(matrix.indptr) - 1 for matrix in adjacency[: len(levels)])
     if found != levels:
         raise BodyDataError(f'{path}: levels must have {levels} vertices, found {found}')
     for level, size in enumerate(levels):
@@ -76,7 +76,7 @@ def _check_pair(
 def _check_surface(
     faces: np.ndarray, adjacency: sparse.csr_matrix, closed: bool, where: str
 ) -> None:
-    size = adjacency.shape[0]
+    size = len(adjacency.indptr) - 1
     if faces.min() < 0 or faces.max() >= size:
         raise BodyDataError(f'{where}: F names vertices beyond {size - 1}')
     edges, counts = topology.edges_from_faces(faces)
@@ -141,7 +141,7 @@ def check_adjacency_files(folder: Path, stem: str, sampling_path: Path, level: i
             parts.append(read_torch_file(path))
     indices, values, size = parts
     adjacency = read_official_sampling(sampling_path)[0][level]
-    pattern = adjacency.toarray() | np.eye(adjacency.shape[0], dtype=bool)
+    pattern = adjacency.toarray() | np.eye(len(adjacency.indptr) - 1, dtype=bool)
     expected = pattern / pattern.sum(axis=1, keepdims=True)
     try:
         matrix = torch.sparse_coo_tensor(indices, values, tuple(size), check_invariants=True)

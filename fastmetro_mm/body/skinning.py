@@ -49,6 +49,16 @@ class SkinnedBodyModel(nn.Module):
         dtype: Precision of buffers and computation.
     """
 
+    v_template: Tensor
+    directions: Tensor
+    joint_template: Tensor
+    joint_directions: Tensor
+    weights: Tensor
+    faces: Tensor
+    pose_mean: Tensor | None
+    tree_order_to_joint: Tensor
+    parent_index: Tensor
+
     def __init__(
         self,
         arrays: Mapping[str, np.ndarray],
@@ -89,7 +99,6 @@ class SkinnedBodyModel(nn.Module):
         faces = torch.from_numpy(np.asarray(arrays['f']).astype(np.int64))
         self.register_buffer('faces', faces, persistent=False)
         mean = arrays.get('hands_mean')
-        self.pose_mean: Tensor | None
         if mean is None or flat_hand_mean:
             self.register_buffer('pose_mean', None, persistent=False)
         else:

@@ -4,6 +4,7 @@
 import contextlib
 import io
 from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,6 +31,9 @@ class SmplxBodyModel(nn.Module):
         ModuleNotFoundError: smplx is not installed.
     """
 
+    model: Any  # of smplx, whose own annotations are aliases of another Tensor
+    faces: Tensor
+
     def __init__(
         self,
         arrays: Mapping[str, np.ndarray],
@@ -46,7 +50,7 @@ class SmplxBodyModel(nn.Module):
                 "backend='smplx' needs the smplx package (non-commercial licence): "
                 "pip install smplx, or use backend='native'"
             ) from error
-        options = dict(
+        options: dict[str, Any] = dict(
             model_path='', data_struct=Struct(**arrays), dtype=dtype, create_betas=False,
             create_global_orient=False, create_body_pose=False, create_transl=False,
         )  # fmt: skip
@@ -91,10 +95,10 @@ class SmplxBodyModel(nn.Module):
 
     def _pose_by_matrices(self, rotations: Tensor, betas: Tensor) -> tuple[Tensor, Tensor]:
         # smplx.MANO has no switch for matrices, its skinning function has.
-        from smplx.lbs import lbs
+        from smplx import lbs
 
-        model = self.model
-        return lbs(
+        model, blending = self.model, cast(Any, lbs)
+        return blending.lbs(
             betas, rotations, model.v_template, model.shapedirs, model.posedirs,
             model.J_regressor, model.parents, model.lbs_weights, pose2rot=False,
         )  # fmt: skip

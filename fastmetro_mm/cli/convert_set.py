@@ -82,8 +82,9 @@ def _mix(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     source = CONVERTERS[args.name].build(args)
-    if getattr(source, 'note', None):
-        print(f'labels: {source.note}')
+    note = getattr(source, 'note', None)
+    if note:
+        print(f'labels: {note}')
     progress = _Progress()
     try:
         report = run_conversion(source, args.out, args.split, args.limit, args.workers, progress)

@@ -2,10 +2,9 @@
 """People in images and videos, as meshes: ``fastmetro demo INPUT [options]``."""
 
 import argparse
-import os
 import sys
 
-from fastmetro_mm.engine.cli import TRACEBACK_VARIABLE, OneLineParser, friendly_errors
+from fastmetro_mm.engine.cli import OneLineParser, apply_common, friendly_errors
 
 EPILOG = """examples:
   a photo: overlay, arrays, GLB and a page in outputs/
@@ -154,10 +153,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run; returns 1 if some inputs could not be used, 130 after Ctrl-C."""
     with friendly_errors():
         args = parse_args(argv)
-        if args.traceback:
-            os.environ[TRACEBACK_VARIABLE] = '1'
-        if args.trust_checkpoint:
-            os.environ['FASTMETRO_TRUST_CHECKPOINTS'] = '1'
+        apply_common(args)
         from fastmetro_mm.apis.sources import missing_file
 
         errors = [missing_file(given) for given in args.inputs]

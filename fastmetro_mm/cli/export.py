@@ -18,7 +18,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastmetro_mm.engine.cli import TRACEBACK_VARIABLE, OneLineParser, friendly_errors
+from fastmetro_mm.engine.cli import OneLineParser, apply_common, friendly_errors
 from fastmetro_mm.errors import CliError, UserError
 from fastmetro_mm.fileio import check_target
 from fastmetro_mm.result_marks import is_result
@@ -247,10 +247,7 @@ def main(argv: list[str] | None = None) -> None:
     """Export; a user's mistake ends with one line and exit code 2."""
     with friendly_errors():
         args = parse_args(argv)
-        if args.traceback:
-            os.environ[TRACEBACK_VARIABLE] = '1'
-        if args.trust_checkpoint:
-            os.environ['FASTMETRO_TRUST_CHECKPOINTS'] = '1'
+        apply_common(args)
         check_args(args)
         written: list[Path] = []
         if args.onnx:

@@ -17,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -184,7 +185,8 @@ def check_checkout(folder: Path, say: Callable[[str], None]) -> list[Path]:
     copies = [body, hand, extra, h36m]
     tables = [folder / name for name in LOSS_TABLES]
     if all(path.is_file() for path in tables):
-        say('ok  ' + checks.check_loss_tables(*tables, body))
+        edges, faces = tables
+        say('ok  ' + checks.check_loss_tables(edges, faces, body))
         copies += tables
     else:
         say(
@@ -247,6 +249,6 @@ def copy_atomically(source: Path, target: Path) -> None:
     write_atomically(target, lambda temporary: shutil.copyfile(source, temporary))
 
 
-def save_atomically(arrays: dict[str, np.ndarray], target: Path) -> None:
+def save_atomically(arrays: dict[str, Any], target: Path) -> None:
     """Write arrays as a plain .npz so that the target is complete or not there at all."""
     write_atomically(target, lambda temporary: np.savez(temporary, **arrays))

@@ -19,7 +19,8 @@ from pathlib import Path
 def _scripts_of_mmpose() -> dict[str, Path]:
     """Scripts inside the installed mmpose, by file name."""
     spec = importlib.util.find_spec('mmpose')
-    folders = [Path(place) / '.mim' for place in spec.submodule_search_locations or ()]
+    places = spec and spec.submodule_search_locations
+    folders = [Path(place) / '.mim' for place in places or ()]
     return {
         path.name: path
         for folder in folders

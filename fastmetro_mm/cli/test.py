@@ -5,12 +5,7 @@ import argparse
 import os
 from pathlib import Path
 
-from fastmetro_mm.engine.cli import (
-    TRACEBACK_VARIABLE,
-    ConfigOptionAction,
-    OneLineParser,
-    friendly_errors,
-)
+from fastmetro_mm.engine.cli import ConfigOptionAction, OneLineParser, apply_common, friendly_errors
 from fastmetro_mm.errors import CliError
 
 _WORST = 12  # images in a report
@@ -137,10 +132,7 @@ def main(argv: list[str] | None = None) -> None:
     """Evaluate; a user's mistake ends with one line and exit code 2."""
     with friendly_errors():
         args = parse_args(argv)
-        if args.traceback:
-            os.environ[TRACEBACK_VARIABLE] = '1'
-        if args.trust_checkpoint:
-            os.environ['FASTMETRO_TRUST_CHECKPOINTS'] = '1'
+        apply_common(args)
         from mmengine.dist import is_main_process
         from mmengine.fileio import dump
 
@@ -159,6 +151,7 @@ def main(argv: list[str] | None = None) -> None:
                     print(write_report(Path(args.report), runner.cfg, network))
                 if args.out:
                     text = dump(metrics, file_format=Path(args.out).suffix[1:])
-                    write_atomically(args.out, text if isinstance(text, bytes) else text.encode())
+                    data = text if isinstance(text, bytes) else str(text).encode()
+                    write_atomically(args.out, data)
         finally:
             leave_process_group()

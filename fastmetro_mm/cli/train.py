@@ -2,13 +2,12 @@
 """Train a model: ``fastmetro train CONFIG [options]``."""
 
 import argparse
-import os
 from contextlib import nullcontext
 
 from fastmetro_mm.engine.cli import (
-    TRACEBACK_VARIABLE,
     ConfigOptionAction,
     OneLineParser,
+    apply_common,
     friendly_errors,
     process_rank,
 )
@@ -104,10 +103,7 @@ def main(argv: list[str] | None = None) -> None:
     """Train; a user's mistake ends with one line and exit code 2."""
     with friendly_errors():
         args = parse_args(argv)
-        if args.traceback:
-            os.environ[TRACEBACK_VARIABLE] = '1'
-        if args.trust_checkpoint:
-            os.environ['FASTMETRO_TRUST_CHECKPOINTS'] = '1'
+        apply_common(args)
         from fastmetro_mm.engine.config_options import choose_device
         from fastmetro_mm.engine.runner import build_runner, leave_process_group
         from fastmetro_mm.engine.work_dir import locked

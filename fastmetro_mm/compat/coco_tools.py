@@ -6,6 +6,10 @@ has wheels everywhere. The arguments and results here are those of xtcocotools; 
 for crowds and whole bodies are refused by name.
 """
 
+# The stubs of pycocotools know neither key points nor subclasses.
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
+
 import json
 from typing import Any
 
@@ -34,9 +38,9 @@ class COCO(_coco.COCO):
         super().__init__()
         self.anno_file = [annotation_file]
         self.test_index = test_index
-        if annotation_file is None and ann_data is None:
-            return
         if ann_data is None:
+            if annotation_file is None:
+                return
             with open(annotation_file, encoding='utf-8') as file:
                 ann_data = json.load(file)
         for annotation in ann_data.get('annotations', ()):

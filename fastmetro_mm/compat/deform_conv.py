@@ -127,6 +127,7 @@ class _DeformConvBase(nn.Module):
             dilation=self.dilation,
         )
         nn.init.zeros_(conv.weight)
+        assert conv.bias is not None
         nn.init.zeros_(conv.bias)
         return conv
 

@@ -10,6 +10,7 @@ imports; ``import fastmetro_mm`` in somebody's program leaves mmpose's packages 
 """
 
 import importlib
+import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Sequence
@@ -89,7 +90,7 @@ class _Shell(ModuleType):
             raise AttributeError(f'module {self.__name__!r} has no attribute {name!r}') from None
 
 
-class _ShellLoader:
+class _ShellLoader(importlib.abc.Loader):
     """Keeps the real loader for later."""
 
     def __init__(self, loader: Any) -> None:
@@ -123,8 +124,10 @@ def fill(module: ModuleType) -> None:
     loader = getattr(module.__spec__, 'loader', None)
     if isinstance(module, _Shell) and isinstance(loader, _ShellLoader):
         # first, because its own modules import names from it while it runs
-        module.__spec__.loader = module.__loader__ = loader.loader
-        module.__class__ = ModuleType
+        spec = module.__spec__
+        assert spec is not None  # it has the loader
+        spec.loader = module.__loader__ = loader.loader
+        module.__class__ = ModuleType  # pyright: ignore[reportAttributeAccessIssue]
         loader.loader.exec_module(module)
 
 

@@ -7,6 +7,7 @@ so importing ``fastmetro_mm`` loads neither mmcv nor mmdet, and it declines when
 """
 
 import importlib
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
@@ -38,7 +39,7 @@ def has_compiled_ops() -> bool:
     return True
 
 
-class _OpsFinder:
+class _OpsFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Import hook for ``mmcv.ops``; both finder (meta path) and loader."""
 
     def find_spec(

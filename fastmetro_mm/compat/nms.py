@@ -126,4 +126,4 @@ def batched_nms(
         kept = kept[scores[kept].argsort(descending=True)]
         if max_num > 0:
             kept = kept[:max_num]
-    return torch.cat([boxes[kept], scores[kept, None]], dim=-1), kept
+    return torch.cat([boxes[kept], scores[kept, None]], dim=-1), torch.as_tensor(kept)

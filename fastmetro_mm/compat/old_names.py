@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from types import ModuleType
+from typing import Any
 
 MOVED = {
     'body_models': 'body',
@@ -52,7 +53,8 @@ class _Finder:
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Spec of an old name."""
-        return None if new_name(name) is None else spec_from_loader(name, _Finder)
+        loader: Any = _Finder  # the class itself
+        return None if new_name(name) is None else spec_from_loader(name, loader)
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> None:
@@ -62,7 +64,7 @@ class _Finder:
     def exec_module(module: ModuleType) -> None:
         """Put the module of the new name in its place."""
         name = module.__name__
-        sys.modules[name] = importlib.import_module(new_name(name))
+        sys.modules[name] = importlib.import_module(new_name(name) or name)
 
 
 def install() -> None:

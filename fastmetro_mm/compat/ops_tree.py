@@ -147,6 +147,6 @@ def fill_package(package: ModuleType) -> None:
     # after the submodules: some operators have the name of their submodule (nms, roi_align, ...)
     for name, value in exported.items():
         setattr(package, name, value)
-    package.__all__ = sorted(exported)
+    package.__dict__['__all__'] = sorted(exported)
     for name, target in _REGISTERED.items():
         MODELS.register_module(name=name, module=exported[target], force=True)

@@ -44,8 +44,7 @@ class _ShellLoader(importlib.abc.Loader):
         """Load the file, then put ``sys.modules`` back."""
         shell = {'mmdet': ModuleType('mmdet'), 'mmdet.utils': ModuleType('mmdet.utils')}
         shell['mmdet'].__path__ = []
-        shell['mmdet.utils'].ConfigType = dict
-        shell['mmdet.utils'].reduce_mean = _reduce_mean
+        vars(shell['mmdet.utils']).update(ConfigType=dict, reduce_mean=_reduce_mean)
         before = {name: sys.modules[name] for name in shell if name in sys.modules}
         sys.modules.update(shell)
         try:

@@ -2,6 +2,7 @@
 """Answers for the package ``xtcocotools`` where it is not installed, with pycocotools."""
 
 import importlib
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
@@ -11,7 +12,7 @@ from types import ModuleType
 _PACKAGE = 'xtcocotools'
 
 
-class _CocoFinder:
+class _CocoFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Last import hook for ``xtcocotools``; both finder (meta path) and loader."""
 
     def find_spec(

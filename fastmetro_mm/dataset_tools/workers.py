@@ -3,19 +3,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import active_children, parent_process
+from multiprocessing import active_children
 from typing import Any
 
-import cv2
-import torch
-
+from fastmetro_mm.datasets.worker_process import one_thread, prepare_worker
 from fastmetro_mm.errors import ConfigError, DataSetError
 
 _state: tuple = ()
@@ -25,31 +19,7 @@ def _start(*state: Any) -> None:
     """Prepare a worker; its state is sent once, not with every job."""
     global _state
     _state = state
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and ends us
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    torch.set_num_threads(1)  # one process a core already
-    cv2.setNumThreads(0)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Threads as in a worker: the last digits of a mesh depend on their number."""
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
-
-
-def _leave_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()  # returns when the parent is gone, however it ended
-        os._exit(1)
+    prepare_worker()
 
 
 def _work(function: Callable, job: Any) -> Any:
@@ -62,7 +32,7 @@ def run_jobs(
     jobs: Sequence[Any],
     workers: int,
     ordered: bool = False,
-) -> Iterator[Any]:
+) -> Generator[Any]:
     """Do jobs one after the other, or in worker processes.
 
     Args:
@@ -81,7 +51,7 @@ def run_jobs(
     if workers < 1:
         raise ConfigError(f'workers is {workers}, expected 1 or more')
     if workers == 1 or len(jobs) < 2:
-        with _one_thread():
+        with one_thread():
             yield from (function(*state, job) for job in jobs)
         return
     others = set(active_children())

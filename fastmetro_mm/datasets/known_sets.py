@@ -7,7 +7,7 @@ samples are the same; `PROTOCOL` says which they are, and the log repeats it.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmengine.logging import print_log
 from mmpose.registry import DATASETS
@@ -16,8 +16,10 @@ from fastmetro_mm.datasets.mesh_dataset import HandMeshTSVDataset, MeshTSVDatase
 from fastmetro_mm.datasets.metainfo import BODY14_METAINFO, HAND21_METAINFO
 from fastmetro_mm.errors import ConfigError
 
+_Base = MeshTSVDataset if TYPE_CHECKING else object
 
-class _KnownSet:
+
+class _KnownSet(_Base):
     """Mixin of a set with usual file names.
 
     Args:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -118,7 +119,10 @@ class MeshTSVDataset(Dataset):
         if self._ready:
             return
         self._yaml = SetYaml(self.ann_file)
-        self._img = self._open('img')
+        image = self._open('img')
+        if image is None:
+            raise DataSetError(f'{self.ann_file} has no "img" entry: name the img.tsv there')
+        self._img = image
         self._label = self._open('label')
         self._hw = self._open('hw')
         if self._label is None and self.pipeline and not self.test_mode:
@@ -153,23 +157,20 @@ class MeshTSVDataset(Dataset):
         if not self._yaml.composite:
             return sources[0]
         linelist = self._yaml.linelist
+        assert linelist is not None  # SetYaml asks a composite set for one
         return CompositeTSV(sources, read_int_table(linelist, 2), linelist)
 
     def _check_counts(self, composite: bool) -> None:
         for part, file in (('label', self._label), ('hw', self._hw)):
             if file is None:
                 continue
-            if composite and len(self._img.sources) != len(file.sources):
+            images, others = _sources(self._img), _sources(file)
+            if len(images) != len(others):
                 raise DataSetError(
-                    f'{self.ann_file}: {len(self._img.sources)} img files but '
-                    f'{len(file.sources)} {part} files: list them in pairs'
+                    f'{self.ann_file}: {len(images)} img files but '
+                    f'{len(others)} {part} files: list them in pairs'
                 )
-            pairs = (
-                zip(self._img.sources, file.sources, strict=True)
-                if composite
-                else [(self._img, file)]
-            )
-            for img, other in pairs:
+            for img, other in zip(images, others, strict=True):
                 if len(img) != len(other):
                     raise DataSetError(
                         f'{other.path} has {len(other)} rows but {img.path} has {len(img)}: use '
@@ -209,7 +210,7 @@ class MeshTSVDataset(Dataset):
         self.full_init()
         parts = {'img': self._img, 'hw': self._hw, 'label': self._label}
         return {
-            name: [file.path for file in getattr(part, 'sources', [part])]
+            name: [file.path for file in _sources(part)]
             for name, part in parts.items()
             if part is not None
         }
@@ -228,7 +229,7 @@ class MeshTSVDataset(Dataset):
         self.full_init()
         line = int(self._lines[idx])
         image = self._columns(self._img, line)
-        info = dict(
+        info: dict[str, Any] = dict(
             img_key=self._key(self._img, line, image),
             sample_idx=int(idx),
             dataset_name=self._metainfo['dataset_name'],
@@ -282,12 +283,13 @@ class MeshTSVDataset(Dataset):
             height, width = content['height'], content['width']
         except (ValueError, TypeError, KeyError, IndexError, RecursionError):
             parts = text.split(b' ')  # old form "H W"
-            height, width = parts if len(parts) == 2 else (None, None)
+            height, width = parts if len(parts) == 2 else (0, 0)
         try:
             size = int(height), int(width)
         except (TypeError, ValueError, OverflowError):
             size = (0, 0)
         if min(size) <= 0:
+            assert self._hw is not None  # the text is its own
             raise self._error(self._hw, line, 'does not hold a height and width')
         return size
 
@@ -369,3 +371,8 @@ class HandMeshTSVDataset(MeshTSVDataset):
 
     METAINFO = HAND21_METAINFO
     BODY = 'hand'
+
+
+def _sources(part: TSVFile | CompositeTSV) -> Sequence[TSVFile]:
+    """The files of a part."""
+    return [part] if isinstance(part, TSVFile) else part.sources

@@ -139,10 +139,10 @@ class TSVFile:
             try:
                 offsets = read_int_table(index_file, 1)[:, 0]
                 problem = self._find_index_problem(offsets)
+                if problem is None:
+                    return offsets
             except DataSetError:
-                offsets, problem = None, 'it does not hold one whole number per line'
-            if problem is None:
-                return offsets
+                problem = 'it does not hold one whole number per line'
             if on_stale == 'raise':
                 raise StaleIndexError(
                     f'{index_file} does not belong to {self.path} ({problem}): '
@@ -193,8 +193,9 @@ class TSVFile:
         return {**self.__dict__, '_fd': None, '_pid': None}
 
     def __del__(self) -> None:
-        if getattr(self, '_fd', None) is not None and self._pid == os.getpid():
-            os.close(self._fd)
+        handle = getattr(self, '_fd', None)
+        if handle is not None and self._pid == os.getpid():
+            os.close(handle)
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -217,6 +218,7 @@ class TSVFile:
             index + 1 < len(self.offsets) and not line.endswith(b'\n')
         )
         if before != b'\n' or cut or b'\n' in line[:-1]:
+            assert self._fd is not None  # `_pread` opened it
             now = os.fstat(self._fd).st_size
             if now != self.size:
                 raise DataSetError(

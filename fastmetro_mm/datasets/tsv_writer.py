@@ -67,11 +67,12 @@ def _size_of(data: bytes) -> tuple[int, int]:
     if kind_of(data[:400]) == 'heif':
         raise DataRowError('HEIC is not read in training: save it as .jpg')
     try:
-        size = decode_whole(data).size[::-1]
+        width, height = decode_whole(data).size
     except InputError:
         decode_image(data)  # has its own words for what is no image at all
         raise
     # JPEGs are turned alike by both decoders; of others the one of the data set may know less.
+    size = (height, width)
     if kind_of(data[:400]) != 'jpeg' and decode_image(data).shape[:2] != size:
         raise DataRowError('the image is turned by its metadata: save it as .jpg')
     return size
@@ -237,7 +238,7 @@ class TSVSetWriter:
     def skipped(self, num_shards: int) -> list[tuple[str, str]]:
         """Key and reason of every row left out of shards 0 to ``num_shards - 1``."""
         lines = self._skipped_text(num_shards).decode().splitlines()
-        return [tuple(line.split('\t', 1)) for line in lines]
+        return [(key, reason) for key, reason in (line.split('\t', 1) for line in lines)]
 
     def _skipped_text(self, num_shards: int) -> bytes:
         return b''.join(

@@ -41,7 +41,8 @@ class ConfigOptionAction(DictAction):
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         """Check every pair before mmengine splits them."""
-        for pair in values:
+        pairs = [values] if isinstance(values, str) else list(values or ())
+        for pair in pairs:
             key, equals, _ = pair.partition('=')
             if not equals or not key or ' ' in key:
                 parser.error(
@@ -51,7 +52,7 @@ class ConfigOptionAction(DictAction):
         try:
             super().__call__(parser, namespace, values, option_string)
         except (ValueError, AssertionError, SyntaxError) as error:
-            parser.error(f'{option_string} {" ".join(values)}: {error}')
+            parser.error(f'{option_string} {" ".join(pairs)}: {error}')
 
 
 def _own_line(error: BaseException) -> str:
@@ -115,6 +116,14 @@ def process_rank() -> int:
     names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
     found = [os.environ[name] for name in names if os.environ.get(name, '').isdigit()]
     return int(found[0]) if found else 0
+
+
+def apply_common(args: argparse.Namespace) -> None:
+    """Do what ``--traceback`` and ``--trust-checkpoint`` ask for."""
+    if args.traceback:
+        os.environ[TRACEBACK_VARIABLE] = '1'
+    if args.trust_checkpoint:
+        os.environ['FASTMETRO_TRUST_CHECKPOINTS'] = '1'
 
 
 @contextmanager

@@ -247,7 +247,7 @@ def enable_drawing(
         cfg.default_hooks.visualization = dict(
             type='fastmetro_mm.engine.hooks.mesh_visualization_hook.MeshVisualizationHook'
         )
-    hook = cfg.default_hooks.visualization
+    hook: Any = cfg.default_hooks.visualization
     hook.update(enable=True, show=show, out_dir=show_dir, wait_time=wait_time)
     if interval is not None:
         hook.interval = interval

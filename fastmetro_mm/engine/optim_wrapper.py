@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.device import get_device
@@ -55,7 +56,7 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
         self.cast_dtype = choose_dtype(dtype, self.device_type)
         self.loss_scaler = None
         if self.cast_dtype == torch.float16:
-            options = (
+            options: dict[str, Any] = (
                 {}
                 if loss_scale == 'dynamic'
                 else dict(init_scale=float(loss_scale), growth_interval=2**31 - 1)

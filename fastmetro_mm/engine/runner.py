@@ -68,7 +68,7 @@ def _import_path(cls: type | str) -> str:
     return cls if isinstance(cls, str) else f'{cls.__module__}.{cls.__qualname__}'
 
 
-def _checked(loop: BaseLoop) -> BaseLoop:
+def _checked(loop: Any) -> Any:
     """The loop, with metrics of ours asked whether they suit its data (see ``SampleMetric``)."""
     for metric in loop.evaluator.metrics:
         if hasattr(metric, 'check_dataset'):
@@ -109,7 +109,8 @@ class MeshRunner(Runner):
                 # A FileHandler is a StreamHandler too, so the exact type is compared.
                 if type(handler) is logging.StreamHandler:
                     handler.addFilter(ShortMessageFilter())
-                    handler.formatter.datefmt = '%H:%M:%S'
+                    if handler.formatter is not None:
+                        handler.formatter.datefmt = '%H:%M:%S'
         return logger
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
@@ -120,7 +121,7 @@ class MeshRunner(Runner):
         """Build the loop and compare the metrics with the data, before the first batch."""
         return _checked(super().build_test_loop(loop))
 
-    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: Any) -> nn.Module:
         """Move the model to its device and wrap it for several processes."""
         if self.distributed:
             wrapper = dict(model_wrapper_cfg or {})
@@ -201,9 +202,10 @@ class MeshRunner(Runner):
             CheckpointError: If training cannot go on from it.
         """
         if os.path.isdir(filename):
-            folder, filename = filename, find_resume_checkpoint(filename)
-            if filename is None:
-                raise CheckpointError(f'{folder}: holds no checkpoint to resume from')
+            newest = find_resume_checkpoint(filename)
+            if newest is None:
+                raise CheckpointError(f'{filename}: holds no checkpoint to resume from')
+            filename = newest
             self.logger.info(f'Resuming from {filename}')
         self._resume = True
         super().resume(filename, *args, **kwargs)
@@ -243,7 +245,8 @@ def build_runner(cfg: Config) -> Runner:
     kind = cfg.get('runner_type')
     if kind is None:
         return MeshRunner.from_cfg(cfg)
-    return RUNNERS.build(cfg) if isinstance(kind, str) else kind.from_cfg(cfg)
+    runners: Any = RUNNERS  # takes a whole config, whatever its annotation says
+    return runners.build(cfg) if isinstance(kind, str) else kind.from_cfg(cfg)
 
 
 def leave_process_group() -> None:

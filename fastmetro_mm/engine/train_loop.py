@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loop over epochs, which can go on in the middle of one."""
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 from mmengine.runner import EpochBasedTrainLoop
 from mmpose.registry import LOOPS
@@ -21,7 +22,7 @@ class MeshTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         first = self._first_batch()
-        batches = self.dataloader.batch_sampler
+        batches: Any = self.dataloader.batch_sampler
         whole = batches.sampler
         if first:
             batches.sampler = _Rest(whole, first * batches.batch_size)
@@ -50,7 +51,7 @@ class MeshTrainLoop(EpochBasedTrainLoop):
 class _Rest:
     """A sampler without its first samples."""
 
-    def __init__(self, sampler: Sized, skip: int) -> None:
+    def __init__(self, sampler: Any, skip: int) -> None:
         self.sampler = sampler
         self.skip = skip
 

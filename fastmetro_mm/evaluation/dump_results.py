@@ -2,6 +2,7 @@
 """Predictions of a test in a file."""
 
 import pickle
+from collections.abc import Sequence
 
 from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
@@ -25,6 +26,17 @@ class MeshDumpResults(DumpResults):
     def __init__(self, out_file_path: str, **kwargs) -> None:
         super().__init__(out_file_path, **kwargs)
         check_target(out_file_path)
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Keep a batch; of its body only the name, not the folder of its files on this machine."""
+        kept = []
+        for sample in data_samples:
+            body = sample.get('body')
+            if isinstance(body, dict):
+                body = {key: value for key, value in body.items() if key != 'body_data_root'}
+                sample = dict(sample, body=body)
+            kept.append(sample)
+        super().process(data_batch, kept)
 
     def compute_metrics(self, results: list) -> dict:
         """Write the file; there is no score."""

@@ -201,6 +201,7 @@ class FreiHANDMetric(SampleMetric):
 
     def _attach_released_truth(self, entries: list[dict]) -> list[dict]:
         """Look up the released truth by the number in the image name; sort by that number."""
+        assert self.xyz_file is not None and self.verts_file is not None  # see __init__
         xyz = read_points(self.xyz_file, NUM_JOINTS)
         verts = read_points(self.verts_file, NUM_VERTICES)
         if len(xyz) != len(verts):
@@ -237,4 +238,5 @@ class FreiHANDMetric(SampleMetric):
             name: round(float(value * 1000.0), 6)
             for name, value in zip(HAND21, joints.mean(axis=0), strict=True)
         }
+        assert self.per_sample_file is not None
         write_json(self.per_sample_file, {'joints_mm': by_joint, 'images': rows}, indent=1)

@@ -93,7 +93,8 @@ class MeshJointMetric(ErrorMetric):
     def _check(self, sample: Any, pred: tuple[int, ...], gt: tuple[int, ...]) -> None:
         """Refuse joints whose shapes do not fit each other."""
         body, hand = (len(J14), 3), (len(HAND21), 3)
-        truths = {body: (len(J24), len(J14)), hand: (len(HAND21),)}.get(pred, ())
+        known: dict[tuple[int, ...], tuple[int, ...]] = {body: (len(J24), len(J14))}
+        truths = {**known, hand: (len(HAND21),)}.get(pred, ())
         if len(gt) != 2 or gt[0] not in truths or gt[1] not in (3, 4):
             raise ConfigError(
                 f'{sample_key(sample)}: pred_instances.{self.field} {pred} does not fit '

@@ -116,7 +116,7 @@ class MeshVertexMetric(ErrorMetric):
 
     def _errors(self, pred: Tensor, truth: Tensor, origin: Tensor) -> list[dict[str, float]]:
         """Errors of each sample of a batch."""
-        columns = {'MPVPE': self._distances(pred, truth, origin) * 1000.0}
+        columns: dict[str, Any] = {'MPVPE': self._distances(pred, truth, origin) * 1000.0}
         if self.procrustes:
             aligned = pa_mpvpe(*(points.cpu().double().numpy() for points in (pred, truth)))
             columns['PA-MPVPE'] = aligned * 1000.0

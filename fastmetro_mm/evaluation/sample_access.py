@@ -91,8 +91,9 @@ def stack_instances(values: Sequence[np.ndarray | Tensor]) -> Tensor:
     Returns:
         (B, ...) new tensor, where the values are.
     """
-    if all(isinstance(value, Tensor) for value in values):
-        return torch.cat(tuple(values)).detach()
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    if len(tensors) == len(values):
+        return torch.cat(tensors).detach()
     arrays = [
         value.detach().cpu().numpy() if isinstance(value, Tensor) else value for value in values
     ]

@@ -214,4 +214,5 @@ class ErrorMetric(SampleMetric):
         for row in rows:  # JSON knows no nan
             for name in self.names:
                 row[name] = None if math.isnan(row[name]) else round(row[name], 6)
+        assert self.per_sample_file is not None
         write_json(self.per_sample_file, rows, indent=1)

@@ -90,7 +90,7 @@ def describe(rank: int, row: dict[str, Any]) -> str:
 
 
 def draw_worst_cases(
-    cfg: Config, model: torch.nn.Module, rows: Sequence[dict[str, Any]], views: Sequence[str] = ()
+    cfg: Config, model: Any, rows: Sequence[dict[str, Any]], views: Sequence[str] = ()
 ) -> list[tuple[str, np.ndarray]]:
     """Predict the samples again and draw the truth and the prediction on their crops.
 

@@ -156,9 +156,11 @@ def _add_person(
 def _clock(tracks: Sequence[SmplTrack], start: int, end: int, fps: float) -> np.ndarray:
     """Seconds from the first frame on for every frame; its own times where they are known."""
     frames = np.arange(start, end + 1)
-    if any(track.times is None for track in tracks):
-        return ((frames - start) / fps).astype(np.float32)
-    known = dict(pair for track in tracks for pair in zip(track.frames, track.times, strict=True))
+    known: dict[int, float] = {}
+    for track in tracks:
+        if track.times is None:
+            return ((frames - start) / fps).astype(np.float32)
+        known.update(zip(track.frames, track.times, strict=True))
     numbers = sorted(known)
     seconds = np.interp(frames, numbers, [known[number] for number in numbers])
     return (seconds - seconds[0]).astype(np.float32)

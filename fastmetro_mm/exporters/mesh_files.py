@@ -8,6 +8,7 @@ viewers and are turned to y up unless told otherwise; npz stays in the camera fr
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -128,7 +129,7 @@ def write_npz(
         OSError: The file cannot be written.
     """
     names = check_meshes(meshes, names)
-    arrays = {'format': np.array(NPZ_FORMAT), 'names': np.array(names)}
+    arrays: dict[str, Any] = {'format': np.array(NPZ_FORMAT), 'names': np.array(names)}
     for number, mesh in enumerate(meshes):
         arrays[f'vertices_{number}'] = mesh.vertices.astype(np.float32)
         arrays[f'faces_{number}'] = mesh.faces.astype(np.int32)

@@ -70,20 +70,21 @@ def crop_from_box(
     Raises:
         ValueError: If the box has no area.
     """
-    box = np.asarray(box, np.float64).reshape(-1)
-    if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
-        raise ValueError(f'box {box.tolist()} is not a box (x1, y1, x2, y2) with an area')
+    corners = np.asarray(box, np.float64).reshape(-1)
+    low, high = corners[:2], corners[2:]
+    if corners.shape != (4,) or not np.isfinite(corners).all() or (high <= low).any():
+        raise ValueError(f'box {corners.tolist()} is not a box (x1, y1, x2, y2) with an area')
     size = int(contract['crop_size'])
     # The order of the sums is that of the official code: the truncation sees their last bits.
-    side = 200 * float(float(contract['box_padding']) * (box[2:] - box[:2]).max() / 200)
-    shift = size * (-((box[:2] + box[2:]) / 2) / side + 0.5)
+    side = 200 * float(float(contract['box_padding']) * (high - low).max() / 200)
+    shift = size * (-((low + high) / 2) / side + 0.5)
     zoom_back = 1 / (float(size) / side)
     corner = -shift * zoom_back
     left, top = corner.astype(int).tolist()
     right, bottom = (zoom_back * size + corner).astype(int).tolist()
     width, height = right - left, bottom - top
     if width < 1 or height < 1:
-        raise ValueError(f'box {box.tolist()} has only {side:.2f} px')
+        raise ValueError(f'box {corners.tolist()} has only {side:.2f} px')
     matrix = np.array([[width / size, 0, left], [0, height / size, top]], np.float64)
     if str(contract['crop_mode']) == 'fast':
         to_centres = matrix.copy()  # OpenCV counts pixels from their centres
@@ -226,7 +227,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.error(f'{args.image}: cannot be read as an image')
     session = onnxruntime.InferenceSession(str(args.graph), providers=['CPUExecutionProvider'])
     runtime = MeshRuntime(session, read_contract(args.graph.with_suffix('.npz')))
-    np.savez_compressed(args.out, **runtime(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), args.box))
+    people: dict[str, Any] = runtime(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), args.box)
+    np.savez_compressed(args.out, **people)
 
 
 if __name__ == '__main__':

@@ -9,6 +9,8 @@ decomposition, which ONNX does not have), joint regression and centring.
 the package of that name.)
 """
 
+from __future__ import annotations
+
 import importlib.util
 import logging
 import os
@@ -16,6 +18,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +27,9 @@ from torch import Tensor, nn
 
 from fastmetro_mm.errors import ExportError, MissingBodyFileError, MissingPackageError
 from fastmetro_mm.fileio import write_atomically
+
+if TYPE_CHECKING:
+    from fastmetro_mm.models.mesh_estimator import TopdownMeshEstimator
 
 CONTRACT_FORMAT = 'fastmetro_mm.onnx.1'
 """Name and version of the npz beside the graph."""
@@ -40,7 +46,7 @@ class ExportedNetwork(nn.Module):
         model: ``TopdownMeshEstimator`` in evaluation mode.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: TopdownMeshEstimator) -> None:
         super().__init__()
         self.model = model
         has_middle = len(model.body.num_vertices) == 3
@@ -64,7 +70,7 @@ class ExportedNetwork(nn.Module):
 
 
 def export_onnx(
-    model: nn.Module,
+    model: TopdownMeshEstimator,
     path: str | os.PathLike,
     crop_size: int | tuple[int, int] = 224,
     opset: int = DEFAULT_OPSET,
@@ -115,10 +121,11 @@ def export_onnx(
             external_data=False,
             verbose=False,
         )
+        assert program is not None  # what dynamo=True gives
     return write_atomically(path, lambda name: program.save(str(name), external_data=False))
 
 
-def export_contract(model: nn.Module, config: Config, path: str | os.PathLike) -> Path:
+def export_contract(model: TopdownMeshEstimator, config: Config, path: str | os.PathLike) -> Path:
     """Write the npz that pre- and post-processing need beside the graph.
 
     Args:
@@ -133,11 +140,12 @@ def export_contract(model: nn.Module, config: Config, path: str | os.PathLike) -
     Raises:
         ExportError: The pipeline has no crop, or the joints of a hand need a file that is missing.
     """
-    head = model.head
+    head: Any = model.head
+    normalize: Any = model.data_preprocessor
     assets = head.body.assets
     crop = _find_transform(config, 'MeshCrop')
     box = _find_transform(config, 'BoxToCenterScale')
-    arrays = dict(
+    arrays: dict[str, Any] = dict(
         format=np.array(CONTRACT_FORMAT),
         body=np.array(assets.name),
         joint_names=np.array(head.body.joint_names),
@@ -146,8 +154,8 @@ def export_contract(model: nn.Module, config: Config, path: str | os.PathLike) -
         crop_size=np.array(crop_size_of(config)),
         crop_mode=np.array(crop.get('mode', 'official')),
         box_padding=np.array(float(box.get('padding', 1.2))),
-        mean=model.data_preprocessor.mean.cpu().numpy().reshape(3).astype(np.float32),
-        std=model.data_preprocessor.std.cpu().numpy().reshape(3).astype(np.float32),
+        mean=normalize.mean.cpu().numpy().reshape(3).astype(np.float32),
+        std=normalize.std.cpu().numpy().reshape(3).astype(np.float32),
     )
     try:
         root, joints = head.body.regressor_rows()
@@ -204,7 +212,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _ready_for_export(model: nn.Module) -> Iterator[None]:
+def _ready_for_export(model: TopdownMeshEstimator) -> Iterator[None]:
     """Evaluation mode and up-sampling by gathers; everything is put back afterwards."""
     training, sampling = model.training, model.head.body.sampling
     method = sampling.method

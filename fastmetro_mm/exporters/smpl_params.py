@@ -3,6 +3,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -88,5 +89,5 @@ def write_smpl_params(
     path = Path(path)
     if path.suffix.lower() != '.npz':
         raise ExportError(f'{path}: the name must end with .npz')
-    arrays = smpl_parameters(track, fps, gender, axes)
+    arrays: dict[str, Any] = smpl_parameters(track, fps, gender, axes)
     return write_atomically(path, lambda name: np.savez(name, **arrays))

@@ -8,6 +8,7 @@ at the pelvis: ``transl = translation - pelvis(model(pose, betas))``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,20 +74,20 @@ def smpl_tracks(
     sightings = _sightings(frames)
     body = build_body(dict(name=frames[0].body, body_data_root=body_data_root))
     body.require_model()
-    clock = None
-    if all(frame.time is not None for frame in frames):
-        clock = [frame.frame_index for frame in frames], [frame.time for frame in frames]
+    known = [(frame.frame_index, frame.time) for frame in frames if frame.time is not None]
+    clock = np.array(known).T if len(known) == len(frames) else None
     tracks = []
     for number, seen in sorted(sightings.items()):
         index = np.array([frame for frame, _ in seen])
         people = [person for _, person in seen]
-        rotmat = np.stack([np.concatenate([p.global_orient[None], p.body_pose]) for p in people])
-        betas = np.mean([person.betas for person in people], axis=0)
+        poses: Any = [(p.global_orient, p.body_pose, p.betas) for p in people]
+        rotmat = np.stack([np.concatenate([root[None], body_pose]) for root, body_pose, _ in poses])
+        betas = np.mean([shape for _, _, shape in poses], axis=0)
         translation = np.stack([person.translation for person in people])
         pelvis, rest = _pelvis(body, rotmat, betas)
         filled, rotmat, transl = fill_gaps(index, rotmat, translation - pelvis)
         name = f'track_{number}' if people[0].track_id is not None else f'person_{number}'
-        times = np.interp(filled, *clock) if clock is not None else None
+        times = np.interp(filled, clock[0], clock[1]) if clock is not None else None
         tracks.append(
             SmplTrack(
                 name, number, filled, rotmat, betas, transl, rest, times, len(filled) - len(index)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -141,12 +141,12 @@ class NpzFile:
         """
         with self._reading(name) as archive:
             header, info = self._header(archive, name)
-            fits = shape is not None and header.size is not None
-            if fits and not _same_shape(header.shape, shape):
+            wanted = shape if header.size is not None else None
+            if wanted is not None and not _same_shape(header.shape, wanted):
                 raise ForeignFileError(
-                    f'{self._where(name)}: has shape {header.shape}, expected {_shown(shape)}'
+                    f'{self._where(name)}: has shape {header.shape}, expected {_shown(wanted)}'
                 )
-            if not (fits and None not in shape):
+            if wanted is None or None in wanted:
                 refuse_bomb(info, self._where(name), self.fix)
             with archive.open(info) as stream:
                 if header.size is not None:
@@ -154,7 +154,7 @@ class NpzFile:
                     if stream.read(1):  # also reaches the end, where the checksum is compared
                         raise ValueError('there are bytes behind the array')
                     return array
-                read_header(stream)
+                read_header(cast(BinaryIO, stream))
                 return deep_plain(
                     load_allow_listed(io.BytesIO(stream.read()), self._where(name), self.fix)
                 )
@@ -171,7 +171,7 @@ class NpzFile:
                 f'{self._where(name)}: is encrypted; save the arrays anew without a password'
             )
         with archive.open(info) as stream:
-            header = read_header(stream)
+            header = read_header(cast(BinaryIO, stream))
         if header.size is not None and header.size != info.file_size:
             raise ValueError(
                 f'an array of {header.size} bytes is announced in a member of {info.file_size}'
@@ -215,7 +215,7 @@ def load_npy(path: str | os.PathLike, fix: str = DOWNLOAD_AGAIN) -> np.ndarray:
             f'{path}: expected a NumPy array (.npy), but the file {sentence(kind, path)}'
         )
     with reading(str(path), fix), path.open('rb') as stream:
-        header = read_header(stream)
+        header = read_header(cast(BinaryIO, stream))
         if header.size is None:
             raise ValueError('it holds pickled objects')
         if header.size != path.stat().st_size:

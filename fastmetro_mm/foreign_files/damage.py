@@ -44,7 +44,7 @@ def reading(source: str, fix: str = DOWNLOAD_AGAIN, what: str = 'damaged') -> It
 
 
 @contextmanager
-def raise_as(kind: type[UserError]) -> Iterator[None]:
+def raise_as(kind: type[Exception]) -> Iterator[None]:
     """Give errors about foreign files the type that callers of this reader expect.
 
     Args:

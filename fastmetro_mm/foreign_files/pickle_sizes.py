@@ -52,6 +52,7 @@ def check_sizes(stream: BinaryIO) -> None:
 
 def _skip_argument(stream: BinaryIO, opcode: pickletools.OpcodeInfo, end: int) -> int | None:
     """Move behind an argument; gives the index of an opcode that fills the memo."""
+    assert opcode.arg is not None
     kind = opcode.arg.n
     if kind == pickletools.UP_TO_NEWLINE:
         line = stream.readline()

@@ -41,7 +41,7 @@ class _Dtype(Record):
         code = self.args[0]
         if not isinstance(code, str) or not _DTYPE_CODE.fullmatch(code):
             raise ValueError(f'unexpected array type {code!r}')
-        order = '='
+        order: Any = '='
         if self.state:
             if self.state[2] is not None or self.state[3] is not None:
                 raise ValueError('unexpected structured array type')
@@ -143,7 +143,7 @@ def _empty_bytes(*args: Any) -> bytes:
     return b''
 
 
-def _make_array(data: Any, dtype: np.dtype, shape: Any, order: str) -> np.ndarray:
+def _make_array(data: Any, dtype: np.dtype, shape: Any, order: Any) -> np.ndarray:
     shape = tuple(int(n) for n in shape)
     if dtype.hasobject:
         flat = np.empty(len(data), dtype=object)

@@ -185,7 +185,9 @@ def _read_zip(archive: zipfile.ZipFile, source: str) -> Any:
 
 def _fill(data: Tensor, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
     """Unpack a member; zipfile compares its checksum when the end is reached."""
-    left = memoryview(data.numpy())
+    buffer: Any = data.numpy()
+    left = memoryview(buffer)
+    stream: Any
     with archive.open(info) as stream:
         while left:
             count = stream.readinto(left[:_BLOCK])
@@ -216,7 +218,7 @@ def _read_old(stream: BinaryIO, source: str, size: int) -> Any:
         unpickler = _TorchUnpickler(stream, source, load_storage)
         return unpickler.load()
 
-    unpickler = None
+    unpickler: Any = None
     value = read_pickle()
     if type(value) is not int or value != _OLD_MAGIC:
         return unpickler.content(value)

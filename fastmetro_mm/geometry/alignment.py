@@ -46,7 +46,8 @@ def as_paired_points(
 
 def _finite_pairs(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """(B,) true where every number of the pair is finite."""
-    return np.isfinite(source).all(axis=(1, 2)) & np.isfinite(target).all(axis=(1, 2))
+    finite = np.isfinite(source) & np.isfinite(target)
+    return np.asarray(finite.all(axis=(1, 2)))
 
 
 def similarity_align(source: ArrayLike, target: ArrayLike) -> np.ndarray:

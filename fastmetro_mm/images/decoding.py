@@ -13,6 +13,7 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -120,7 +121,7 @@ def _decode_jpeg(data: bytes, reduced: bool) -> DecodedImage:
     pixels = _jpeg_pixels(data, header, factor)
     exif = Image.Exif()
     try:
-        exif.load(header.exif)
+        exif.load(header.exif or b'')
         orientation = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:  # Pillow raises a dozen kinds for malformed EXIF data, which say nothing
         exif, orientation = Image.Exif(), 1
@@ -131,8 +132,8 @@ def _decode_jpeg(data: bytes, reduced: bool) -> DecodedImage:
 
 def _jpeg_pixels(data: bytes, header: JpegHeader, factor: int) -> np.ndarray:
     if header.components != 4:  # libjpeg-turbo gives no RGB for CMYK
-        options = dict(colorspace='RGB', min_factor=factor)
-        if factor > 1:
+        options: dict[str, Any] = dict(colorspace='RGB', min_factor=factor)
+        if factor > 1 and header.size is not None:
             width, height = header.size
             options |= dict(min_height=-(-height // factor), min_width=-(-width // factor))
         try:
@@ -140,7 +141,7 @@ def _jpeg_pixels(data: bytes, header: JpegHeader, factor: int) -> np.ndarray:
         except ValueError as error:
             message = str(error)
             if 'Corrupt' in message or 'Premature' in message:
-                if not _is_padding(message, data, header.end):
+                if not _is_padding(message, data, header.end or len(data)):
                     raise InputError(
                         f'damaged JPEG ({message}): fetch the file again, or save it '
                         'anew if it looks right'

@@ -33,7 +33,7 @@ def download(name: str, revision: str | None = None) -> Path:
             repository holds no network of this package. One line.
     """
     try:
-        import huggingface_hub
+        import huggingface_hub  # pyright: ignore[reportMissingImports]  # an extra
     except ImportError:
         raise ModelHubError(
             f'{name}: no such folder here, and a hub is asked only with huggingface_hub '

@@ -109,5 +109,7 @@ def find_model(name: str, revision: str | None = None) -> ZooModel:
             trained = trained_weights(name.removesuffix('.py'))
             return ZooModel(name, config_path(name), trained, 'trained' if trained else 'config')
     elif name.count('/') == 1 and not name.startswith(('.', '/', '~')):
-        return ZooModel(name, *_saved(download(name, revision)), 'hub')
+        saved = _saved(download(name, revision))
+        assert saved is not None  # or `download` has raised
+        return ZooModel(name, *saved, 'hub')
     raise _unknown(name)

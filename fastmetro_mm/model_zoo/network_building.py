@@ -7,6 +7,8 @@ seconds before the first image.
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
@@ -35,7 +37,7 @@ def build_network(config: Config, weights: str | None, device: str) -> nn.Module
     scope = config.get('default_scope', 'mmpose')
     if scope is not None:
         init_default_scope(scope)
-    network = revert_sync_batchnorm(MODELS.build(config.model))
+    network: Any = revert_sync_batchnorm(MODELS.build(config.model))
     meta = {}
     if weights is not None:
         meta = load_for_estimator(network, weights).get('meta', {})

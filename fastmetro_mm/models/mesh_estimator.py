@@ -157,7 +157,8 @@ class TopdownMeshEstimator(BasePoseEstimator):
         """
         if self.image_layout:
             inputs = inputs.to(**self.image_layout)
-        return super().extract_feat(inputs)
+        features: Any = super().extract_feat(inputs)  # annotated as feature maps by mmpose
+        return features
 
     def _forward(
         self, inputs: Tensor, data_samples: Sequence[MeshDataSample] | None = None

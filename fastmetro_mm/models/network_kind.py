@@ -69,7 +69,9 @@ def kind_of(state_dict: Mapping[str, Tensor]) -> NetworkKind | None:
 
 def model_kind(model: nn.Module) -> NetworkKind:
     """The same for one of our estimators."""
-    return kind_of(model.state_dict())
+    kind = kind_of(model.state_dict())
+    assert kind is not None  # an estimator has all that it is told by
+    return kind
 
 
 def _backbone(state_dict: Mapping[str, Tensor]) -> str:

@@ -91,6 +91,8 @@ class PalmDetection(nn.Module):
         weights: Name of a shipped network or a safetensors file; None: random weights.
     """
 
+    centers: Tensor
+
     def __init__(self, weights: str | None = 'palm_detection') -> None:
         super().__init__()
         self.net = PalmNet()

@@ -29,7 +29,7 @@ _SMPL_HEAD = 'smpl_head.'
 
 
 def prepare_weights(
-    model: nn.Module, state_dict: dict, prefix: str, local_metadata: dict, *args: Any
+    model: Any, state_dict: dict, prefix: str, local_metadata: dict, *args: Any
 ) -> None:
     """Load hook of the estimator, see :func:`fit_to_model`; arguments are PyTorch's."""
     if not prefix:  # parts of larger models are none of our business
@@ -41,7 +41,7 @@ def prepare_weights(
         state_dict.update(model.expected_weights)
 
 
-def prove_weights(model: nn.Module, incompatible_keys: Any) -> None:
+def prove_weights(model: Any, incompatible_keys: Any) -> None:
     """Hook after loading: compare every entry of the network with what was to be loaded.
 
     Raises:

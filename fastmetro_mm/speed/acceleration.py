@@ -20,7 +20,7 @@ from fastmetro_mm.speed.packed import can_pack, pack
 
 
 def accelerate(
-    network: nn.Module, speed: str = 'exact', compiled: bool = False, keep_plain: bool = True
+    network: Any, speed: str = 'exact', compiled: bool = False, keep_plain: bool = True
 ) -> nn.Module:
     """Rebuild a network for inference, in place.
 
@@ -84,7 +84,7 @@ def accelerate(
     return network
 
 
-def restore(network: nn.Module) -> nn.Module:
+def restore(network: Any) -> nn.Module:
     """Put an accelerated network back as it was, in place.
 
     Args:
@@ -107,7 +107,7 @@ def restore(network: nn.Module) -> nn.Module:
 class _Plain:
     """What a network was before, and the guards of its state dict while it is not."""
 
-    def __init__(self, network: nn.Module, keep: bool) -> None:
+    def __init__(self, network: Any, keep: bool) -> None:
         self.parts = {name: getattr(network, name) for name in ('backbone', 'neck')} if keep else {}
         self.image_layout = getattr(network, 'image_layout', {})
         self._hooks = (
@@ -123,7 +123,7 @@ class _Plain:
             )
         return self.parts
 
-    def put_back(self, network: nn.Module) -> None:
+    def put_back(self, network: Any) -> None:
         device = next(network.head.parameters()).device
         for name, part in self.require_parts().items():
             setattr(network, name, part.to(device))
@@ -133,7 +133,7 @@ class _Plain:
             handle.remove()
 
 
-def _complete_state(network: nn.Module, state: dict, prefix: str, metadata: dict) -> None:
+def _complete_state(network: Any, state: dict, prefix: str, metadata: dict) -> None:
     """The weights of the plain parts instead of those of the rebuilt ones."""
     if network._plain is None:
         return
@@ -143,7 +143,7 @@ def _complete_state(network: nn.Module, state: dict, prefix: str, metadata: dict
         part.state_dict(destination=state, prefix=f'{prefix}{name}.')
 
 
-def _refuse_loading(network: nn.Module, *_: Any) -> None:
+def _refuse_loading(network: Any, *_: Any) -> None:
     if network._plain is not None:
         raise ConfigError(
             'weights cannot be loaded into an accelerated network: call '

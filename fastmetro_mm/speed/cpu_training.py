@@ -236,7 +236,8 @@ class CpuAttention(Attention):
     def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values before they are split into heads."""
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        return tuple(map(linear, (query, key, value), weights, biases))
+        q, k, v = map(linear, (query, key, value), weights, biases)
+        return q, k, v
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, batch: int) -> Tensor:
         """As ``Attention.attend``."""

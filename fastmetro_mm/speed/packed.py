@@ -11,6 +11,8 @@ interface, so :func:`can_pack` looks before anybody leans on them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmpose.models.backbones.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
@@ -41,19 +43,20 @@ def pack(module: nn.Module) -> None:
         module: Backbone or neck, on the CPU, without gradients.
     """
     for name, child in module.named_children():
+        block: Any = child
         if _is_plain_block(child):
-            setattr(module, name, PackedBlock(child))
+            setattr(module, name, PackedBlock(block))
         elif isinstance(child, Attention):
             setattr(module, name, PackedAttention(child))
         elif type(child) is nn.Conv2d and child.padding_mode == 'zeros':
-            setattr(module, name, PackedConv2d(child))
+            setattr(module, name, PackedConv2d(block))
         elif isinstance(child, nn.Linear):
             setattr(module, name, PackedLinear(child.weight, child.bias))
         else:
             pack(child)
 
 
-def _is_plain_block(module: nn.Module) -> bool:
+def _is_plain_block(module: Any) -> bool:
     # Not subclasses: those with squeeze-and-excitation, say, do more between the layers.
     if type(module) not in (BasicBlock, Bottleneck):
         return False
@@ -78,7 +81,7 @@ class PackedConv2d(nn.Module):
         # Parts of the network ask these of their convolutions.
         self.in_channels, self.out_channels = conv.in_channels, conv.out_channels
         self.register_buffer('bias', conv.bias, persistent=False)
-        self._plain: Tensor | None = conv.weight.detach()
+        self._plain: Any = conv.weight.detach()
         self._packed: Tensor | None = None
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
@@ -117,7 +120,7 @@ class PackedBlock(nn.Module):
 
     def __init__(self, block: BasicBlock | Bottleneck) -> None:
         super().__init__()
-        convolutions = [block.conv1, block.conv2]
+        convolutions: Any = [block.conv1, block.conv2]
         if isinstance(block, Bottleneck):
             convolutions.append(block.conv3)
         self.convolutions = nn.ModuleList(PackedConv2d(conv, relu=True) for conv in convolutions)
@@ -146,7 +149,7 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.out_features, self.in_features = weight.shape
         self.register_buffer('bias', None if bias is None else bias.detach(), persistent=False)
-        self._plain: Tensor | None = weight.detach()
+        self._plain: Any = weight.detach()
         self._packed: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:

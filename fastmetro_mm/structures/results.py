@@ -183,7 +183,9 @@ class FrameResult:
         Returns:
             Vertex numbers, counter-clockwise seen from outside. (F, 3)
         """
-        faces = self.hand_faces if self._is_other_hand(person) else self.faces
+        faces = self.faces
+        if self.hand_faces is not None and self._is_other_hand(person):
+            faces = self.hand_faces
         return faces[:, ::-1] if person.is_right is False else faces
 
     def _is_other_hand(self, person: PersonMesh) -> bool:
@@ -398,6 +400,8 @@ def _plain(value: Any) -> Any:
     """Lists and builtin values instead of arrays; None instead of numbers JSON does not know."""
     if isinstance(value, np.ndarray):
         if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
-            return np.where(np.isfinite(value), value.astype(object), None).tolist()
+            known = value.astype(object)
+            known[~np.isfinite(value)] = None
+            return known.tolist()
         return value.tolist()
     return value.item() if isinstance(value, np.generic) else value

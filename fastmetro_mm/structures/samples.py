@@ -2,6 +2,7 @@
 """Samples, tokens and predictions of the network."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from mmpose.structures import PoseDataSample
 from torch import Tensor
@@ -29,6 +30,13 @@ class MeshDataSample(PoseDataSample):
       what ``build_body`` makes the network's body from.
     """
 
+    if TYPE_CHECKING:  # fields are attributes from the moment they are set
+        gt_instances: Any
+        gt_instance_labels: Any
+        pred_instances: Any
+
+        def __getattr__(self, name: str) -> Any: ...
+
 
 @dataclass
 class TokenFeatures:
@@ -46,6 +54,9 @@ class TokenFeatures:
     joints: Tensor
     vertices: Tensor
     keypoints: Tensor | None = None
+
+
+_NOT_GIVEN: Any = None  # whoever asks for such a field knows that it is there
 
 
 @dataclass
@@ -69,9 +80,9 @@ class MeshPrediction:
     joints: Tensor
     vertices_coarse: Tensor
     vertices: Tensor
-    vertices_mid: Tensor | None = None
-    rotmat: Tensor | None = None
-    betas: Tensor | None = None
-    smpl_vertices: Tensor | None = None
+    vertices_mid: Tensor = _NOT_GIVEN
+    rotmat: Tensor = _NOT_GIVEN
+    betas: Tensor = _NOT_GIVEN
+    smpl_vertices: Tensor = _NOT_GIVEN
     joint_confidence: Tensor | None = None
     mesh_joints: Tensor | None = None

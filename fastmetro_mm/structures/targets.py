@@ -2,10 +2,14 @@
 """Training targets of a batch."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 LABELS = ('joints_2d', 'joints_3d', 'pose', 'betas', 'has_smpl', 'has_2d', 'has_3d')
+
+
+_NOT_GIVEN: Any = None  # a criterion knows which labels it is given
 
 
 @dataclass
@@ -28,9 +32,9 @@ class MeshTargets:
     joints_2d: Tensor
     has_smpl: Tensor
     vertices: Tensor
-    joints_3d: Tensor | None = None
-    pose: Tensor | None = None
-    betas: Tensor | None = None
-    has_2d: Tensor | None = None
-    has_3d: Tensor | None = None
-    joints: Tensor | None = None
+    joints_3d: Tensor = _NOT_GIVEN
+    pose: Tensor = _NOT_GIVEN
+    betas: Tensor = _NOT_GIVEN
+    has_2d: Tensor = _NOT_GIVEN
+    has_3d: Tensor = _NOT_GIVEN
+    joints: Tensor = _NOT_GIVEN

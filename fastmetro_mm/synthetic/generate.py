@@ -17,18 +17,13 @@ from pathlib import Path
 
 from fastmetro_mm.datasets.set_files import SetFolder
 from fastmetro_mm.datasets.tsv_writer import TSVSetWriter
+from fastmetro_mm.datasets.worker_process import one_thread
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.fileio import write_atomically
 from fastmetro_mm.synthetic.options import SyntheticSetOptions, read_recipe
 from fastmetro_mm.synthetic.progress import Progress
 from fastmetro_mm.synthetic.scene import Studio
-from fastmetro_mm.synthetic.worker import (
-    SHARD_SIZE,
-    draw_shard,
-    one_thread,
-    start_worker,
-    work_on_shard,
-)
+from fastmetro_mm.synthetic.worker import SHARD_SIZE, draw_shard, start_worker, work_on_shard
 
 RECIPE_FILE = 'synthetic.json'
 _FILES = tuple(

@@ -59,8 +59,8 @@ class Reach:
 
     side: str
     joint: int
-    offset: Sequence[float]
-    pole: Sequence[float]
+    offset: Sequence[float] | np.ndarray
+    pole: Sequence[float] | np.ndarray
 
     def mirrored(self) -> 'Reach':
         """The same for the other hand."""

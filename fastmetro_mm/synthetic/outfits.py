@@ -131,16 +131,16 @@ class OutfitPainter(BodyPainter):
         colors *= (1.0 + bare * grain)[:, None].astype(np.float32)
         offset = self._smoother @ offset
         cloth = np.stack([on_upper, on_lower], axis=1).astype(np.float32)
-        patterns = tuple(
+        first, second = (
             sample_pattern(rng, color) if rng.random() < share else (color, 0, 0.1)
             for color, share in ((upper, 0.45), (lower, 0.25))
         )
-        paint = Paint(np.clip(colors, 0, 1), cloth, self._texture, patterns)
-        textures = tuple(
+        paint = Paint(np.clip(colors, 0, 1), cloth, self._texture, (first, second))
+        above, below = (
             backgrounds.texture(rng) if rng.random() < share else None for share in (0.4, 0.25)
         )
         return Outfit(
-            paint, offset, textures, float(np.exp(rng.uniform(np.log(60), np.log(700)))),
+            paint, offset, (above, below), float(np.exp(rng.uniform(np.log(60), np.log(700)))),
             float(rng.uniform(0.0, 0.35)), skirt, gear,
         )  # fmt: skip
 
@@ -276,7 +276,7 @@ def _smoother(faces: np.ndarray, count: int) -> sparse.csr_matrix:
     """(V, V) matrix that averages a value with those of the neighbours, twice."""
     a, b = faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()
     near = sparse.csr_matrix((np.ones(len(a), np.float32), (a, b)), (count, count))
-    near = near.maximum(near.T) + sparse.identity(count, dtype=np.float32, format='csr')
+    near = near.maximum(near.T) + sparse.identity(count, dtype='f4', format='csr')
     share = sparse.diags(1.0 / np.asarray(near.sum(axis=1)).ravel())
     once = (share @ near).tocsr()
     return (once @ once).tocsr().astype(np.float32)

@@ -82,5 +82,5 @@ def finish_image(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     if rng.random() < 0.15:  # saved with heavy compression somewhere on its way
         quality = int(rng.integers(15, 60))
         _, data = cv2.imencode('.jpg', photo, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        photo = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
     return photo

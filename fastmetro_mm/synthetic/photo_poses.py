@@ -99,7 +99,10 @@ def _mixture(rng: np.random.Generator, rest_joints: np.ndarray) -> tuple[str, np
 
 def _choose_maker(rng: np.random.Generator) -> _Maker:
     source = rng.choice(len(SHARES), p=tuple(SHARES.values()))
-    return _some_activity(rng) if source == 1 else (_family, None, _motion, _mixture)[source]
+    if source == 1:
+        return _some_activity(rng)
+    makers: dict[int, _Maker] = {0: _family, 2: _motion, 3: _mixture}
+    return makers[int(source)]
 
 
 def sample_photo_pose(rng: np.random.Generator, rest_joints: np.ndarray) -> tuple[str, np.ndarray]:

@@ -17,6 +17,7 @@ from fastmetro_mm.body.skeletons import (
     RIGHT_COLOR,
 )
 from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
+from fastmetro_mm.datasets.transforms.loading import decode_image
 from fastmetro_mm.visualization.contact_sheet import write_contact_sheet
 
 _J14_COLORS = (RIGHT_COLOR,) * 3 + (LEFT_COLOR,) * 3
@@ -76,8 +77,7 @@ def write_sample_sheet(
     tiles = []
     for index in range(min(count, len(dataset))):
         info = dataset.get_data_info(index)
-        image = cv2.imdecode(np.frombuffer(info['img_bytes'], np.uint8), cv2.IMREAD_COLOR)
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        image = decode_image(info['img_bytes'])
         if with_joints:
             draw_joints(image, info['joints_2d'], kind)
         tiles.append(('', image))

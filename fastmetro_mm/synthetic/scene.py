@@ -192,7 +192,7 @@ class Studio:
         )
         # Unit normals first, or big faces would outweigh small ones within a triangle.
         values[:, :3] /= np.maximum(np.linalg.norm(values[:, :3], axis=1, keepdims=True), 1e-12)
-        if figure.kind == 'hand':
+        if isinstance(self.painter, HandPainter):
             vertices, values, faces = add_forearm(rng, self.painter, vertices, values, paint.colors)
         moved = vertices + camera.transl
         seen = rasterize(

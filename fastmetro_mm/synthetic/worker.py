@@ -1,19 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drawing one shard of a data set, in this process or in a worker process."""
 
-import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing import parent_process
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 
 from fastmetro_mm.datasets.tsv_writer import TSVRow, TSVSetWriter
+from fastmetro_mm.datasets.worker_process import prepare_worker
 from fastmetro_mm.synthetic.figures import KINDS
 from fastmetro_mm.synthetic.options import SyntheticSetOptions
 from fastmetro_mm.synthetic.scene import Studio
@@ -25,34 +18,11 @@ _SPLITS = ('train', 'test')
 _studio: Studio | None = None
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for the array libraries: processes share the cores, and bytes stay the same."""
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
-
-
 def start_worker(options: SyntheticSetOptions) -> None:
-    """Prepares a worker process: one thread, no reaction to Ctrl+C, an end with its parent."""
+    """Prepares a worker process, and the studio it draws in."""
     global _studio
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    prepare_worker()
     _studio = Studio(options.kind, options.size, options.scene, options.backgrounds)
-
-
-def _leave_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def work_on_shard(

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The crop that a network saw as an image, for samples whose full image is not at hand."""
 
+from typing import Any
+
 import numpy as np
 import torch
-from mmpose.structures import PoseDataSample
 
 from fastmetro_mm.geometry.camera import crop_to_image
+from fastmetro_mm.structures import MeshDataSample
 
 LEAST_IMAGE = 224
 """Crops about this size or larger are drawn as they are, smaller ones enlarged, pixels."""
 
 
 def crop_with_sample(
-    inputs: torch.Tensor, sample: PoseDataSample, model: torch.nn.Module
-) -> tuple[np.ndarray, PoseDataSample]:
+    inputs: torch.Tensor, sample: MeshDataSample, model: torch.nn.Module
+) -> tuple[np.ndarray, MeshDataSample]:
     """The crop, enlarged if it is small, and the sample with its places on it.
 
     Args:
@@ -42,7 +44,7 @@ def crop_image(inputs: torch.Tensor, model: torch.nn.Module) -> np.ndarray:
     """
     crop = inputs.detach().cpu()
     if crop.is_floating_point():
-        preprocessor = getattr(model, 'data_preprocessor', None)
+        preprocessor: Any = getattr(model, 'data_preprocessor', None)
         # Normalised values are small and signed, image values in floating point are not.
         if getattr(preprocessor, '_enable_normalize', False) and crop.min() < 0:
             crop = crop * preprocessor.std.cpu() + preprocessor.mean.cpu()
@@ -50,7 +52,7 @@ def crop_image(inputs: torch.Tensor, model: torch.nn.Module) -> np.ndarray:
     return np.ascontiguousarray(crop.permute(1, 2, 0).numpy())
 
 
-def on_the_crop(sample: PoseDataSample, crop_size: int, enlarge: int = 1) -> PoseDataSample:
+def on_the_crop(sample: MeshDataSample, crop_size: int, enlarge: int = 1) -> MeshDataSample:
     """A sample whose image pixels are the pixels of its crop.
 
     Args:
@@ -68,7 +70,7 @@ def on_the_crop(sample: PoseDataSample, crop_size: int, enlarge: int = 1) -> Pos
         predicted = sample.pred_instances
         keypoints = np.asarray(torch.as_tensor(predicted.keypoints).cpu(), dtype=np.float64)
         on_crop = enlarge * crop_to_image(keypoints, inverse)
-        predicted.keypoints = on_crop.astype(np.float32)
+        predicted.keypoints = np.asarray(on_crop, np.float32)
         side = enlarge * crop_size
         predicted.bboxes = np.array([[0, 0, side, side]], dtype=np.float32)
     sample.set_metainfo(dict(crop_to_image=enlarge * np.eye(2, 3)))

@@ -72,7 +72,7 @@ def curves_of(records: Sequence[dict[str, Any]]) -> dict[str, tuple[list[float],
         step = record.get('iter', record.get('step'))
         for name, value in record.items():
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if name in NOT_CURVES or not is_number or not math.isfinite(value):
+            if name in NOT_CURVES or step is None or not is_number or not math.isfinite(value):
                 continue
             steps, values = curves.setdefault(name, ([], []))
             steps.append(step)

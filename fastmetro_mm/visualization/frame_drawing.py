@@ -73,7 +73,9 @@ def render_frame(
     for number in placed:
         person = frame.people[number]
         color, faces = person_color(number, person.track_id), frame.faces_of(person)
-        vertices = person.vertices if mesh == 'network' else person.smpl_vertices
+        vertices = person.vertices
+        if mesh != 'network' and person.smpl_vertices is not None:
+            vertices = person.smpl_vertices
         if camera == 'scene':
             meshes.append(RenderMesh(vertices + person.translation, faces, color))
         else:

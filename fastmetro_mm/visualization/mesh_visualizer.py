@@ -11,12 +11,12 @@ from mmengine.dist import master_only
 from mmengine.structures import InstanceData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import VISUALIZERS
-from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
 from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.body.skeletons import keypoint_metainfo
 from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.structures import MeshDataSample
 from fastmetro_mm.visualization.contact_sheet import contact_sheet
 from fastmetro_mm.visualization.error_colors import (
     LARGEST_MM,
@@ -99,7 +99,7 @@ class MeshVisualizer(PoseLocalVisualizer):
         if not error_largest_mm > 0:
             raise ConfigError(f'error_largest_mm must be positive, got {error_largest_mm}')
 
-    def _body_of(self, sample: PoseDataSample) -> MeshBody:
+    def _body_of(self, sample: MeshDataSample) -> MeshBody:
         """The body to draw; it is read again only where another one comes."""
         config = self.body or sample.get('body') or dict(name='open_body')
         if self._mesh_body is None or config != self._config:
@@ -116,7 +116,7 @@ class MeshVisualizer(PoseLocalVisualizer):
         self,
         name: str,
         image: np.ndarray,
-        data_sample: PoseDataSample,
+        data_sample: MeshDataSample,
         draw_gt: bool = True,
         draw_pred: bool = True,
         draw_heatmap: bool = False,
@@ -202,7 +202,7 @@ class MeshVisualizer(PoseLocalVisualizer):
         return super().draw_circles(center, radius, *args, **kwargs)
 
     def _rows(
-        self, image: np.ndarray, sample: PoseDataSample, draw_gt: bool, draw_pred: bool
+        self, image: np.ndarray, sample: MeshDataSample, draw_gt: bool, draw_pred: bool
     ) -> list[tuple[str, list[PlacedPerson], InstanceData | None]]:
         """Label, meshes and keypoints of each row."""
         size = (image.shape[1], image.shape[0])
@@ -225,7 +225,7 @@ class MeshVisualizer(PoseLocalVisualizer):
         return rows or [('no labels', [], None)]
 
     def _error_people(
-        self, sample: PoseDataSample, image_size: tuple[int, int]
+        self, sample: MeshDataSample, image_size: tuple[int, int]
     ) -> list[PlacedPerson]:
         """Predicted meshes coloured by error; none if not every one has a true mesh."""
         truth = sample.get('gt_instances', {}).get('vertices')
@@ -243,7 +243,7 @@ class MeshVisualizer(PoseLocalVisualizer):
         ]
         return predicted_people(sample, image_size, colors=colors)
 
-    def _ensure_skeleton(self, sample: PoseDataSample) -> None:
+    def _ensure_skeleton(self, sample: MeshDataSample) -> None:
         """Use our own skeleton if the caller has set none for this number of keypoints."""
         keypoints = sample.get('pred_instances', {}).get('keypoints')
         if keypoints is None or self.dataset_meta.get('num_keypoints') == keypoints.shape[1]:

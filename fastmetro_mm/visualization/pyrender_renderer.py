@@ -95,7 +95,8 @@ class PyrenderRenderer:
             return RenderResult(image, empty, np.full(empty.shape, -1, dtype=np.int32))
 
         place = _perspective_scene if perspective else _orthographic_scene
-        positions, gl_camera, depth_of = place(self._pyrender, soup, camera)
+        placed: Any = camera  # of the kind that `place` is for
+        positions, gl_camera, depth_of = place(self._pyrender, soup, placed)
         positions, colors = _face_viewer(positions, soup.colors, perspective)
         scene = self._pyrender.Scene(bg_color=np.zeros(4))
         scene.add(gl_camera)
@@ -244,14 +245,14 @@ def _numpy_infty() -> Iterator[None]:
     if hasattr(np, 'infty'):
         yield
         return
-    vars(np)['infty'] = np.inf
+    np.__dict__['infty'] = np.inf
     try:
         yield
     finally:
-        del vars(np)['infty']
+        del np.__dict__['infty']
 
 
-def _perspective_scene(pyrender: Any, soup: TriangleSoup, camera: Camera) -> tuple:
+def _perspective_scene(pyrender: Any, soup: TriangleSoup, camera: PerspectiveCamera) -> tuple:
     """Positions in OpenGL axes, camera, and the map from read to real depth."""
     matrix = camera.intrinsics
     focal = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))

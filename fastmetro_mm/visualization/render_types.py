@@ -31,7 +31,7 @@ class RenderMesh:
 
     vertices: np.ndarray
     faces: np.ndarray
-    color: np.ndarray | tuple[float, float, float] = (0.65, 0.74, 0.86)
+    color: np.ndarray = field(default_factory=lambda: np.array([0.65, 0.74, 0.86]))
 
     def __post_init__(self) -> None:
         self.vertices = np.asarray(self.vertices, dtype=np.float64)
@@ -46,7 +46,7 @@ class RenderMesh:
                 f'color must be (3,) or one per vertex {self.vertices.shape}, got '
                 f'{self.color.shape}'
             )
-        finite = np.isfinite(self.vertices).all(axis=1)
+        finite = np.asarray(np.isfinite(self.vertices).all(axis=1))
         if not finite.all():
             raise InputError(
                 f'{(~finite).sum()} of {len(finite)} vertices are not finite (first: vertex '
@@ -116,6 +116,7 @@ class Renderer(Protocol):
         Returns:
             Image, depth and mesh numbers.
         """
+        ...
 
 
 def prepare_background(background: np.ndarray | None, camera: Camera) -> np.ndarray:

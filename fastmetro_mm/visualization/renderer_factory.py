@@ -6,6 +6,7 @@ everywhere else; both draw the same scene from the same meshes and camera.
 """
 
 from functools import lru_cache
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -43,7 +44,7 @@ def build_renderer(backend: str = 'auto') -> Renderer:
 def _choose_backend() -> str:
     """Name of the backend that ``auto`` stands for on this machine."""
     try:
-        renderer = build_renderer('pyrender')
+        renderer: Any = build_renderer('pyrender')
     except RendererUnavailableError as error:
         print_log(f'Meshes are drawn by the software renderer: {error}', logger='current')
         return 'software'

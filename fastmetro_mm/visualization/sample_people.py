@@ -2,15 +2,16 @@
 """From data samples to what is drawn: people with cameras, and keypoints in image pixels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.structures import InstanceData
-from mmpose.structures import PoseDataSample
 
 from fastmetro_mm.body.joint_sets import J24, J24_TO_J14
 from fastmetro_mm.geometry.camera import OrthographicCamera, crop_to_image, orthographic_from_weak
 from fastmetro_mm.geometry.camera_fit import fit_similarity, fit_weak_camera
+from fastmetro_mm.structures import MeshDataSample
 from fastmetro_mm.visualization.mesh_views import PlacedPerson
 
 PREDICTION_COLORS = (
@@ -45,7 +46,7 @@ def to_numpy(value: np.ndarray | torch.Tensor | Sequence) -> np.ndarray:
 
 
 def predicted_people(
-    sample: PoseDataSample,
+    sample: MeshDataSample,
     image_size: tuple[int, int],
     field: str = 'vertices',
     colors: Sequence[np.ndarray] | None = None,
@@ -65,8 +66,8 @@ def predicted_people(
     instances = sample.get('pred_instances')
     if instances is None or field not in instances or 'camera' not in instances:
         return []
-    if colors is None:
-        colors = (SMPL_COLOR,) if field == 'smpl_vertices' else PREDICTION_COLORS
+    palette: Sequence = (SMPL_COLOR,) if field == 'smpl_vertices' else PREDICTION_COLORS
+    palette = palette if colors is None else colors
     people = []
     for number in range(len(instances)):
         person = instances[number]
@@ -74,11 +75,11 @@ def predicted_people(
         if not (np.isfinite(vertices).all() and np.isfinite(weak).all() and weak[0] > 0):
             continue
         camera = _prediction_camera(sample, person, weak, len(instances), image_size)
-        people.append(PlacedPerson(vertices, camera, colors[number % len(colors)]))
+        people.append(PlacedPerson(vertices, camera, palette[number % len(palette)]))
     return people
 
 
-def true_people(sample: PoseDataSample, image_size: tuple[int, int]) -> list[PlacedPerson]:
+def true_people(sample: MeshDataSample, image_size: tuple[int, int]) -> list[PlacedPerson]:
     """True meshes (``gt_instances.vertices``, root frame) with a camera fitted to the labels.
 
     Labels hold no camera. It is fitted to the 2D and 3D joints of the label where both exist,
@@ -103,7 +104,7 @@ def true_people(sample: PoseDataSample, image_size: tuple[int, int]) -> list[Pla
     return [PlacedPerson(to_numpy(truth.vertices)[0], camera, TRUTH_COLOR)]
 
 
-def predicted_keypoints(sample: PoseDataSample) -> InstanceData:
+def predicted_keypoints(sample: MeshDataSample) -> InstanceData:
     """Predicted keypoints and boxes as arrays, for mmpose's drawing functions.
 
     Args:
@@ -113,7 +114,7 @@ def predicted_keypoints(sample: PoseDataSample) -> InstanceData:
         Those of ``keypoints``, ``keypoints_visible`` and ``bboxes`` that the sample has.
     """
     instances = sample.pred_instances
-    drawn = InstanceData()
+    drawn: Any = InstanceData()
     for name in ('keypoints', 'bboxes'):
         if name in instances:
             drawn.set_field(to_numpy(instances[name]), name)
@@ -128,7 +129,7 @@ def predicted_keypoints(sample: PoseDataSample) -> InstanceData:
     return drawn
 
 
-def true_keypoints(sample: PoseDataSample) -> InstanceData | None:
+def true_keypoints(sample: MeshDataSample) -> InstanceData | None:
     """Labelled 2D joints in image pixels, in the order of the predicted keypoints.
 
     Args:
@@ -156,13 +157,13 @@ def true_keypoints(sample: PoseDataSample) -> InstanceData | None:
     )
 
 
-def _crop_size(sample: PoseDataSample) -> float:
+def _crop_size(sample: MeshDataSample) -> float:
     return float(np.asarray(sample.get('input_size', 224)).ravel()[0])
 
 
 def _prediction_camera(
-    sample: PoseDataSample,
-    person: InstanceData,
+    sample: MeshDataSample,
+    person: Any,
     weak: np.ndarray,
     number_of_people: int,
     image_size: tuple[int, int],
@@ -177,7 +178,7 @@ def _prediction_camera(
     return orthographic_from_weak(weak, fit_similarity(crop, pixels), 2, image_size)
 
 
-def _label_camera(sample: PoseDataSample) -> np.ndarray | None:
+def _label_camera(sample: MeshDataSample) -> np.ndarray | None:
     labels = sample.get('gt_instance_labels')
     if labels is None or 'joints_2d' not in labels or 'joints_3d' not in labels:
         return None

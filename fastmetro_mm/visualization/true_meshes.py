@@ -2,13 +2,15 @@
 """True meshes of labelled samples, posed by the body model of a network."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.structures import InstanceData
-from mmpose.structures import PoseDataSample
+
+from fastmetro_mm.structures import MeshDataSample
 
 
-def add_true_meshes(model: torch.nn.Module, samples: Sequence[PoseDataSample]) -> None:
+def add_true_meshes(model: Any, samples: Sequence[MeshDataSample]) -> None:
     """Pose the body model with the labels of those samples that have pose and shape.
 
     Args:

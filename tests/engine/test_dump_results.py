@@ -32,3 +32,13 @@ def test_link_is_not_replaced(tmp_path):
     (tmp_path / 'link.pkl').symlink_to(tmp_path / 'elsewhere.pkl')
     with pytest.raises(InputError, match='symbolic link'):
         MeshDumpResults(str(tmp_path / 'link.pkl'))
+
+
+def test_no_folder_of_this_machine_is_kept(tmp_path):
+    metric = MeshDumpResults(str(tmp_path / 'predictions.pkl'))
+    body = dict(name='smpl', body_data_root=str(tmp_path), gender='neutral')
+    samples = [dict(img_key='a', body=body), dict(img_key='b')]
+    metric.process({}, samples)
+    kept = [dict(img_key='a', body=dict(name='smpl', gender='neutral')), dict(img_key='b')]
+    assert metric.results == kept
+    assert samples[0]['body'] is body and 'body_data_root' in body  # other metrics read it

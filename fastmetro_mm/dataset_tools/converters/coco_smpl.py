@@ -187,7 +187,7 @@ class CocoSMPLSource:
     def _fit(self, entry: dict, info: dict) -> tuple:
         """pose, betas, translation, gender, intrinsics; None where there is no fit."""
         found = entry if self._fits is None else self._fits.get(read_id(entry['id'], 'id'))
-        if self._fits is not None and found is None:
+        if found is None:
             raise SkipRow('no SMPL fit for the annotation')
         fit = found.get('smpl_param', found if 'pose' in found else None)
         camera = found.get('cam_param') or info.get('cam_param')

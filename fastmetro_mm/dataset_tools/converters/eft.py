@@ -41,9 +41,10 @@ class EFTSource:
 
     def __init__(self, path: str | Path, images: str | Path, mesh: MeshJoints) -> None:
         content = read_json(path, 'give a json of EFT with --in')
-        self._data = content.get('data') if isinstance(content, dict) else None
-        if not isinstance(self._data, list) or not all(isinstance(d, dict) for d in self._data):
+        data = content.get('data') if isinstance(content, dict) else None
+        if not isinstance(data, list) or not all(isinstance(d, dict) for d in data):
             raise DataSetError(f'{path} has no list "data": not a json of EFT')
+        self._data: list[dict] = data
         self.path, self.mesh = Path(path), mesh
         self._images = require_folder(images, 'image folder')
 
@@ -94,7 +95,7 @@ class EFTSource:
             rotations = shaped(entry['parm_pose'], 'parm_pose', (24, 3, 3), (24, 9), (1, 24, 3, 3))
             betas = betas_of(entry['parm_shape'], 'parm_shape')
             center = shaped(entry['bbox_center'], 'bbox_center', (2,))
-            scale = shaped(entry['bbox_scale'], 'bbox_scale', (), (1,))
+            scale = float(shaped(entry['bbox_scale'], 'bbox_scale', (), (1,)).reshape(()))
             points = entry.get('gt_keypoint_2d')
             if points is not None:
                 # 25 OpenPose joints, then J24

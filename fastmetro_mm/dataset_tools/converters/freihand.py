@@ -34,9 +34,13 @@ _CENTER, _SCALE = np.array([112.0, 112.0]), 0.9
 
 
 def _read_list(root: Path, name: str, shape: tuple[int, ...], required: bool) -> np.ndarray | None:
-    path = root / name
-    if not required and not path.is_file():
+    if not required and not (root / name).is_file():
         return None
+    return _require_list(root, name, shape)
+
+
+def _require_list(root: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    path = root / name
     content = read_json(path, 'unpack FreiHAND_pub_v2.zip (and the evaluation labels) there')
     try:
         array = numbers(content, name)
@@ -72,6 +76,26 @@ def _check_metres(path: Path, joints: np.ndarray) -> None:
         )
 
 
+def _check_vertices(root: Path, joints: np.ndarray) -> None:
+    """Refuse meshes whose fingertips are not those of the joints."""
+    path = root / 'evaluation_verts.json'
+    if not path.is_file():
+        return
+    vertices = _require_list(root, path.name, (778, 3))
+    if len(vertices) != len(joints):
+        raise DataSetError(
+            f'{path} has {len(vertices)} meshes for {len(joints)} joint '
+            'sets: use files of one release'
+        )
+    tips = vertices[:, FREIHAND_TIPS] - joints[:, TIP_ROWS]
+    worst = np.linalg.norm(tips, axis=-1).max(initial=0)
+    if not worst <= _MAX_TIP_ERROR:
+        raise DataSetError(
+            f'{path}: fingertips lie up to {1000 * worst:.1f} mm from those of '
+            'evaluation_xyz.json: use files of one release'
+        )
+
+
 class FreiHANDSource:
     """Rows of the training or the evaluation images.
 
@@ -97,7 +121,7 @@ class FreiHANDSource:
         self._root = root
         self._images = require_folder(root / split / 'rgb', 'FreiHAND folder')
         training = split == 'training'
-        self._intrinsics = _read_list(root, f'{split}_K.json', (3, 3), True)
+        self._intrinsics = _require_list(root, f'{split}_K.json', (3, 3))
         self._mano = _read_list(root, f'{split}_mano.json', (61,), training)
         self._xyz = _read_list(root, f'{split}_xyz.json', (21, 3), training)
         _check_cameras(root / f'{split}_K.json', self._intrinsics)
@@ -111,25 +135,7 @@ class FreiHANDSource:
             )
         self.versions = [v for v in VERSIONS if v in versions] if training else ['gs']
         if not training and self._xyz is not None:
-            self._check_vertices(root)
-
-    def _check_vertices(self, root: Path) -> None:
-        path = root / 'evaluation_verts.json'
-        if not path.is_file():
-            return
-        vertices = _read_list(root, path.name, (778, 3), True)
-        if len(vertices) != len(self._xyz):
-            raise DataSetError(
-                f'{path} has {len(vertices)} meshes for {len(self._xyz)} joint '
-                'sets: use files of one release'
-            )
-        tips = vertices[:, FREIHAND_TIPS] - self._xyz[:, TIP_ROWS]
-        worst = np.linalg.norm(tips, axis=-1).max(initial=0)
-        if not worst <= _MAX_TIP_ERROR:
-            raise DataSetError(
-                f'{path}: fingertips lie up to {1000 * worst:.1f} mm from those of '
-                'evaluation_xyz.json: use files of one release'
-            )
+            _check_vertices(root, self._xyz)
 
     @property
     def note(self) -> str:

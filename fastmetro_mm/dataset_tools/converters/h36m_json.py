@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -198,7 +199,7 @@ class Human36MSource:
         joints_3d[_TO_J24] = with_confidence(points)
         joints_2d = np.zeros((24, 3))
         joints_2d[_TO_J24] = with_confidence(project(points, intrinsics))
-        if pose is not None and not self._agrees(pose, betas, joints_3d):
+        if pose is not None and betas is not None and not self._agrees(pose, betas, joints_3d):
             pose = betas = None
         return TSVRow(
             self.key(index),
@@ -208,7 +209,7 @@ class Human36MSource:
 
     def _fit(self, info: dict, rotation: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         try:
-            fit = _frame(self._fits[info['subject']], info)
+            fit: Any = _frame(self._fits[info['subject']], info)
         except KeyError:
             return None, None
         pose = rotate_root(pose_of(fit['pose']), rotation)

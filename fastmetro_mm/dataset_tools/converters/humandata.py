@@ -241,7 +241,7 @@ class HumanDataSource:
         image = read_image(find_image(self._images, self._paths[index]))
         box = square_box(*self._boxes[index][:4], padding=self.padding)
         pose = betas = None
-        if self._pose is not None:
+        if self._pose is not None and self._betas is not None:
             pose, betas = self._pose[index], self._betas[index]
         joints_3d = self._joints_of(index, pose, betas)
         points = None if self._points is None else self._points[index]
@@ -264,10 +264,12 @@ class HumanDataSource:
         if self._joints is not None:
             joints = self._joints[index].copy()
             lost = joints[:, 3] == 0
-            center = self._center[index] if lost[J24_PELVIS] else joints[J24_PELVIS]
+            center = joints[J24_PELVIS]
+            if lost[J24_PELVIS] and self._center is not None:
+                center = self._center[index]
             if center[3] == 0:
                 return None  # nothing to centre the labels on
             joints[lost, :3] = center[:3]
             return joints
-        posed = None if pose is None else self.mesh.posed(pose, betas)
+        posed = None if pose is None or betas is None else self.mesh.posed(pose, betas)
         return None if posed is None else with_confidence(posed[0])

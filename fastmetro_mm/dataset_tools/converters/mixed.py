@@ -117,7 +117,7 @@ def write_mixed_set(
     files: dict[str, list[str]] = {part: [] for part in PARTS}
     rows = []
     for source in map(Path, sources):
-        dataset = MeshTSVDataset(source)  # checks that the parts fit together
+        dataset = MeshTSVDataset(str(source))  # checks that the parts fit together
         target.refuse_source(dataset.source_files())
         if SetYaml(source).composite:
             raise DataSetError(f'{source} is composite itself: mix the sets it is made of')

@@ -30,22 +30,27 @@ class RowSource(Protocol):
 
     def key(self, index: int) -> str:
         """Name of one row, for messages; never raises."""
+        ...
 
     def row(self, index: int) -> TSVRow:
         """One row."""
+        ...
 
     def describe(self) -> dict:
         """Options that the rows depend on; other ones are another job."""
+        ...
 
 
 def row_inputs(source: RowSource) -> Sequence[Path]:
     """Files that all rows depend on."""
-    return source.inputs() if hasattr(source, 'inputs') else ()
+    inputs = getattr(source, 'inputs', None)
+    return inputs() if inputs else ()
 
 
 def row_files(source: RowSource, index: int) -> Sequence[Path]:
     """Files of one row; none where the source cannot name them."""
     try:
-        return source.files(index) if hasattr(source, 'files') else ()
+        files = getattr(source, 'files', None)
+        return files(index) if files else ()
     except SkipRow:
         return ()

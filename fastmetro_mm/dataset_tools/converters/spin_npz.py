@@ -96,7 +96,7 @@ class SpinNpzSource:
             name for name in ('part', 'S', 'pose', 'shape', 'gender') if name in self._arrays
         )
         mesh = '' if {'pose', 'shape'} <= set(self._arrays) else '; has_smpl is 0'
-        return f'of the file: {names or "boxes only"}{mesh}{betas_note([self._num_betas])}'
+        return f'of the file: {names or "boxes only"}{mesh}{betas_note([int(self._num_betas)])}'
 
     def __len__(self) -> int:
         return len(self._arrays['imgname'])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -224,7 +225,7 @@ def _read_sequence(path: Path) -> dict:
     if missing:
         raise DataSetError(f'{path} lacks {", ".join(missing)}: not a 3DPW sequence file')
     try:
-        sequence = dict(
+        sequence: dict[str, Any] = dict(
             sequence=text_of(content['sequence'], 'sequence'),
             genders=[parse_gender(gender) for gender in content['genders']],
             cam_intrinsics=shaped(content['cam_intrinsics'], 'cam_intrinsics', (3, 3)),

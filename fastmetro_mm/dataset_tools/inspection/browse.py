@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from fastmetro_mm.dataset_tools.inspection.sample_image import (
 from fastmetro_mm.datasets.labels import LAYOUTS
 from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
 from fastmetro_mm.datasets.transforms import BoxToCenterScale, LoadMeshImage, MeshAugment, MeshCrop
-from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.errors import ConfigError, DataSetError
 from fastmetro_mm.visualization.contact_sheet import write_contact_sheet
 from fastmetro_mm.visualization.software_renderer import SoftwareRenderer
 
@@ -42,12 +43,12 @@ def find_kind(yaml_path: str | os.PathLike) -> str:
                 first = first or error
             else:
                 return kind
-    raise first
+    raise first or DataSetError(f'{yaml_path}: the data set has no rows')
 
 
 def build_pipelines(kind: str, augment: bool, size: int, mode: str) -> list[list]:
     """The pipelines whose results are shown side by side: plain, and with augmentation."""
-    strength = dict(flip_prob=0.0, rot_factor=90.0) if kind == 'hand' else {}
+    strength: dict[str, Any] = dict(flip_prob=0.0, rot_factor=90.0) if kind == 'hand' else {}
     augmentations = [MeshAugment(), MeshAugment(train=True, **strength)][: 1 + augment]
     return [
         [LoadMeshImage(), BoxToCenterScale(), step, MeshCrop(size=size, mode=mode)]
@@ -102,7 +103,8 @@ def write_browse_sheet(
     mesh = mesh or LabelMesh(kind, 'none')
     dataset = MeshTSVDataset(str(yaml_path), body=kind, on_error='raise')
     if indices is None:
-        indices = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round())
+        spread = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round()
+        indices = [int(index) for index in np.unique(spread)]
     bad = [int(i) for i in indices if not 0 <= i < len(dataset)]
     if bad:
         raise ConfigError(f'{yaml_path} has no sample {bad[0]}, it has {len(dataset)}')

@@ -163,10 +163,12 @@ def _check_agreement(facts: RowFacts, info: dict, mesh: LabelMesh) -> None:
         facts.numbers['mesh_error_mm'] = 1000 * error
         if error > MAX_MESH_ERROR:
             facts.problems.append('mesh')
-    if not trusted.any() and posed is None:
+    if trusted.any():
+        error = _projection_error(info, joints, trusted)
+    elif posed is not None:
+        error = _projection_error(info, posed[1], None)
+    else:
         return
-    points_3d = joints if trusted.any() else posed[1]
-    error = _projection_error(info, points_3d, trusted if trusted.any() else None)
     if error is not None:
         facts.numbers['projection_error'] = error
         if error > MAX_PROJECTION_ERROR:

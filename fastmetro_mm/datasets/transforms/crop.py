@@ -195,7 +195,7 @@ class MeshCrop(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Cut the crop; see the class."""
         aug = results.get('aug') or dict(flip=False, noise=np.ones(3), rot=0.0)
-        rot, flip, noise = aug['rot'], bool(aug['flip']), aug['noise']
+        rot, flip, noise = float(aug['rot']), bool(aug['flip']), np.asarray(aug['noise'])
         center, scale, image = results['center'], results['scale'], results['img']
         window = crop_window(center, scale, self.size)
         matrix = crop_to_image_matrix(window, self.size, rot, flip)

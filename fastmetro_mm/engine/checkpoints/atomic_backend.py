@@ -11,7 +11,6 @@ ATOMIC_LOCAL = 'atomic_local'
 """Name of the backend; whoever imports it has it registered."""
 
 
-@register_backend(ATOMIC_LOCAL, force=True)
 class AtomicLocalBackend(LocalBackend):
     """mmengine's local file backend with atomic writes.
 
@@ -25,3 +24,6 @@ class AtomicLocalBackend(LocalBackend):
     def put_text(self, obj: str, filepath: str | os.PathLike, encoding: str = 'utf-8') -> None:
         """Write text atomically."""
         write_atomically(filepath, obj.encode(encoding), sync=True)
+
+
+register_backend(ATOMIC_LOCAL, AtomicLocalBackend, force=True)

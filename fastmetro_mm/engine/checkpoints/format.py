@@ -60,8 +60,8 @@ def _convert(value: Any, where: str) -> Any:
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, Mapping):
-        kind = type(value) if type(value) in (dict, OrderedDict, Counter) else dict
-        items = {}
+        kind: Any = type(value) if type(value) in (dict, OrderedDict, Counter) else dict
+        items: Any = {}
         for key, item in value.items():
             plain = _convert(item, f'{where}.{key}')
             if plain is not _DROPPED:
@@ -77,9 +77,10 @@ def _convert(value: Any, where: str) -> Any:
         if isinstance(value, (set, frozenset)):
             return set(items)
         return tuple(items) if isinstance(value, tuple) else items
-    for kind in _SCALARS:  # subclasses of builtin types, such as a str with extra methods
-        if isinstance(value, kind):
-            return kind(value)
+    scalar: Any
+    for scalar in _SCALARS:  # subclasses of builtin types, such as a str with extra methods
+        if isinstance(value, scalar):
+            return scalar(value)
     print_log(
         f'{where} is a {type(value).__name__}, which a plain checkpoint cannot hold: left out',
         logger='current',

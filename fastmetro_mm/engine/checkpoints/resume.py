@@ -90,7 +90,7 @@ def find_resume_checkpoint(work_dir: str | os.PathLike) -> str | None:
             if text and path.is_file():
                 named, named_step = path, _resume_step(path)
                 break
-    if named_step is not None:
+    if named is not None and named_step is not None:
         written = named.stat().st_mtime_ns
         later = [path for path in files if path.stat().st_mtime_ns > written]
     else:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints that survive ``kill -9`` at any moment."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
@@ -35,15 +37,15 @@ class MeshCheckpointHook(CheckpointHook):
     def __init__(
         self,
         *args,
-        save_best: str | list[str] | None = ('PA-MPJPE', 'MPJPE'),
+        save_best: str | Sequence[str] | None = ('PA-MPJPE', 'MPJPE'),
         rule: str | list[str] | None = 'less',
         backend_args: dict | None = None,
         **kwargs,
     ) -> None:
-        save_best = list(save_best) if isinstance(save_best, (list, tuple)) else save_best
+        best: Any = list(save_best) if isinstance(save_best, (list, tuple)) else save_best
         super().__init__(
             *args,
-            save_best=save_best,
+            save_best=best,
             rule=rule if save_best is not None else None,
             backend_args=backend_args or dict(backend=ATOMIC_LOCAL),
             **kwargs,

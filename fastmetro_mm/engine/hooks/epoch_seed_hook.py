@@ -46,7 +46,7 @@ class EpochSeedHook(Hook):
         loader = runner.train_dataloader
         # mmengine builds the sampler before it takes the seed of the resumed checkpoint.
         for sampler in (loader.sampler, getattr(loader.batch_sampler, 'sampler', None)):
-            if hasattr(sampler, 'seed'):
+            if sampler is not None and hasattr(sampler, 'seed'):
                 sampler.seed = runner.seed
         if loader.num_workers > 0:
             loader.worker_init_fn = seed_data_worker

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import mmengine.fileio as fileio
@@ -17,12 +18,11 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS
-from mmpose.structures import PoseDataSample
 
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.tta_model import MeshTTAModel
+from fastmetro_mm.structures import MeshDataSample
 from fastmetro_mm.visualization.crop_images import crop_with_sample
 from fastmetro_mm.visualization.mesh_visualizer import MeshVisualizer
 from fastmetro_mm.visualization.true_meshes import add_true_meshes
@@ -104,11 +104,7 @@ class MeshVisualizationHook(Hook):
             )
 
     def after_val_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: Sequence[PoseDataSample] | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Draw predictions of a validation batch."""
         if self._is_due(batch_idx):
@@ -118,11 +114,7 @@ class MeshVisualizationHook(Hook):
             self._draw(runner, folder, batch_idx, data_batch, outputs, meta)
 
     def after_test_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: Sequence[PoseDataSample] | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Draw predictions of a test batch."""
         if self._is_due(batch_idx):
@@ -130,11 +122,7 @@ class MeshVisualizationHook(Hook):
             self._draw(runner, 'test', batch_idx, data_batch, outputs, meta)
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Predict a training batch in evaluation mode and draw it."""
         if not (self.enable and self.train_interval and is_main_process()):
@@ -161,11 +149,11 @@ class MeshVisualizationHook(Hook):
         folder: str,
         number: int,
         data_batch: dict,
-        outputs: Sequence[PoseDataSample],
+        outputs: Sequence[MeshDataSample],
         dataset_meta: dict | None,
     ) -> None:
         """Draw the first people of a batch into files."""
-        visualizer: Visualizer = runner.visualizer
+        visualizer: Any = runner.visualizer
         if dataset_meta:
             visualizer.set_dataset_meta(dataset_meta)
         model = _unwrap(runner.model)
@@ -195,7 +183,7 @@ class MeshVisualizationHook(Hook):
                 step=_training_progress(runner)[1],
             )
 
-    def _full_image(self, sample: PoseDataSample) -> np.ndarray | None:
+    def _full_image(self, sample: MeshDataSample) -> np.ndarray | None:
         """RGB image a sample was cut from, or None if it has no readable file."""
         path = sample.get('img_path')
         if not path or not fileio.exists(path, backend_args=self.backend_args):
@@ -204,7 +192,7 @@ class MeshVisualizationHook(Hook):
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)
         return None if image is None else np.ascontiguousarray(image[..., ::-1])
 
-    def _add_true_meshes(self, model: torch.nn.Module, samples: list[PoseDataSample]) -> None:
+    def _add_true_meshes(self, model: torch.nn.Module, samples: list[MeshDataSample]) -> None:
         """Pose the body model with the labels, so that the true mesh can be drawn."""
         if not self._truth_works:
             return
@@ -222,11 +210,11 @@ def _training_progress(runner: Runner) -> tuple[int, int]:
     ``runner.iter`` would build the training data set, which a test need not have: until somebody
     trains, the loop is its config.
     """
-    loop = runner._train_loop
+    loop: Any = runner._train_loop
     return (0, 0) if loop is None or isinstance(loop, dict) else (loop.epoch, loop.iter)
 
 
-def _unwrap(model: torch.nn.Module) -> torch.nn.Module:
+def _unwrap(model: Any) -> Any:
     wrapped = is_model_wrapper(model) or isinstance(model, MeshTTAModel)
     return model.module if wrapped else model
 

@@ -92,6 +92,6 @@ class TrainingSummaryHook(Hook):
             }
             if values:
                 greater = any(key in name for key in self.greater_keys)
-                best = (max if greater else min)(values, key=values.get)
+                best = (max if greater else min)(values, key=lambda epoch: values[epoch])
                 line += f' Best {name} {values[best]:.4f} at epoch {best}.'
         runner.logger.info(f'{line} Everything is in {runner.work_dir}')

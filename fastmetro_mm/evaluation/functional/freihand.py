@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from fastmetro_mm.evaluation.functional.curves import auc
 from fastmetro_mm.geometry.alignment import as_paired_points, similarity_align_reflecting
@@ -28,8 +28,8 @@ def f_scores(pred: ArrayLike, gt: ArrayLike) -> np.ndarray:
     Returns:
         (2,) scores in [0, 1].
     """
-    to_gt = cKDTree(gt).query(pred)[0]
-    to_pred = cKDTree(pred).query(gt)[0]
+    to_gt = KDTree(gt).query(pred)[0]
+    to_pred = KDTree(pred).query(gt)[0]
     scores = []
     for threshold in F_THRESHOLDS_MM:
         first = float((to_gt < threshold / 1000).mean())

@@ -47,12 +47,12 @@ def joint_distances(
     Raises:
         ValueError: if shapes do not fit or the root is unknown.
     """
-    pred, gt = as_paired_points(pred, gt, NAMES)
-    root = list(default_root(pred.shape[1]) if root is None else root)
+    predicted, true = as_paired_points(pred, gt, NAMES)
+    root = list(default_root(predicted.shape[1]) if root is None else root)
     if root:
-        pred = pred - pred[:, root].mean(axis=1, keepdims=True)
-        gt = gt - gt[:, root].mean(axis=1, keepdims=True)
-    return np.linalg.norm(pred - gt, axis=-1)
+        predicted = predicted - predicted[:, root].mean(axis=1, keepdims=True)
+        true = true - true[:, root].mean(axis=1, keepdims=True)
+    return np.linalg.norm(predicted - true, axis=-1)
 
 
 def aligned_distances(pred: ArrayLike, gt: ArrayLike) -> np.ndarray:

@@ -2,22 +2,15 @@
 """MediaPipe's hand landmark network as a backbone: it learnt hands from photos."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import torch
-from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastmetro_mm.errors import ConfigError
-from fastmetro_mm.models.backbones.inverted_residual import (
-    InvertedResidual,
-    convolution,
-    lower_precision,
-    pad_same,
-)
-from fastmetro_mm.models.weight_files import load_weights
+from fastmetro_mm.models.backbones.inverted_residual import InvertedResidual, convolution, pad_same
+from fastmetro_mm.models.backbones.shipped_backbone import ShippedBackbone
 
 NUM_LANDMARKS = 21
 # Each block: channels of the depthwise convolution and of the output, its stride and kernel.
@@ -50,7 +43,7 @@ OUTPUTS = {
 
 
 @MODELS.register_module()
-class HandLandmark(BaseModule):
+class HandLandmark(ShippedBackbone):
     """MediaPipe Hands' landmark network (EfficientNet-like, 2.7 M parameters).
 
     Its input is RGB divided by 255 (mean 0, deviation 255 in the data preprocessor). Trained on
@@ -79,44 +72,9 @@ class HandLandmark(BaseModule):
         weights: str | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
-        super().__init__(
-            init_cfg or dict(type='Kaiming', mode='fan_in', nonlinearity='relu', layer='Conv2d')
-        )
-        if not (parts or with_keypoints) or set(parts) - set(PARTS):
-            raise ConfigError(
-                f'HandLandmark: parts are {tuple(parts)}, expected some of {tuple(PARTS)}'
-            )
-        self.parts = tuple(parts)
-        self.out_channels = sum(PARTS[part] for part in self.parts)
-        self.with_keypoints = with_keypoints
-        self.weights = weights
-        self.net = HandNet()
-        self.frozen_stages = frozen_stages
-        if self._is_frozen:
-            self.net.requires_grad_(False)
-        elif frozen_stages >= 0:
-            for module in (self.net.stem, *self.net.blocks[:frozen_stages]):
-                module.requires_grad_(False)
-
-    @property
-    def _is_frozen(self) -> bool:
-        return self.frozen_stages > len(self.net.blocks)
-
-    def init_weights(self) -> None:
-        """Take the converted weights, or random ones where none are named."""
-        if self.weights is None:
-            super().init_weights()
-        elif not self.is_init:
-            self.net.load_state_dict(load_weights(self.weights))
-            self._is_init = True
-
-    def lower_precision(self, dtype: torch.dtype) -> None:
-        """Compute in half precision, where that does no harm.
-
-        Args:
-            dtype: Of weights and maps.
-        """
-        lower_precision(self, dtype)
+        if not (parts or with_keypoints):
+            raise ConfigError(f'HandLandmark: parts are empty, expected some of {tuple(PARTS)}')
+        super().__init__(HandNet(), PARTS, parts, frozen_stages, with_keypoints, weights, init_cfg)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Deep features, and the finer ones of stride 16 by space-to-depth, on one grid.
@@ -131,7 +89,7 @@ class HandLandmark(BaseModule):
         found: tuple[Tensor, ...] = (self.keypoints(x),) if self.with_keypoints else ()
         if not self.parts:
             return found
-        with torch.no_grad() if self._is_frozen else nullcontext():
+        with self._without_gradients_if_frozen():
             middle, deep = self.net.maps(x)
             maps = {'deep': deep, 'middle': F.pixel_unshuffle(middle, 2)}
         return (*found, torch.cat([maps[part] for part in self.parts], dim=1))

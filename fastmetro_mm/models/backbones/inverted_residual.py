@@ -7,6 +7,8 @@ the left and the top than on the right and the bottom, so those convolutions hav
 their own and ``pad_same`` goes before them.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -69,8 +71,8 @@ class InvertedResidual(nn.Module):
     ) -> None:
         super().__init__()
         self.expand = convolution(channels, hidden) if hidden > channels else None
-        self.depthwise = convolution(hidden, hidden, kernel, stride, groups=hidden)
-        self.project = convolution(hidden, out_channels)
+        self.depthwise: Any = convolution(hidden, hidden, kernel, stride, groups=hidden)
+        self.project: Any = convolution(hidden, out_channels)
         self.adds = stride == 1 and channels == out_channels
         self.shrinking_kernel = kernel if stride == 2 else None
 

@@ -2,22 +2,19 @@
 """MoveNet as a backbone: a network that learnt human pose from photos of people."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import torch
-from mmengine.model import BaseModule
 from mmpose.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from fastmetro_mm.errors import ConfigError
-from fastmetro_mm.models.backbones.inverted_residual import lower_precision
 from fastmetro_mm.models.backbones.mobilenet_fpn import (
     DEEP_CHANNELS,
     PYRAMID_CHANNELS,
     MobileNetFPN,
 )
-from fastmetro_mm.models.weight_files import load_weights
+from fastmetro_mm.models.backbones.shipped_backbone import ShippedBackbone
 
 WIDTHS = {'lightning': 1.0, 'multipose': 1.5, 'thunder': 1.75}
 NUM_KEYPOINTS = 17
@@ -37,7 +34,7 @@ PARTS = {
 
 
 @MODELS.register_module()
-class MoveNet(BaseModule):
+class MoveNet(ShippedBackbone):
     """MoveNet SinglePose (MobileNetV2 with FPN and four keypoint heads) as a backbone.
 
     Its input is normalised with ``INPUT_MEAN`` and ``INPUT_STD``, channels in RGB order. Trained on
@@ -68,44 +65,12 @@ class MoveNet(BaseModule):
         weights: str | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
-        super().__init__(
-            init_cfg or dict(type='Kaiming', mode='fan_in', nonlinearity='relu', layer='Conv2d')
-        )
         if arch not in WIDTHS:
             raise ConfigError(f'MoveNet: arch is {arch!r}, expected one of {sorted(WIDTHS)}')
-        if not parts or set(parts) - set(PARTS):
-            raise ConfigError(f'MoveNet: parts are {tuple(parts)}, expected some of {tuple(PARTS)}')
-        self.parts = tuple(parts)
-        self.out_channels = sum(PARTS[part] for part in self.parts)
-        self.with_keypoints = with_keypoints
-        self.weights = weights
-        self.net = MobileNetFPN(WIDTHS[arch], HEADS)
-        self.frozen_stages = frozen_stages
-        for module in self._frozen_modules():
-            module.requires_grad_(False)
-
-    def _frozen_modules(self) -> list[nn.Module]:
-        if self.frozen_stages > len(self.net.blocks):
-            return [self.net]
-        if self.frozen_stages < 0:
-            return []
-        return [self.net.stem, *self.net.blocks[: self.frozen_stages]]
-
-    def init_weights(self) -> None:
-        """Take the converted weights, or random ones where none are named."""
-        if self.weights is None:
-            super().init_weights()
-        elif not self.is_init:
-            self.net.load_state_dict(load_weights(self.weights))
-            self._is_init = True
-
-    def lower_precision(self, dtype: torch.dtype) -> None:
-        """Compute in half precision, where that does no harm.
-
-        Args:
-            dtype: Of weights and maps.
-        """
-        lower_precision(self, dtype)
+        if not parts:
+            raise ConfigError(f'MoveNet: parts are empty, expected some of {tuple(PARTS)}')
+        net = MobileNetFPN(WIDTHS[arch], HEADS)
+        super().__init__(net, PARTS, parts, frozen_stages, with_keypoints, weights, init_cfg)
 
     def evidence(self, x: Tensor) -> dict[str, Tensor]:
         """Every map of the network.
@@ -119,8 +84,7 @@ class MoveNet(BaseModule):
             to the 17 keypoints and ``offsets`` (B, 34) within a cell, both as y, x pairs in cells,
             and ``fpn`` (B, 24).
         """
-        whole = self.frozen_stages > len(self.net.blocks)
-        with torch.no_grad() if whole else nullcontext():
+        with self._without_gradients_if_frozen():
             maps = self.net(x)
             maps['heatmaps'] = maps['heatmaps'].sigmoid()
             maps['centers'] = maps['centers'].sigmoid()

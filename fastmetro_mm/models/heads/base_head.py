@@ -100,7 +100,7 @@ class MeshHead(BaseModule):
             vertices=vertices.cpu().numpy(),
             joints_3d=joints.cpu().numpy(),
             camera=camera.cpu().numpy(),
-            keypoints=crop_to_image(pixels, to_image).astype(np.float32),
+            keypoints=np.asarray(crop_to_image(pixels, to_image), np.float32),
             keypoint_scores=np.ones(joints.shape[:2], dtype=np.float32),
         )
         if prediction.joint_confidence is not None:

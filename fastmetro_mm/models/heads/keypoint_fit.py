@@ -2,6 +2,7 @@
 """Turn the bones of a predicted body a little, so that it lies on the key points."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +47,10 @@ class KeypointFit(nn.Module):
         ConfigError: If ``body`` is a hand.
     """
 
+    after: Tensor
+    moves: Tensor
+    damping: Tensor
+
     def __init__(self, body: MeshBody) -> None:
         super().__init__()
         if body.joint_set != 'j14':
@@ -53,7 +58,7 @@ class KeypointFit(nn.Module):
         arrays = load_model_arrays(body.name, body.assets.root, body.gender)
         labels = joint_regressor_matrix(body.assets, 'j24', arrays)
         self.regressor = JointRegressor(labels[list(index_map(COCO17, J24))])
-        parents = body.require_model().parents
+        parents: Any = body.require_model().parents
         chains = [_chain(parents, SMPL24.index(carrier)) for carrier in _CARRIERS.values()]
         # next joint on the way from a bone to a key point; the key point itself is number 24 + k
         after = np.zeros((len(COCO17), len(SMPL24)), np.int64)

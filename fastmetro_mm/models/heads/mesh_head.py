@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From tokens to camera, joints and a mesh, coarse to fine."""
 
+from typing import Any
+
 import torch
 from mmpose.registry import MODELS
 from torch import Tensor, nn
@@ -79,7 +81,7 @@ class FastMETROHead(MeshHead):
         dtype = self.xyz_regressor.weight.dtype
         with full_precision(tokens.vertices):
             coarse = self.xyz_regressor(tokens.vertices.to(dtype))  # (B, 431, 3)
-            mid = None
+            mid: Any = None
             finest_known = coarse
             if self.coarse2intermediate_upsample is not None:
                 mid = self.coarse2intermediate_upsample(coarse.transpose(1, 2)).transpose(1, 2)

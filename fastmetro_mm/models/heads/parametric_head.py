@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole mesh from joint tokens: rotations and shape, posed by the body's own skinning."""
 
+from typing import Any
+
 import torch
 from mmpose.registry import MODELS
 from torch import Tensor, nn
@@ -49,7 +51,8 @@ class ParametricMeshHead(MeshHead):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(body, criterion, init_cfg)
-        self.parents = tuple(self.body.require_model().parents)
+        model: Any = self.body.require_model()
+        self.parents = tuple(model.parents)
         count = self.num_joints = len(self.parents)
         self.rotation_weight = nn.Parameter(0.02 * torch.randn(count, in_channels, 6))
         self.rotation_bias = nn.Parameter(torch.tensor(_FACING).repeat(count, 1))
@@ -83,11 +86,12 @@ class ParametricMeshHead(MeshHead):
             rotmat = local_rotations(turned, self.parents)
             vertices, joints = self.body.centre(self.body.pose(rotmat, betas).vertices)
             sampling, levels = self.body.sampling, len(self.body.num_vertices)
+            mid: Any = sampling.down(vertices, 0, 1) if levels == 3 else None
             return MeshPrediction(
                 camera=camera,
                 joints=joints,
                 vertices_coarse=sampling.down(vertices, 0, levels - 1),
-                vertices_mid=sampling.down(vertices, 0, 1) if levels == 3 else None,
+                vertices_mid=mid,
                 vertices=vertices,
                 rotmat=rotmat,
                 betas=betas,
@@ -112,6 +116,7 @@ class ParametricMeshHead(MeshHead):
     def _fit(
         self, turned: Tensor, betas: Tensor, camera: Tensor, keypoints: Tensor
     ) -> tuple[Tensor, Tensor]:
+        assert self.fit is not None
         so_far = turned.new_zeros(len(turned), 3 * len(self.parents) + 3)
         for _ in range(self.fit_steps):
             posed = self.body.pose(local_rotations(turned, self.parents), betas)

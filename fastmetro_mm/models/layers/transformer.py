@@ -16,6 +16,8 @@ modules for ones that override :meth:`Attention.project`, :meth:`Attention.atten
 ``feedforward``.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -65,7 +67,8 @@ class Attention(nn.Module):
     def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values before they are split into heads."""
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        return tuple(map(F.linear, (query, key, value), weights, biases))
+        q, k, v = map(F.linear, (query, key, value), weights, biases)
+        return q, k, v
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, batch: int) -> Tensor:
         """Scaled dot-product attention with dropout of its weights.
@@ -226,6 +229,7 @@ class Decoder(nn.Module):
             (B, T, C)
         """
         memory_key = memory + position
+        layer: Any
         for index, layer in enumerate(self.layers):
             if index == 0 and first_self_attention is not None:
                 tokens = first_self_attention

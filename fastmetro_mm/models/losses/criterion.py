@@ -69,7 +69,7 @@ class MeshCriterion(nn.Module):
             prediction, targets = self.named(**tensors)
         with full_precision(prediction.camera):
             case = self.prepare(prediction, targets)
-            terms = {name: term(self, case) for name, term in self.TERMS.items()}
+            terms: dict[str, Any] = {name: term(self, case) for name, term in self.TERMS.items()}
             terms['total'] = sum(weight * terms[name] for name, weight in self.weights.items())
         return terms
 

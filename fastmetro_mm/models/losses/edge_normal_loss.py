@@ -57,6 +57,8 @@ class EdgeLengthLoss(nn.Module):
             entries included; the official hand loss passes the three sides of every face.
     """
 
+    edges: Tensor
+
     def __init__(self, edges: Tensor | np.ndarray) -> None:
         super().__init__()
         self.register_buffer('edges', index_table(edges, 2, 'edges'), persistent=False)
@@ -90,6 +92,8 @@ class EdgeSelfLoss(nn.Module):
         edges: (E, 2) vertex indices.
     """
 
+    edges: Tensor
+
     def __init__(self, edges: Tensor | np.ndarray) -> None:
         super().__init__()
         self.register_buffer('edges', index_table(edges, 2, 'edges'), persistent=False)
@@ -117,6 +121,8 @@ class FaceNormalLoss(nn.Module):
     Args:
         faces: (F, 3) vertex indices.
     """
+
+    faces: Tensor
 
     def __init__(self, faces: Tensor | np.ndarray) -> None:
         super().__init__()

@@ -37,8 +37,8 @@ class BodyCase:
     camera: Tensor
     tokens: Tensor
     joints: Tensor
-    pred: tuple[Tensor, Tensor, Tensor]
-    true: tuple[Tensor, Tensor, Tensor]
+    pred: tuple[Tensor, ...]
+    true: tuple[Tensor, ...]
     joints_3d: Tensor
     joints_2d: Tensor
     has_3d: Tensor
@@ -139,7 +139,7 @@ class FastMETROLoss(MeshCriterion):
         joints_2d: Tensor,
         has_3d: Tensor,
         has_smpl: Tensor,
-        has_2d: Tensor | None = None,
+        has_2d: Any = None,
     ) -> tuple[MeshPrediction, MeshTargets]:
         """Prediction and targets from tensors by name.
 

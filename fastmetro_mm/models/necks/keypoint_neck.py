@@ -54,6 +54,10 @@ class KeypointNeck(BaseModule):
         init_cfg: See mmengine's ``BaseModule``.
     """
 
+    frequencies: Tensor
+    position: Tensor
+    attention_mask: Tensor
+
     def __init__(
         self,
         in_channels: int | None = 1280,
@@ -74,7 +78,7 @@ class KeypointNeck(BaseModule):
         super().__init__(init_cfg=init_cfg)
         self.num_keypoints, self.num_joints = num_keypoints, num_joints
         self.embed_dims = embed_dims
-        self.feature_size = tuple(feature_size)
+        height, width = self.feature_size = tuple(feature_size)
         self.lift = nn.Sequential(
             nn.Linear(num_keypoints * (3 + 4 * num_frequencies), hidden_dims),
             *(_Residual(hidden_dims) for _ in range(num_blocks)),
@@ -93,7 +97,7 @@ class KeypointNeck(BaseModule):
         for correction in (self.camera_correction, self.joint_correction):
             nn.init.zeros_(correction.weight)
             nn.init.zeros_(correction.bias)
-        grid = sine_position_encoding(*self.feature_size, embed_dims)
+        grid = sine_position_encoding(height, width, embed_dims)
         position = torch.cat((grid.new_zeros(1, embed_dims), grid))
         self.register_buffer('position', position, persistent=False)
         mask = torch.ones(num_joints, num_joints, dtype=torch.bool)

@@ -2,6 +2,7 @@
 """The two encoder-decoder transformers of FastMETRO (Cho et al., ECCV 2022)."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +41,10 @@ class FastMETRONeck(BaseModule):
             position encoding is then computed when it comes.
         init_cfg: See mmengine's ``BaseModule``.
     """
+
+    attention_mask: Tensor
+    position_1: Tensor
+    position_2: Tensor
 
     def __init__(
         self,
@@ -174,7 +179,7 @@ class FastMETRONeck(BaseModule):
         """
         if self.training:
             return None
-        layer = self.transformer_1.decoder.layers[0]
+        layer: Any = self.transformer_1.decoder.layers[0]
         if torch.compiler.is_compiling():  # the weights are constants of the graph
             if self._first_attention is not None:
                 return self._first_attention[1]
@@ -191,12 +196,12 @@ class FastMETRONeck(BaseModule):
             self._first_attention = (key, attended, sources)
         return self._first_attention[1]
 
-    def _first_sources(self, layer: nn.Module) -> list[Tensor]:
+    def _first_sources(self, layer: Any) -> list[Tensor]:
         """Weights that the kept attention comes from."""
         return [self.joint_token_embed.weight, self.vertex_token_embed.weight,
                 *layer.norm1.parameters(), *layer.self_attn.parameters()]  # fmt: skip
 
-    def _first_key(self, layer: nn.Module) -> tuple | None:
+    def _first_key(self, layer: Any) -> tuple | None:
         """What the kept attention depends on; None if changes could not be seen."""
         device_type = self.attention_mask.device.type
         weights = self._first_sources(layer)
@@ -216,13 +221,14 @@ class FastMETRONeck(BaseModule):
 
     def _positions_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Position encodings for the size of a feature map, (1 + HW, C) each."""
-        size = tuple(x.shape[2:])
-        if size == self._grid:
+        height, width = x.shape[2:]
+        if (height, width) == self._grid:
             return self.position_1, self.position_2
-        return tuple(
-            _positions(*size, dim).to(known.device, known.dtype)
+        first, second = (
+            _positions(height, width, dim).to(known.device, known.dtype)
             for dim, known in zip(self.embed_dims, (self.position_1, self.position_2), strict=True)
         )
+        return first, second
 
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Run the first transformer, which has nine tenths of the work, in another type.
