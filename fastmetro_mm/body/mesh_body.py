@@ -54,7 +54,6 @@ class MeshBody(nn.Module):
     """
 
     label_index: Tensor
-    is_hand = False
     joint_set = 'j14'
     joint_names: Sequence[str] = J14
     label_names: Sequence[str] = J24
@@ -92,6 +91,11 @@ class MeshBody(nn.Module):
     def name(self) -> str:
         """``'smpl'``, ``'mano'``, ``'open_body'`` or ``'open_hand'``."""
         return self.assets.name
+
+    @property
+    def is_hand(self) -> bool:
+        """Whether it is a hand, with the joints of one."""
+        return self.joint_set == 'hand21'
 
     @property
     def config(self) -> dict[str, str]:
@@ -259,7 +263,6 @@ class HandBody(MeshBody):
     joints from the joint tokens only.
     """
 
-    is_hand = True
     joint_set = 'hand21'
     joint_names = HAND21
     label_names = HAND21

@@ -5,7 +5,7 @@ Frames used in the whole package:
 
 * *root*: metres, camera axes (x right, y down, z forward), origin at the pelvis (hand: wrist). The
   network predicts vertices and joints here.
-* *camera*: metres, same axes, origin at the camera centre; ``camera = root + transl``.
+* *camera*: metres, same axes, origin at the camera centre; ``camera = root + translation``.
 * *crop_norm*: the network's input square, x right, y down, both in [-1, 1].
 * *crop* (px): the same square, ``(crop_norm + 1) * 0.5 * crop_size``.
 * *image* (px): the full image; ``crop_to_image`` (2, 3) takes crop pixels there, with rotation
@@ -193,7 +193,7 @@ def perspective_from_weak(
         focal_length: Focal length, image pixels; :func:`default_focal_length` if not given.
 
     Returns:
-        The camera, and the translation (3,) in metres with ``camera = root + transl``.
+        The camera, and the translation (3,) in metres with ``camera = root + translation``.
 
     Raises:
         ValueError: If s is not a positive, finite number or the crop was stretched.
@@ -217,7 +217,7 @@ def perspective_from_orthographic(
         focal_length: Focal length, pixels; :func:`default_focal_length` if not given.
 
     Returns:
-        The camera, and the translation (3,) in metres with ``camera = root + transl``.
+        The camera, and the translation (3,) in metres with ``camera = root + translation``.
 
     Raises:
         ValueError: If the camera stretches one axis by more than a fifth against the other.
@@ -242,8 +242,8 @@ def perspective_from_orthographic(
     intrinsics[:2, :2] = focal_length * turn
     intrinsics[:2, 2] = center
     shift = turn.T @ (offset - center) / pixels_per_metre
-    transl = np.array([*shift, focal_length / pixels_per_metre])
-    return PerspectiveCamera(intrinsics, *image_size), transl
+    translation = np.array([*shift, focal_length / pixels_per_metre])
+    return PerspectiveCamera(intrinsics, *image_size), translation
 
 
 def _check_weak_camera(camera: np.ndarray) -> np.ndarray:

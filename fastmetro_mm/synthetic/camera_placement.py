@@ -17,16 +17,17 @@ class PlacedCamera:
     Attributes:
         focal: Focal length, pixels.
         principal: (2,) principal point, pixels.
-        transl: (3,) added to the body's points, metres, camera axes (x right, y down, z forward).
+        translation: (3,) added to the body's points, metres, camera axes (x right, y down, z
+            forward).
     """
 
     focal: float
     principal: np.ndarray
-    transl: np.ndarray
+    translation: np.ndarray
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Projects (N, 3) body points, metres, to (N, 2) pixels."""
-        moved = points + self.transl
+        moved = points + self.translation
         return moved[:, :2] / moved[:, 2:] * self.focal + self.principal
 
 
@@ -109,10 +110,10 @@ def place_camera(
     # Nobody is photographed from closer than this, measured to the nearest point.
     closest = 0.7 * reach - points[:, 2].min()
     middle = points[:, 2].mean()
-    transl = np.array([0.0, 0.0, max(focal * reach / side - middle, closest)])
+    translation = np.array([0.0, 0.0, max(focal * reach / side - middle, closest)])
     target = principal
     for _ in range(6):  # the box depends a little on the place in the image, so go round again
-        camera = PlacedCamera(focal, principal, transl)
+        camera = PlacedCamera(focal, principal, translation)
         box = bounding_box(camera.project(points))
         spread, center = box[2:] - box[:2], (box[:2] + box[2:]) / 2
         if truncated:
@@ -123,10 +124,10 @@ def place_camera(
         else:
             room = np.maximum(extent - spread, 0.0)
             target = spread / 2 + room * (0.1 + 0.8 * where)
-        distance = transl[2] + middle
+        distance = translation[2] + middle
         shift = (target - center) * distance / focal
         wanted = distance * spread.max() / side - middle
         if wanted < closest:  # a longer lens makes it as big as wanted
             focal *= (closest + middle) / (wanted + middle)
-        transl = np.array([*(transl[:2] + shift), max(wanted, closest)])
-    return PlacedCamera(focal, principal, transl)
+        translation = np.array([*(translation[:2] + shift), max(wanted, closest)])
+    return PlacedCamera(focal, principal, translation)

@@ -78,7 +78,7 @@ def draw_crops(studio: Studio, rngs: Sequence[np.random.Generator], size: int = 
         root = main.posed.keypoints[studio.figure.root]
         vertices.append(main.posed.vertices - root)
         joints.append(main.posed.keypoints - root)
-        roots.append(root + main.camera.transl)
+        roots.append(root + main.camera.translation)
         center = apply_affine(main.camera.principal[None], to_crop)[0]
         cameras.append([*(main.camera.focal * to_crop[[0, 1], [0, 1]]), *center])
     return PersonCrops(

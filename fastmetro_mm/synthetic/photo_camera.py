@@ -81,9 +81,9 @@ def place_photo_camera(
     closest = 0.45 * reach - points[:, 2].min()
     middle = shown[:, 2].mean()
     size_3d = max(float(np.ptp(shown, axis=0)[:2].max()), 0.2)
-    transl = np.array([0.0, 0.0, max(focal * size_3d / side - middle, closest)])
+    translation = np.array([0.0, 0.0, max(focal * size_3d / side - middle, closest)])
     for _ in range(5):  # the box depends a little on the place in the image, so go round again
-        camera = PlacedCamera(focal, principal, transl)
+        camera = PlacedCamera(focal, principal, translation)
         box = bounding_box(camera.project(shown))
         spread, center = box[2:] - box[:2], (box[:2] + box[2:]) / 2
         if kind == 'edge':
@@ -96,13 +96,13 @@ def place_photo_camera(
         else:
             target = principal + (place - 0.5) * np.maximum(extent - 1.2 * side, 0.0)
             target[1] = extent[1] - spread[1] * (0.48 - 0.12 * place[1])
-        distance = transl[2] + middle
+        distance = translation[2] + middle
         wanted = distance * spread.max() / side - middle
         if wanted < closest:  # a longer lens makes it as big as wanted
             focal *= (closest + middle) / (wanted + middle)
         shift = (target - center) * distance / focal
-        transl = np.array([*(transl[:2] + shift), max(wanted, closest)])
-    return PlacedCamera(focal, principal, transl), kind
+        translation = np.array([*(translation[:2] + shift), max(wanted, closest)])
+    return PlacedCamera(focal, principal, translation), kind
 
 
 def place_companion(
@@ -119,18 +119,18 @@ def place_companion(
     Returns:
         The same camera with the other one's translation.
     """
-    depth = camera.transl[2] + float(main[:, 2].mean())
+    depth = camera.translation[2] + float(main[:, 2].mean())
     away = float(np.exp(rng.uniform(-0.3, 0.25) if rng.random() < 0.6 else rng.uniform(0.0, 1.1)))
     z = max(depth * away, 0.5 + 0.5 * float(np.ptp(points[:, 2])))
     width = 0.5 * (float(np.ptp(main[:, 0])) + float(np.ptp(points[:, 0])))
     aside = rng.choice([-1.0, 1.0]) * rng.uniform(0.35, 1.3) * width
-    x = (camera.transl[0] + float(main[:, 0].mean())) * z / depth + aside
-    low = camera.transl[1] + float(main[:, 1].max())
-    transl = np.array(
+    x = (camera.translation[0] + float(main[:, 0].mean())) * z / depth + aside
+    low = camera.translation[1] + float(main[:, 1].max())
+    translation = np.array(
         [
             x - float(points[:, 0].mean()),
             low - float(points[:, 1].max()) + rng.normal(0, 0.12),
             z - float(points[:, 2].mean()),
         ]
     )
-    return PlacedCamera(camera.focal, camera.principal, transl)
+    return PlacedCamera(camera.focal, camera.principal, translation)

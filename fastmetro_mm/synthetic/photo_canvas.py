@@ -87,7 +87,7 @@ class Canvas:
         Returns:
             How many pixels the mesh covers by itself; 0 where it is left out.
         """
-        moved = vertices + camera.transl.astype(np.float32)
+        moved = vertices + camera.translation.astype(np.float32)
         points = moved[:, :2] * (np.float32(camera.focal) / moved[:, 2:])
         points += camera.principal.astype(np.float32)
         seen = rasterize(points, moved[:, 2], faces, size)

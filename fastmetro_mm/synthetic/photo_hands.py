@@ -72,7 +72,7 @@ class PhotoHandScene:
             vertices, placed = _other_hand(rng, other.vertices, main.vertices, camera)
             if rng.random() < 0.3:
                 skin = self._skin(rng)
-            if vertices[:, 2].min() + placed.transl[2] > 0.08:
+            if vertices[:, 2].min() + placed.translation[2] > 0.08:
                 self._draw_hand(rng, canvas, 1, vertices, placed, skin, light, _MOST_HIDDEN * total)
         hidden = 0.0
         if rng.random() < OCCLUDED:
@@ -173,5 +173,5 @@ def _other_hand(
     angle = rng.uniform(0, 2 * np.pi)
     shift = rng.uniform(0.5, 1.3) * reach * np.array([np.cos(angle), 0.6 * np.sin(angle), 0.0])
     shift[2] = rng.normal(0.0, 0.4) * reach
-    transl = camera.transl + main.mean(axis=0) - mirrored.mean(axis=0) + shift
-    return mirrored, PlacedCamera(camera.focal, camera.principal, transl)
+    translation = camera.translation + main.mean(axis=0) - mirrored.mean(axis=0) + shift
+    return mirrored, PlacedCamera(camera.focal, camera.principal, translation)

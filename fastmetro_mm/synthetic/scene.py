@@ -173,7 +173,7 @@ class Studio:
         camera: PlacedCamera,
         paint: Paint,
     ) -> np.ndarray:
-        """Draws a figure under a light of its own over what is in a picture.
+        """Draws a figure under a light of its own over what is in an image.
 
         Args:
             rng: Source of randomness, for the light.
@@ -194,7 +194,7 @@ class Studio:
         values[:, :3] /= np.maximum(np.linalg.norm(values[:, :3], axis=1, keepdims=True), 1e-12)
         if isinstance(self.painter, HandPainter):
             vertices, values, faces = add_forearm(rng, self.painter, vertices, values, paint.colors)
-        moved = vertices + camera.transl
+        moved = vertices + camera.translation
         seen = rasterize(
             camera.project(vertices),
             moved[:, 2],
@@ -243,7 +243,7 @@ def _label(
     label['camera'] = {
         'focal': round(float(camera.focal), 4),
         'principal': camera.principal.tolist(),
-        'root': (root + camera.transl).round(6).tolist(),
+        'root': (root + camera.translation).round(6).tolist(),
     }
     label['pose_family'] = plan.family
     return label

@@ -62,9 +62,9 @@ def scene_of(
     """
     meshes, shared = [], None
     for person in people:
-        own, transl = perspective_from_orthographic(person.camera, focal_length)
+        own, translation = perspective_from_orthographic(person.camera, focal_length)
         focal = np.sqrt(abs(np.linalg.det(own.intrinsics[:2, :2])))
-        vertices = np.asarray(person.vertices, dtype=np.float64) + transl
+        vertices = np.asarray(person.vertices, dtype=np.float64) + translation
         vertices[:, :2] = vertices[:, :2] @ (own.intrinsics[:2, :2] / focal).T
         own_faces = faces if person.faces is None else person.faces
         meshes.append(RenderMesh(vertices, own_faces, person.color))

@@ -46,8 +46,8 @@ def stand(
     room = np.maximum(extent - spread, 0.1 * extent)
     center = extent / 2 + (rng.random(2) - 0.5) * room
     middle = points.mean(axis=0)
-    transl = np.array([*((center - extent / 2) * depth / focal), depth]) - middle
-    return PlacedCamera(focal, extent / 2, transl)
+    translation = np.array([*((center - extent / 2) * depth / focal), depth]) - middle
+    return PlacedCamera(focal, extent / 2, translation)
 
 
 def draw_crowd(

@@ -80,10 +80,10 @@ def test_perspective_projection_by_hand():
 
 
 def test_crop_translation_by_hand():
-    transl = weak_to_perspective_translation(torch.tensor([[0.5, 0.1, -0.2]]), 1000.0, 200)
-    assert torch.allclose(transl, torch.tensor([[0.1, -0.2, 20.0]]))
+    translation = weak_to_perspective_translation(torch.tensor([[0.5, 0.1, -0.2]]), 1000.0, 200)
+    assert torch.allclose(translation, torch.tensor([[0.1, -0.2, 20.0]]))
     # A point at root depth: 1000 * (0.3 + 0.1) / 20 + 100 = 120 = (0.5 * 0.4 + 1) * 100.
-    pixel = 1000 * (0.3 + transl[0, 0]) / transl[0, 2] + 100
+    pixel = 1000 * (0.3 + translation[0, 0]) / translation[0, 2] + 100
     assert pixel.item() == pytest.approx(120.0, abs=1e-4)
 
 
@@ -92,8 +92,10 @@ def test_full_image_translation_by_hand():
     # 100 px right of the image's. 0.5 * 224 / 2 = 56 px a metre, so depth is 800 / 56 m and
     # 100 px are 100 / 56 m.
     matrix = similarity(1.0, 0, (420 - 112, 240 - 112))
-    camera, transl = perspective_from_weak(np.array([0.5, 0.0, 0.0]), matrix, 224, IMAGE_SIZE, 800)
-    assert np.allclose(transl, [100 / 56, 0, 800 / 56])
+    camera, translation = perspective_from_weak(
+        np.array([0.5, 0.0, 0.0]), matrix, 224, IMAGE_SIZE, 800
+    )
+    assert np.allclose(translation, [100 / 56, 0, 800 / 56])
     assert np.allclose(camera.intrinsics, [[800, 0, 320], [0, 800, 240], [0, 0, 1]])
 
 
@@ -117,27 +119,29 @@ def test_cameras_agree_with_the_crop(body_points, degrees, flip):
     assert np.abs(flat.project(body_points) - expected).max() < 1e-6
 
     # At root depth the perspective camera agrees exactly, whatever its focal length.
-    camera, transl = perspective_from_weak(weak, matrix, 224, IMAGE_SIZE, focal_length=700)
+    camera, translation = perspective_from_weak(weak, matrix, 224, IMAGE_SIZE, focal_length=700)
     flat_points = body_points * [1, 1, 0]
     assert (
-        np.abs(camera.project(flat_points + transl) - crop_path(flat_points, weak, matrix)).max()
+        np.abs(
+            camera.project(flat_points + translation) - crop_path(flat_points, weak, matrix)
+        ).max()
         < 1e-6
     )
 
     # Through the whole depth of a body, a long focal length is needed.
-    camera, transl = perspective_from_weak(weak, matrix, 224, IMAGE_SIZE, focal_length=60_000)
-    assert np.abs(camera.project(body_points + transl) - expected).max() < 0.5
+    camera, translation = perspective_from_weak(weak, matrix, 224, IMAGE_SIZE, focal_length=60_000)
+    assert np.abs(camera.project(body_points + translation) - expected).max() < 0.5
 
 
 def test_depth_error_is_the_stated_share():
     matrix = similarity(1.0, 0, (100, 100))
     weak = np.array([0.9, 0.0, 0.0])
     point = np.array([[0.3, 0.2, 0.25]])
-    camera, transl = perspective_from_weak(weak, matrix, 224, IMAGE_SIZE)
+    camera, translation = perspective_from_weak(weak, matrix, 224, IMAGE_SIZE)
     exact = crop_path(point, weak, matrix)
     center = np.array([320, 240])
-    moved = exact + (center - exact) * 0.25 / (transl[2] + 0.25)
-    assert np.allclose(camera.project(point + transl), moved)
+    moved = exact + (center - exact) * 0.25 / (translation[2] + 0.25)
+    assert np.allclose(camera.project(point + translation), moved)
 
 
 def test_nearer_person_is_nearer_in_one_scene():
@@ -166,8 +170,8 @@ def test_crop_of_uneven_whole_pixels_stays_within_half_a_pixel(body_points):
     # The official crop truncates corners: 151 x 150 px instead of a square.
     matrix = np.array([[151 / 224, 0, 40], [0, 150 / 224, 30]])
     weak = np.array([0.95, 0.02, -0.03])
-    camera, transl = perspective_from_weak(weak, matrix, 224, IMAGE_SIZE, focal_length=60_000)
-    difference = camera.project(body_points + transl) - crop_path(body_points, weak, matrix)
+    camera, translation = perspective_from_weak(weak, matrix, 224, IMAGE_SIZE, focal_length=60_000)
+    difference = camera.project(body_points + translation) - crop_path(body_points, weak, matrix)
     assert np.abs(difference).max() < 0.5
     assert camera.intrinsics[0, 0] == camera.intrinsics[1, 1] == 60_000
 

@@ -24,7 +24,7 @@ def visible_shares(studio, truncated: bool) -> tuple[np.ndarray, np.ndarray]:
         seen = np.clip(np.minimum(high, SIZE) - np.maximum(low, 0), 0, None)
         shares.append(seen.prod() / (high - low).prod())
         sides.append((high - low).max())
-        assert (figure.vertices[:, 2] + camera.transl[2]).min() > 0.02
+        assert (figure.vertices[:, 2] + camera.translation[2]).min() > 0.02
     return np.array(shares), np.array(sides)
 
 

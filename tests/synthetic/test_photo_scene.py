@@ -80,7 +80,7 @@ def test_whoever_is_nearer_is_seen(studio: Studio) -> None:
     light = sample_environment(rng)
     outfit = replace(scene.painter.dress(rng, scene.backgrounds), gear=[], skirt=None)
     near = PlacedCamera(128.0, np.array([64.0, 56.0]), np.array([0.0, 0.0, 3.0]))
-    far = replace(near, transl=np.array([0.0, 0.0, 6.0]))
+    far = replace(near, translation=np.array([0.0, 0.0, 6.0]))
     for first, second, seen in ((near, far, 0), (far, near, 1)):
         canvas = Canvas(np.zeros((112, 128, 3), np.float32))
         counts = [

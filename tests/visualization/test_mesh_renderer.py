@@ -53,12 +53,12 @@ CAMERAS = {
 
 @pytest.mark.parametrize('name', CAMERAS)
 def test_both_renderers_draw_the_same_scene(pyrender, sphere, name):
-    camera, transl = CAMERAS[name]
+    camera, translation = CAMERAS[name]
     vertices, faces = sphere
     bumpy = vertices * (1 + 0.15 * np.sin(6 * vertices[:, :1]) * np.cos(5 * vertices[:, 1:2]))
     meshes = [
-        RenderMesh(bumpy + transl, faces),
-        RenderMesh(0.6 * bumpy + transl + np.array([0.7, 0.2, -0.3]), faces, (0.9, 0.5, 0.4)),
+        RenderMesh(bumpy + translation, faces),
+        RenderMesh(0.6 * bumpy + translation + np.array([0.7, 0.2, -0.3]), faces, (0.9, 0.5, 0.4)),
     ]
     background = np.full((camera.height, camera.width, 3), 70, np.uint8)
     ours = SoftwareRenderer().render(meshes, camera, background)

@@ -101,13 +101,13 @@ def inference_stages(
                 metric.process(None, samples)
                 metric.evaluate(batch)
             sample = samples[0]
-            camera, transl = perspective_from_weak(
+            camera, translation = perspective_from_weak(
                 np.array([0.9, 0.0, 0.0], np.float32),
                 sample.metainfo['crop_to_image'],
                 224,
                 (1000, 1000),
             )
-            mesh = RenderMesh(results[0].vertices[0] * 0.1 + transl, faces, (0.6, 0.7, 0.9))
+            mesh = RenderMesh(results[0].vertices[0] * 0.1 + translation, faces, (0.6, 0.7, 0.9))
             background = np.zeros((1000, 1000, 3), np.uint8)
             with watch.stage('drawing (one)'):
                 renderer.render([mesh], camera, background)
