@@ -72,8 +72,9 @@ class Browser:
 
     def evaluate(self, script: str):
         """Value of an expression in the page."""
-        found = self.call('Runtime.evaluate', expression=script, returnByValue=True,
-                          awaitPromise=True)  # fmt: skip
+        found = self.call(
+            'Runtime.evaluate', expression=script, returnByValue=True, awaitPromise=True
+        )
         assert 'exceptionDetails' not in found, found
         return found['result'].get('value')
 
@@ -96,8 +97,9 @@ class Browser:
 
     def view(self) -> dict:
         """What the 3D view says of itself, once it is drawn."""
-        self.evaluate('new Promise(done => requestAnimationFrame(() => '
-                      'requestAnimationFrame(done)))')  # fmt: skip
+        self.evaluate(
+            'new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))'
+        )
         return self.evaluate("({...document.getElementById('view').dataset})")
 
     def image(self, canvas: str = 'view') -> np.ndarray:

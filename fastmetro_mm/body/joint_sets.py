@@ -42,9 +42,7 @@ SMPL24 = (
     'Spine3', 'L_Foot', 'R_Foot', 'Neck', 'L_Collar', 'R_Collar', 'Head',
     'L_Shoulder', 'R_Shoulder', 'L_Elbow', 'R_Elbow', 'L_Wrist', 'R_Wrist', 'L_Hand', 'R_Hand',
 )  # fmt: skip
-SMPL24_PARENTS = (
-    -1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21,
-)  # fmt: skip
+SMPL24_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 
 FINGERS = ('Thumb', 'Index', 'Middle', 'Ring', 'Pinky')
 HAND21 = ('Wrist', *(f'{finger}_{i}' for finger in FINGERS for i in (1, 2, 3, 4)))

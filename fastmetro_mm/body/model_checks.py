@@ -55,8 +55,9 @@ def family_of(shape: tuple[int, ...], source: str, wanted: str | None = None) ->
         return FAMILIES[found]
     expected = ' or '.join(
         f'{spec.title} ({spec.vertices} vertices)'
-        for key, spec in FAMILIES.items() if wanted in (None, key)
-    )  # fmt: skip
+        for key, spec in FAMILIES.items()
+        if wanted in (None, key)
+    )
     what = FAMILIES[found].title if found else OTHER_MODELS.get(vertices, 'an unknown model')
     raise BodyDataError(f'{source}: expected {expected}, found {what} with {vertices} vertices')
 

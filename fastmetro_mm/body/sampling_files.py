@@ -14,8 +14,9 @@ from fastmetro_mm.foreign_files.damage import raise_as
 
 COPY_AGAIN = f'copy the official file again: {PREPARE_HINT}'
 REINSTALL = 'the package is incomplete, install fastmetro_mm again'
-Sampling = tuple[list[sparse.csr_matrix], list[sparse.csr_matrix], list[sparse.csr_matrix],
-                 list[np.ndarray]]  # fmt: skip
+Sampling = tuple[
+    list[sparse.csr_matrix], list[sparse.csr_matrix], list[sparse.csr_matrix], list[np.ndarray]
+]
 
 
 def read_official_sampling(path: Path) -> Sampling:

@@ -51,9 +51,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'photo: people as in photos',
     )  # fmt: skip
     parser.add_argument(
-        '--backgrounds', metavar='FOLDER',
+        '--backgrounds',
+        metavar='FOLDER',
         help='photos without people for --scene photo (default: $FASTMETRO_BACKGROUNDS, or drawn)',
-    )  # fmt: skip
+    )
     parser.add_argument(
         '--workers', type=int, default=_cores(), help='drawing processes; 0 = no extra process'
     )

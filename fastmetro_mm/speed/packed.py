@@ -98,8 +98,9 @@ class PackedConv2d(nn.Module):
         if self._packed is None:
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(
                 self._plain.contiguous(memory_format=torch.channels_last),
-                *self.geometry, list(x.shape),
-            )  # fmt: skip
+                *self.geometry,
+                list(x.shape),
+            )
             self._plain = None
         if residual is not None:
             return torch.ops.mkldnn._convolution_pointwise.binary(

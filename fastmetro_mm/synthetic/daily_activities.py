@@ -56,11 +56,11 @@ def hands_low(rng: np.random.Generator) -> Activity:
             goals.append(hand(side, PELVIS, 0.205, rng.uniform(-0.02, 0.06),
                                rng.uniform(0.0, 0.08), (0.8, 0.2, -1.0)))  # fmt: skip
         elif mode == 1:
-            goals.append(hand(side, PELVIS, 0.055, rng.uniform(-0.06, 0.05), 0.20,
-                               (1.0, -0.2, -0.4)))  # fmt: skip
+            goals.append(
+                hand(side, PELVIS, 0.055, rng.uniform(-0.06, 0.05), 0.20, (1.0, -0.2, -0.4))
+            )
         else:
-            goals.append(hand(side, PELVIS, 0.075, rng.uniform(0.0, 0.1), -0.19,
-                               (1.0, 0.2, -0.7)))  # fmt: skip
+            goals.append(hand(side, PELVIS, 0.075, rng.uniform(0.0, 0.1), -0.19, (1.0, 0.2, -0.7)))
     legs = standing(rng) if rng.random() < 0.8 else walking(rng)
     return Activity(legs, tuple(goals))
 

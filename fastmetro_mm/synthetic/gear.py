@@ -184,10 +184,9 @@ def skis(rng: np.random.Generator) -> list[Gear]:
     """A ski under each foot."""
     color, long = random_color(rng, 0.9), rng.uniform(0.5, 0.95)
     return [
-        Gear(f'{side}_foot',
-             box(np.array([x, -0.965, 0.1]), np.array([0.045, 0.012, long])), color)
+        Gear(f'{side}_foot', box(np.array([x, -0.965, 0.1]), np.array([0.045, 0.012, long])), color)
         for side, x in (('l', 0.143), ('r', -0.143))
-    ]  # fmt: skip
+    ]
 
 
 def rigid_motion(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

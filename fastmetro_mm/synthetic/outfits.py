@@ -170,8 +170,9 @@ class OutfitPainter(BodyPainter):
         if style != 3:
             line = (0.0, -0.25, 0.45, 0.0, -0.1)[style] + rng.normal(0.0, 0.06)
             covered = level > line
-            volume = rng.uniform(*((0.004, 0.02), (0.01, 0.035), (0.0, 0.004), (0, 0),
-                                   (0.03, 0.09))[style])  # fmt: skip
+            volume = rng.uniform(
+                *((0.004, 0.02), (0.01, 0.035), (0.0, 0.004), (0, 0), (0.03, 0.09))[style]
+            )
             if style == 1 and rng.random() < 0.6:  # down to the shoulders or the back
                 end = self._neck - rng.uniform(0.0, 0.28)
                 covered = covered | (self._back_hair & (self._height > end))
@@ -216,8 +217,9 @@ class OutfitPainter(BodyPainter):
             on_upper[:] = False
         bulk = rng.choice(3, p=[0.42, 0.40, 0.18])
         fit = rng.uniform(*((0.001, 0.006), (0.006, 0.022), (0.02, 0.05))[bulk])
-        wide = rng.uniform(*((0.001, 0.005), (0.005, 0.02), (0.015, 0.045))[
-            rng.choice(3, p=[0.40, 0.42, 0.18])])  # fmt: skip
+        wide = rng.uniform(
+            *((0.001, 0.005), (0.005, 0.02), (0.015, 0.045))[rng.choice(3, p=[0.40, 0.42, 0.18])]
+        )
         # Cloth hangs wider the further down it is, and never lies equally close everywhere.
         along = np.where(self._on_arm, self._along_arm, (neckline - self._height) / 0.5)
         waves = 1.0 + 0.35 * np.sin(self._texture @ rng.normal(0, 25, 2) + rng.uniform(0, 6))

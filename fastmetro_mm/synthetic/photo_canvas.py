@@ -94,8 +94,9 @@ class Canvas:
         shown = seen.depth < self.depth[seen.pixels]
         if number and (self.owner[seen.pixels[shown]] == 0).sum() > may_hide:
             return 0
-        part = Visible(seen.pixels[shown], seen.faces[shown], seen.weights[shown],
-                       seen.depth[shown])  # fmt: skip
+        part = Visible(
+            seen.pixels[shown], seen.faces[shown], seen.weights[shown], seen.depth[shown]
+        )
         at_pixels = part.interpolate(values, faces)
         colors = at_pixels[:, 3:6] if colorize is None else colorize(at_pixels)
         normals = at_pixels[:, :3]

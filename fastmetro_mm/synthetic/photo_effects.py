@@ -19,9 +19,10 @@ def _low_resolution(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     factor = float(rng.uniform(1.5, 4.5))
     small = cv2.resize(
-        image, (max(8, round(width / factor)), max(8, round(height / factor))),
+        image,
+        (max(8, round(width / factor)), max(8, round(height / factor))),
         interpolation=cv2.INTER_AREA,
-    )  # fmt: skip
+    )
     way = cv2.INTER_LINEAR if rng.random() < 0.6 else cv2.INTER_CUBIC
     return cv2.resize(small, (width, height), interpolation=way)
 

@@ -27,8 +27,9 @@ def riding_stance(rng: np.random.Generator) -> Activity:
             posture |= arm(side, rng.uniform(0.3, 1.1), rng.uniform(0.6, 1.4),
                             rng.uniform(0.3, 1.5), rng.uniform(-0.1, 0.5))  # fmt: skip
         else:
-            posture |= arm(side, rng.uniform(0.6, 1.7), rng.uniform(-0.2, 0.5),
-                            rng.uniform(0.0, 0.8))  # fmt: skip
+            posture |= arm(
+                side, rng.uniform(0.6, 1.7), rng.uniform(-0.2, 0.5), rng.uniform(0.0, 0.8)
+            )
     return Activity(posture)
 
 
@@ -65,14 +66,17 @@ def throwing(rng: np.random.Generator) -> Activity:
     posture = _athletic_legs(rng) | spine(rng.uniform(-0.1, 0.35), rng.normal(0, 0.15), turn)
     posture |= look(rng, 0.0, 0.25) | {'root_bend': rng.uniform(-0.15, 0.4)}
     if moment == 0:
-        posture |= arm('r', rng.uniform(1.1, 1.7), rng.uniform(-0.35, 0.1), rng.uniform(0.8, 1.9),
-                        -1.3)  # fmt: skip
+        posture |= arm(
+            'r', rng.uniform(1.1, 1.7), rng.uniform(-0.35, 0.1), rng.uniform(0.8, 1.9), -1.3
+        )
     elif moment == 1:
-        posture |= arm('r', rng.uniform(2.0, 2.8), rng.uniform(0.2, 1.0), rng.uniform(0.1, 0.9),
-                        -0.5)  # fmt: skip
+        posture |= arm(
+            'r', rng.uniform(2.0, 2.8), rng.uniform(0.2, 1.0), rng.uniform(0.1, 0.9), -0.5
+        )
     else:
-        posture |= arm('r', rng.uniform(0.8, 1.5), rng.uniform(1.5, 2.2), rng.uniform(0.1, 0.6),
-                        0.3)  # fmt: skip
+        posture |= arm(
+            'r', rng.uniform(0.8, 1.5), rng.uniform(1.5, 2.2), rng.uniform(0.1, 0.6), 0.3
+        )
     return Activity(posture | free_arm(rng, 'l'))
 
 
@@ -82,8 +86,9 @@ def swinging(rng: np.random.Generator) -> Activity:
     posture = _athletic_legs(rng) | look(rng)
     posture |= spine(rng.uniform(0.0, 0.45), rng.normal(0, 0.15), 0.45 * across)
     posture |= {'root_bend': rng.uniform(-0.05, 0.6)}
-    way = np.array([np.sin(across) * np.cos(height), np.sin(height),
-                    np.cos(across) * np.cos(height)])  # fmt: skip
+    way = np.array(
+        [np.sin(across) * np.cos(height), np.sin(height), np.cos(across) * np.cos(height)]
+    )
     if rng.random() < 0.5:  # both hands on one grip
         way[2] = abs(way[2]) + 0.35
         middle = rng.uniform(0.34, 0.46) * way / np.linalg.norm(way) + (0.0, 0.08, 0.0)

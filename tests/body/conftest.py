@@ -49,8 +49,9 @@ def write_official_pickle(monkeypatch):
     """Factory that writes arrays as the official pickles are: chumpy, csc, old module names."""
 
     def write(path, arrays: dict, shape_class: str = 'Ch', csc_module: str = 'scipy.sparse.csc'):
-        modules = {name: types.ModuleType(name) for name in
-                   ('chumpy', 'chumpy.ch', 'chumpy.reordering')}  # fmt: skip
+        modules = {
+            name: types.ModuleType(name) for name in ('chumpy', 'chumpy.ch', 'chumpy.reordering')
+        }
         for name, module in modules.items():
             monkeypatch.setitem(sys.modules, name, module)
         ch = type('Ch', (), {'__module__': 'chumpy.ch'})

@@ -56,9 +56,10 @@ def test_unwritable_folder_keeps_the_index_in_memory(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ['x.tsv']
 
 
-@pytest.mark.parametrize('index', [
-    '0\n4\n', '0\n4\n8\n12\n', '0\n5\n8\n', '4\n0\n8\n', '0\n4\n8000\n', 'x\n', '', '0\n4\n8.5\n',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'index',
+    ['0\n4\n', '0\n4\n8\n12\n', '0\n5\n8\n', '4\n0\n8\n', '0\n4\n8000\n', 'x\n', '', '0\n4\n8.5\n'],
+)
 def test_stale_index_is_found(tmp_path, index):
     path = _write(tmp_path / 'x.tsv', ['a\t1', 'b\t2', 'c\t3'])
     lineidx_path(path).write_text(index)

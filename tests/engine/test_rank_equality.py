@@ -70,9 +70,10 @@ def large_batch(tmp_path_factory):
     return get
 
 
-@pytest.mark.parametrize(('config', 'world', 'accumulate'), [
-    ('quickstart', 2, 1), ('quickstart', 1, 2), ('quickstart', 2, 2), ('quickstart_hand', 2, 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ('config', 'world', 'accumulate'),
+    [('quickstart', 2, 1), ('quickstart', 1, 2), ('quickstart', 2, 2), ('quickstart_hand', 2, 1)],
+)
 def test_equals_one_large_batch(config, world, accumulate, large_batch, tmp_path):
     losses, expected = large_batch(config)
     found, results = take_step(config, world, accumulate, tmp_path / 'ranks')

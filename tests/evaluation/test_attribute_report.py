@@ -94,8 +94,9 @@ def test_tables_and_page(tmp_path):
     assert (ankle['name'], ankle['MPJPE']) == ('R_Ankle', pytest.approx(140.0))
     assert (knee['name'], knee['MPJPE']) == ('R_Knee', pytest.approx(0.0))
     assert {row['name']: row['MPJPE'] for row in report['attributes']['occlusion']} == {
-        'none': pytest.approx(10.0), 'over 30 %': pytest.approx(20.0),
-    }  # fmt: skip
+        'none': pytest.approx(10.0),
+        'over 30 %': pytest.approx(20.0),
+    }
     assert [row['img_key'] for row in report['images']] == ['1.jpg', '0.jpg', '2.jpg']
     assert report['images'][0]['MPJPE'] == pytest.approx(20.0)
 

@@ -96,8 +96,9 @@ def test_colours_per_vertex(frame, tmp_path, read_glb):
 
 def test_known_colour_values():
     # IEC 61966-2-1: half grey on the screen is 0.2140 of the light.
-    assert np.allclose(srgb_to_linear(np.array([0, 0.04, 0.5, 1])), [0, 0.003096, 0.21404, 1],
-                       atol=1e-5)  # fmt: skip
+    assert np.allclose(
+        srgb_to_linear(np.array([0, 0.04, 0.5, 1])), [0, 0.003096, 0.21404, 1], atol=1e-5
+    )
 
 
 def test_normals_of_a_cube_corner():

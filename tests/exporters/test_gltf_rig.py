@@ -68,9 +68,10 @@ def video(make_frame):
     for index, frame in enumerate(frames):
         assert all(np.array_equal(p.betas, b) for p, b in zip(frame.people, betas, strict=True))
         frame.people = [
-            person for person in frame.people
+            person
+            for person in frame.people
             if not (index == 2 if person.track_id == 4 else index < 3)
-        ]  # fmt: skip
+        ]
     return frames
 
 

@@ -125,8 +125,9 @@ def test_an_image_gives_the_same_people(mode, session, exported, model, config, 
     next(s for s in config.test_dataloader.dataset.pipeline if 'mode' in s)['mode'] = mode
     people = numpy_runtime.MeshRuntime(session, contract)(image, BOXES, batch_size=2)
     expected = predict(model, config, image)
-    for name, limit in dict(vertices=1e-5, joints_3d=1e-5, camera=1e-5, keypoints=1e-2,
-                            rotmat=1e-4, betas=1e-4).items():  # fmt: skip
+    for name, limit in dict(
+        vertices=1e-5, joints_3d=1e-5, camera=1e-5, keypoints=1e-2, rotmat=1e-4, betas=1e-4
+    ).items():
         assert people[name].shape == expected[name].shape, name
         assert np.abs(people[name] - expected[name]).max() < limit, name
 
@@ -182,8 +183,7 @@ def test_hands(tmp_path):
     path = export_onnx(model, tmp_path / 'hand.onnx', SIDE)
     assert model.training
     model.eval()
-    contract = numpy_runtime.read_contract(
-        export_contract(model, cfg, path.with_suffix('.npz')))  # fmt: skip
+    contract = numpy_runtime.read_contract(export_contract(model, cfg, path.with_suffix('.npz')))
     session = runtime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     names = [output.name for output in session.get_outputs()]
     assert names == ['camera', 'joints', 'vertices_coarse', 'vertices']

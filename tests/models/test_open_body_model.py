@@ -49,9 +49,7 @@ def test_drawn_people_are_found(network, people):
     places = weak_perspective_project(prediction.joints, prediction.camera).numpy()
     roots = vertices[:, :1] - network.body.centre(vertices)[0][:, :1]
     drawn = people.project((truth + roots).numpy()) / 128 - 1
-    torso = np.linalg.norm(
-        drawn[:, SHOULDERS].mean(1) - drawn[:, HIPS].mean(1), axis=-1
-    )[:, None]  # fmt: skip
+    torso = np.linalg.norm(drawn[:, SHOULDERS].mean(1) - drawn[:, HIPS].mean(1), axis=-1)[:, None]
     inside = (np.abs(drawn) < 1).all(-1) & (torso > 0.1)
     close = np.linalg.norm(places - drawn, axis=-1) < 0.2 * torso
     assert close[inside].mean() > 0.7  # MoveNet itself: about three quarters

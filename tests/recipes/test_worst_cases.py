@@ -26,9 +26,10 @@ def write(path, content):
     return path
 
 
-@pytest.mark.parametrize(('by', 'expected'), [
-    (None, ['a.jpg', 'b.jpg']), ('PA-MPJPE', ['a.jpg', 'b.jpg']), ('MPJPE', ['b.jpg', 'c.jpg']),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ('by', 'expected'),
+    [(None, ['a.jpg', 'b.jpg']), ('PA-MPJPE', ['a.jpg', 'b.jpg']), ('MPJPE', ['b.jpg', 'c.jpg'])],
+)
 def test_worst_first(by, expected, tmp_path):
     for content in (ROWS, {'joints_mm': {}, 'images': ROWS}):
         rows = read_worst(write(tmp_path / 'errors.json', content), 2, by)

@@ -148,8 +148,9 @@ def test_light_from_above_lights_what_faces_up() -> None:
         numbers, np.diag([1.0, -1.0, -1.0]).astype(np.float32), 1.0, 0.0,
         np.array([0.0, -1.0, 0.0], np.float32), np.zeros(3, np.float32),
     )  # fmt: skip
-    up, down = light.shade(np.ones((2, 3), np.float32),
-                           np.array([[0.0, -1.0, 0.0], [0.0, 1.0, 0.0]], np.float32))  # fmt: skip
+    up, down = light.shade(
+        np.ones((2, 3), np.float32), np.array([[0.0, -1.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
+    )
     assert up == pytest.approx(3 * 0.282095 + 1.5 * 0.488603, abs=1e-5)
     assert down == pytest.approx(3 * 0.282095 - 1.5 * 0.488603, abs=1e-5)
     sampled = sample_environment(np.random.default_rng(0))

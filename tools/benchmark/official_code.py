@@ -200,10 +200,11 @@ def training(commands: Commands, folder: str, size: str, backbone: str, batch: i
     body.logger = logging.getLogger('official')
     network, smpl, sampler, args = build(size, backbone)
     faces, edges = (
-        torch.from_numpy(np.load(f'src/modeling/data/smpl_1723_{what}.npy',
-                                 allow_pickle=False).astype(np.int64))
+        torch.from_numpy(
+            np.load(f'src/modeling/data/smpl_1723_{what}.npy', allow_pickle=False).astype(np.int64)
+        )
         for what in ('faces', 'edges')
-    )  # fmt: skip
+    )
     x, labels = training_batch(batch)
     loader = _Fed(commands, ([''] * batch, x, labels))
     with contextlib.suppress(_Fed.Finished):

@@ -236,8 +236,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--profile', action='store_true', help='name the five largest costs')
     parser.add_argument('--network', choices=list(NETWORKS), default='S-R50', help='for --profile')
     parser.add_argument('--batch', type=int, default=8, help='for --profile')
-    parser.add_argument('--speed', choices=['exact', 'fast'], default='exact',
-                        help='for --profile')  # fmt: skip
+    parser.add_argument('--speed', choices=['exact', 'fast'], default='exact', help='for --profile')
     parser.add_argument('--trace', default='trace.json', help='for --profile')
     args = parser.parse_args(argv)
     if args.rounds < 1 or args.batch < 1:

@@ -122,7 +122,8 @@ def run_paper(args: argparse.Namespace) -> dict[str, Any]:
             {'network': row['network']}
             | {f'{r["link"]} {r["kind"]}': 1e3 * r['seconds'] for r in row['all_reduce_seconds']}
             for row in networks
-        ])  # fmt: skip
+        ],
+    )
     lines = []
     for row in networks:
         for at in range(0, len(row['efficiency']), len(NODES)):
@@ -133,7 +134,8 @@ def run_paper(args: argparse.Namespace) -> dict[str, Any]:
             lines.append(line)
     print_table(
         'computed: efficiency with (without) overlap of exchange and backward pass, by machines',
-        lines)  # fmt: skip
+        lines,
+    )
     return dict(assumed=asdict(assumed), networks=networks)
 
 

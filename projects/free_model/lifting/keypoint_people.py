@@ -51,9 +51,10 @@ class KeypointPeople:
         """Poses, limbs of others, steps between two, noise, mirrored: (B, 24, 3)."""
         pose, other = self._some(count), self._some(count)
         for share, rows, source in (
-            (0.25, _ARMS, other), (0.12, _LEFT_ARM, self._some(count)),
+            (0.25, _ARMS, other),
+            (0.12, _LEFT_ARM, self._some(count)),
             (0.08, _LEGS, self._some(count)),
-        ):  # fmt: skip
+        ):
             chosen = torch.zeros(24, dtype=torch.bool)
             chosen[list(rows)] = True
             taken = self._chance(share, count)[:, None] & chosen
@@ -72,17 +73,20 @@ class KeypointPeople:
     def _view(self, count: int) -> Tensor:
         """Upright body to camera axes, (B, 3, 3)."""
         yaw = torch.where(
-            self._chance(0.45, count), 0.8 * self._normal(count),
+            self._chance(0.45, count),
+            0.8 * self._normal(count),
             math.pi * (2 * self._uniform(count) - 1),
-        )  # fmt: skip
+        )
         pitch = torch.where(
-            self._chance(0.85, count), 0.07 + 0.17 * self._normal(count),
+            self._chance(0.85, count),
+            0.07 + 0.17 * self._normal(count),
             1.3 * self._uniform(count) - 0.5,
-        )  # fmt: skip
+        )
         tilted = torch.where(
-            self._chance(0.6, count), 0.5 * self._normal(count),
+            self._chance(0.6, count),
+            0.5 * self._normal(count),
             math.pi * (2 * self._uniform(count) - 1),
-        )  # fmt: skip
+        )
         roll = torch.where(self._chance(0.85, count), 0.09 * self._normal(count), tilted)
         zero = torch.zeros(count)
         turn = axis_angle_to_rotmat

@@ -52,10 +52,10 @@ class SmallBody(nn.Module):
         scored_rows = assets.J_regressor_h36m
         coarse = (assets.down[1] @ assets.down[0]).tocsr().indices
         used = np.unique(
-            np.concatenate([
-                np.flatnonzero(label_rows.any(0)), np.flatnonzero(scored_rows.any(0)), coarse
-            ])
-        )  # fmt: skip
+            np.concatenate(
+                [np.flatnonzero(label_rows.any(0)), np.flatnonzero(scored_rows.any(0)), coarse]
+            )
+        )
         model = build_body_model(name)
         self.parents = model.parents
         whole = model.num_vertices
