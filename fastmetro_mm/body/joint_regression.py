@@ -33,7 +33,7 @@ def joint_regressor_matrix(
         model_arrays: Arrays of the model file; needed by ``'j24'`` and ``'hand21'``.
 
     Returns:
-        (J, V) float64 in the order of ``joint_sets.JOINT_SETS[joint_set]``.
+        (J, V) float64 in the order of that set in ``joint_sets``.
 
     Raises:
         ValueError: Unknown set, a set that does not fit the body, or missing model arrays.

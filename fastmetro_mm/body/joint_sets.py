@@ -114,17 +114,9 @@ H36M17_FLIP = flip_permutation(H36M17)
 SMPL24_FLIP = flip_permutation(SMPL24)
 # A mirrored right hand is a left hand with the same joint order.
 HAND21_FLIP = tuple(range(len(HAND21)))
-J24_FLIP_PAIRS = flip_pairs(J24)
-J14_FLIP_PAIRS = flip_pairs(J14)
-H36M17_FLIP_PAIRS = flip_pairs(H36M17)
-SMPL24_FLIP_PAIRS = flip_pairs(SMPL24)
 
 # Joints whose mean is the origin of predictions and of MPJPE (J14) and the root of the labels.
 J14_HIPS = index_map(('R_Hip', 'L_Hip'), J14)
 J24_PELVIS = J24.index('Pelvis')
 H36M17_PELVIS = H36M17.index('Pelvis')
 HAND21_WRIST = HAND21.index('Wrist')
-
-JOINT_SETS: dict[str, tuple[str, ...]] = {
-    'j24': J24, 'j14': J14, 'h36m17': H36M17, 'smpl24': SMPL24, 'hand21': HAND21,
-}  # fmt: skip

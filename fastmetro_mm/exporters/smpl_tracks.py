@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ExportError
-from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat, rotmat_to_axis_angle
+from fastmetro_mm.geometry.rotation import rotmat_to_axis_angle
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
 
 _CHUNK = 64
@@ -122,11 +122,6 @@ def fill_gaps(
 def axis_angles(rotmat: np.ndarray) -> np.ndarray:
     """Axis-angle vectors (..., 3), radians, of rotation matrices (..., 3, 3)."""
     return rotmat_to_axis_angle(torch.from_numpy(np.asarray(rotmat, np.float64))).numpy()
-
-
-def rotation_matrices(axis_angle: np.ndarray) -> np.ndarray:
-    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3), radians."""
-    return axis_angle_to_rotmat(torch.from_numpy(np.asarray(axis_angle, np.float64))).numpy()
 
 
 def _sightings(frames: Sequence[FrameResult]) -> dict[int, list[tuple[int, PersonMesh]]]:

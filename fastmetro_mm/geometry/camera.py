@@ -18,7 +18,6 @@ Pixel coordinates are continuous: (0, 0) is the outer corner of the top-left pix
 import math
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from fastmetro_mm.geometry.camera_models import OrthographicCamera, PerspectiveCamera
@@ -50,19 +49,6 @@ def weak_perspective_project(points: Tensor, camera: Tensor) -> Tensor:
     return camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
 
 
-def crop_norm_to_crop(points: np.ndarray | Tensor, crop_size: float) -> np.ndarray | Tensor:
-    """Map [-1, 1] coordinates of the crop to crop pixels.
-
-    Args:
-        points: Points in ``crop_norm``. (..., 2)
-        crop_size: Side of the square crop, pixels.
-
-    Returns:
-        Points in crop pixels, same type as given. (..., 2)
-    """
-    return (points + 1) * (0.5 * crop_size)
-
-
 def crop_to_image(points: np.ndarray | Tensor, matrix: np.ndarray | Tensor) -> np.ndarray | Tensor:
     """Map crop pixels to image pixels.
 
@@ -82,27 +68,6 @@ def crop_to_image(points: np.ndarray | Tensor, matrix: np.ndarray | Tensor) -> n
             f'{tuple(matrix.shape)}'
         )
     return points @ matrix[..., :2].swapaxes(-1, -2) + matrix[..., None, :, 2]
-
-
-def weak_to_perspective_translation(
-    camera: Tensor, focal_length: float | Tensor, crop_size: float
-) -> Tensor:
-    """Translation that makes a perspective camera *of the crop* agree with the weak one.
-
-    The perspective camera has its principal point in the crop's centre. Points at the depth of the
-    root (z = 0 in the root frame) project to exactly the same place; a point at root depth z is
-    drawn nearer to the crop's centre by the factor ``tz / (tz + z)``.
-
-    Args:
-        camera: Weak-perspective ``(s, tx, ty)``, s > 0. (B, 3)
-        focal_length: Focal length in crop pixels, a number or one per sample. (B,)
-        crop_size: Side of the square crop, pixels.
-
-    Returns:
-        Translation to add to root-frame points, metres. (B, 3)
-    """
-    depth = 2.0 * torch.as_tensor(focal_length).to(camera) / (camera[:, 0] * crop_size)
-    return torch.stack([camera[:, 1], camera[:, 2], depth.expand_as(camera[:, 0])], dim=-1)
 
 
 def default_focal_length(image_size: tuple[int, int]) -> float:

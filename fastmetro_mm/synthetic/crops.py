@@ -30,7 +30,6 @@ class PersonCrops:
         keypoints: (N, K, 3) float32, crop pixels, and 1 where inside the image.
         camera: (N, 4) float64, focal lengths and principal point fx, fy, cx, cy, crop pixels.
         root: (N, 3) float64, labelled root in the camera, metres.
-        families: N names of pose families.
     """
 
     images: np.ndarray
@@ -41,7 +40,6 @@ class PersonCrops:
     keypoints: np.ndarray
     camera: np.ndarray
     root: np.ndarray
-    families: list[str]
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Crop pixels (N, P, 2) of (N, P, 3) points, metres from the root, camera axes."""
@@ -90,5 +88,4 @@ def draw_crops(studio: Studio, rngs: Sequence[np.random.Generator], size: int = 
         keypoints=np.stack(keypoints).astype(np.float32),
         camera=np.array(cameras),
         root=np.stack(roots),
-        families=[plan.family for plan in plans],
     )

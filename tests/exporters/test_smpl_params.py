@@ -9,12 +9,8 @@ from fastmetro_mm.body.build import build_body_model
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.scene import AXES
 from fastmetro_mm.exporters.smpl_params import smpl_parameters, write_smpl_params
-from fastmetro_mm.exporters.smpl_tracks import (
-    axis_angles,
-    fill_gaps,
-    rotation_matrices,
-    smpl_tracks,
-)
+from fastmetro_mm.exporters.smpl_tracks import axis_angles, fill_gaps, smpl_tracks
+from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
 
 
 @pytest.mark.parametrize('axes', AXES)
@@ -52,7 +48,7 @@ def test_a_single_image_needs_no_track_ids(make_frame):
 
 
 def test_gaps_are_filled_along_arc_and_line():
-    turns = rotation_matrices(np.array([[[0, 0, 0.0]], [[0, 0, 0.9]]]))
+    turns = axis_angle_to_rotmat(torch.tensor([[[0, 0, 0.0]], [[0, 0, 0.9]]]).double()).numpy()
     frames, rotmat, transl = fill_gaps(np.array([4, 7]), turns, np.array([[0, 0, 1.0], [3, 0, 1]]))
     assert frames.tolist() == [4, 5, 6, 7]
     assert np.allclose(axis_angles(rotmat)[:, 0, 2], [0, 0.3, 0.6, 0.9])

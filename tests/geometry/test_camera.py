@@ -8,14 +8,12 @@ import torch
 from fastmetro_mm.geometry.camera import (
     OrthographicCamera,
     PerspectiveCamera,
-    crop_norm_to_crop,
     crop_to_image,
     default_focal_length,
     orthographic_from_weak,
     overlay_focal_length,
     perspective_from_weak,
     weak_perspective_project,
-    weak_to_perspective_translation,
 )
 
 IMAGE_SIZE = (640, 480)
@@ -35,7 +33,7 @@ def crop_path(points, camera, matrix, size=224):
     norm = weak_perspective_project(torch.from_numpy(points)[None], torch.from_numpy(camera)[None])[
         0
     ].numpy()
-    return crop_to_image(crop_norm_to_crop(norm, size), matrix)
+    return crop_to_image((norm + 1) * 0.5 * size, matrix)
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def test_weak_projection_names_wrong_shapes():
 def test_crop_corners_land_on_the_box():
     # A 300 px square with its corner at (50, 20), shrunk to 224 px.
     matrix = similarity(300 / 224, 0, (50, 20))
-    corners = crop_norm_to_crop(np.array([[-1.0, -1.0], [1.0, 1.0]]), 224)
+    corners = np.array([[0.0, 0.0], [224.0, 224.0]])
     assert np.allclose(crop_to_image(corners, matrix), [[50, 20], [350, 320]])
     as_tensor = crop_to_image(torch.from_numpy(corners)[None], torch.from_numpy(matrix)[None])
     assert torch.allclose(as_tensor[0], torch.tensor([[50, 20], [350, 320]]).double())
@@ -77,14 +75,6 @@ def test_perspective_projection_by_hand():
     pixels = camera.project(points)
     assert np.allclose(pixels[:2], [[75, -10], [50, 40]])
     assert np.isnan(pixels[2]).all()
-
-
-def test_crop_translation_by_hand():
-    translation = weak_to_perspective_translation(torch.tensor([[0.5, 0.1, -0.2]]), 1000.0, 200)
-    assert torch.allclose(translation, torch.tensor([[0.1, -0.2, 20.0]]))
-    # A point at root depth: 1000 * (0.3 + 0.1) / 20 + 100 = 120 = (0.5 * 0.4 + 1) * 100.
-    pixel = 1000 * (0.3 + translation[0, 0]) / translation[0, 2] + 100
-    assert pixel.item() == pytest.approx(120.0, abs=1e-4)
 
 
 def test_full_image_translation_by_hand():
