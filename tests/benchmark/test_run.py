@@ -36,6 +36,27 @@ def test_contestants_take_turns_and_leave_their_outputs(benchmark):
     assert largest_difference(slow, quick, 'value') == 0.5
 
 
+def test_another_version_runs_with_its_own_code(benchmark, tmp_path):
+    from workers import Contestant, race
+
+    folder = tmp_path / 'tools' / 'benchmark'
+    folder.mkdir(parents=True)
+    (tmp_path / 'package_before.py').write_text('VERSION = "before"\n')
+    (folder / 'fake_contestants.py').write_text(
+        'from package_before import VERSION\n'
+        'def sleeper(commands, seconds, value):\n'
+        '    for _ in commands:\n'
+        '        commands.outputs["turns"] = VERSION\n'
+    )
+    options = dict(seconds=0.0, value=1.0)
+    pair = dict(
+        before=Contestant('fake_contestants:sleeper', options, str(tmp_path)),
+        now=Contestant('fake_contestants:sleeper', options),
+    )
+    timings = race(pair, rounds=2, warm_up=1, threads=1)
+    assert [timings[name].outputs['turns'] for name in pair] == ['before', 3]
+
+
 @pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='needs Linux')
 def test_memory_of_the_work_is_seen(benchmark):
     from workers import Contestant, race

@@ -35,10 +35,12 @@ class Contestant:
     Attributes:
         serve: ``'module:function'`` of this folder.
         options: Keyword arguments of the function; must pickle.
+        home: Checkout whose package and whose folder of this name are used; this one if None.
     """
 
     serve: str
     options: dict[str, Any] = field(default_factory=dict)
+    home: str | None = None
 
 
 @dataclass
@@ -115,6 +117,10 @@ def _run(connection: Connection, contestant: Contestant, threads: int) -> None:
     # No bitwise mishaps from denormals of random weights, in any contestant.
     torch.set_flush_denormal(True)
     module, name = contestant.serve.split(':')
+    if contestant.home is not None:
+        own = str(_HERE), str(_HERE.parents[1])
+        others = [place for place in sys.path if place not in own]
+        sys.path[:] = [f'{contestant.home}/tools/benchmark', contestant.home, *others]
     commands = Commands(connection)
     try:
         getattr(importlib.import_module(module), name)(commands, **contestant.options)
