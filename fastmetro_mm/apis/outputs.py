@@ -19,7 +19,6 @@ from fastmetro_mm.result_marks import is_result
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
 from fastmetro_mm.visualization.frame_drawing import draw_frame, draw_views
 from fastmetro_mm.visualization.image_files import write_image
-from fastmetro_mm.visualization.render_types import Renderer
 
 if TYPE_CHECKING:
     from fastmetro_mm.exporters.smpl_tracks import SmplTrack
@@ -39,7 +38,7 @@ class Drawing:
         smpl_panel: See ``frame_drawing.draw_frame``.
     """
 
-    renderer: Renderer = None  # pyright: ignore[reportArgumentType,reportAssignmentType]
+    renderer: Any = None
     views: Sequence[str] = ()
     camera: str = 'network'
     smpl_panel: bool | None = None

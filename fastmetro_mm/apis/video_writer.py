@@ -166,8 +166,8 @@ class VideoWriter:
                 'nothing is kept; check the disk'
             )
 
-    def _failed(self, error: OSError) -> InputError:
-        reason = ' '.join(str(error.strerror or error).split())
+    def _failed(self, error: Exception) -> InputError:
+        reason = ' '.join(str(getattr(error, 'strerror', None) or error).split())
         return InputError(
             f'{self._name}: the video cannot be written ({reason}): free some space, '
             'or choose another folder'

@@ -228,8 +228,9 @@ def _frames(
 
 def _lasts(frame: av.VideoFrame, fps: float) -> float:
     """Seconds for which a frame is shown."""
-    known = frame.duration and frame.time_base
-    return float(frame.duration * frame.time_base) if known else 1 / fps
+    if frame.duration and frame.time_base:
+        return float(frame.duration * frame.time_base)
+    return 1 / fps
 
 
 def _pixels(frame: av.VideoFrame) -> np.ndarray:

@@ -17,6 +17,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fastmetro_mm.engine.cli import OneLineParser, apply_common, friendly_errors
 from fastmetro_mm.errors import CliError, UserError
@@ -153,7 +154,7 @@ def export_network(args: argparse.Namespace) -> list[Path]:
     onnx_export.require('onnx', 'onnxscript')
     config = resolve_config(args.config)
     size = onnx_export.crop_size_of(config)
-    model = load_network(config, args.checkpoint, 'cpu')
+    model: Any = load_network(config, args.checkpoint, 'cpu')
     path = onnx_export.export_onnx(
         model, args.onnx, size, args.opset, dynamic_batch=not args.static_batch
     )

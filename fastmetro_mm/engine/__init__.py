@@ -28,5 +28,5 @@ _HOMES = {
     'find_resume_checkpoint': f'{_CHECKPOINTS}.resume',
     'read_checkpoint': f'{_CHECKPOINTS}.loading',
 }
-__all__ = list(_HOMES)
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]  # loaded when asked for
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -83,4 +83,4 @@ def _shown(value: float | None) -> str:
 
 
 def _jpeg(image: np.ndarray) -> str:
-    return base64.b64encode(cv2.imencode('.jpg', image[..., ::-1])[1]).decode()
+    return base64.b64encode(cv2.imencode('.jpg', image[..., ::-1])[1].tobytes()).decode()

@@ -30,6 +30,10 @@ class Record:
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
+    def build(self) -> Any:
+        """What it stands for."""
+        raise NotImplementedError
+
     def __reduce__(self) -> Any:
         raise TypeError('a record of a foreign pickle is not written again')
 

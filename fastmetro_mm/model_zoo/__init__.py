@@ -18,5 +18,5 @@ _HOMES = {
     'shipped_models': f'{__name__}.lookup',
     'weight_file': 'fastmetro_mm.models.weight_files',
 }
-__all__ = list(_HOMES)
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]  # loaded when asked for
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -46,7 +46,8 @@ class MeshTTAModel(BaseModel):
         Raises:
             ConfigError: If the first view is mirrored or turned.
         """
-        network, found, cameras, crops, joints = self.module, [], [], [], []
+        network: Any = self.module
+        found, cameras, crops, joints = [], [], [], []
         first: list[MeshDataSample] = []
         for number in range(len(data['inputs'])):
             view = {name: values[number] for name, values in data.items()}

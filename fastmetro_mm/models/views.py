@@ -2,6 +2,7 @@
 """Several views of one crop (mirrored, turned, scaled): what is said about them, as one answer."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +74,10 @@ class ViewMerger(nn.Module):
     Raises:
         ConfigError: If the body's mesh has no left-right symmetry.
     """
+
+    vertices: Tensor
+    joints: Tensor
+    sign: Tensor
 
     def __init__(self, body: MeshBody) -> None:
         super().__init__()
@@ -150,12 +155,16 @@ class ViewMerger(nn.Module):
         def mean(name: str) -> Tensor:
             return torch.stack([getattr(one, name) for one in predictions]).mean(0)
 
-        joints, rotmat, betas = mean('joints'), None, None
+        joints = mean('joints')
+        rotmat: Any = None
+        betas: Any = None
+        parents: Any = ()
         if predictions[0].rotmat is not None:
             betas = mean('betas')
             every = [one.rotmat for one in predictions]
             if posed:
-                parents = self.body.require_model().parents
+                model: Any = self.body.require_model()
+                parents = model.parents
                 every = [global_rotations(one, parents) for one in every]
             rotmat = mean_rotation(torch.stack(every))
             rotmat = local_rotations(rotmat, parents) if posed else rotmat
@@ -164,11 +173,12 @@ class ViewMerger(nn.Module):
         else:
             vertices = mean('vertices')
         levels = len(self.body.num_vertices)
+        middle: Any = self.body.sampling.down(vertices, 0, 1) if levels == 3 else None
         return MeshPrediction(
             camera=camera,
             joints=joints,
             vertices_coarse=self.body.sampling.down(vertices, 0, levels - 1),
-            vertices_mid=self.body.sampling.down(vertices, 0, 1) if levels == 3 else None,
+            vertices_mid=middle,
             vertices=vertices,
             rotmat=rotmat,
             betas=betas,

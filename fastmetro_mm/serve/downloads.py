@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -117,7 +117,7 @@ class FileMaker:
             raise Refusal(422, 'there is nobody to export')
         return written[0] if len(written) == 1 else _archive(written, folder, f'{stem}_{kind}.zip')
 
-    def _frames(self, job: Job, with_images: bool) -> Iterator[FrameResult]:
+    def _frames(self, job: Job, with_images: bool) -> Generator[FrameResult]:
         if not with_images:
             yield from (job.frame(index) for index in range(job.frames_done))
             return

@@ -111,7 +111,7 @@ class Job:
 
     def add(self, frame: FrameResult) -> None:
         """Keep the result of the next frame, and its image for the page."""
-        image = frame.image
+        image: Any = frame.image
         frame = replace(frame, image_path=self.name, image=None)
         path = frame.save_npz(self._path(self.frames_done, 'npz'))
         factor = min(1.0, _IMAGE_SIDE / max(image.shape[:2]))

@@ -83,7 +83,7 @@ class JobStore:
     def _make_room(self) -> None:
         limits, jobs = self.limits, self._jobs
         finished = sorted(
-            (job for job in jobs.values() if job.state in ENDED), key=lambda job: job.ended
+            (job for job in jobs.values() if job.state in ENDED), key=lambda job: job.ended or 0.0
         )
         for job in [*finished, None]:
             used = sum(job.bytes for job in jobs.values())

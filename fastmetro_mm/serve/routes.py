@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from importlib.resources import files
+from typing import Any
 
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -190,7 +191,7 @@ _PAGE_FILES = ('index.html', 'page.css', 'page.js')
 _PAGE_TYPES = {'html': 'text/html', 'css': 'text/css', 'js': 'text/javascript'}
 
 
-async def refuse(request: Request, error: Exception) -> Response:
+async def refuse(request: Request, error: Any) -> Response:
     """The answer to a :class:`Refusal`."""
     headers = {'retry-after': '10'} if error.status == 503 else None
     return JSONResponse({'error': str(error)}, error.status, headers)

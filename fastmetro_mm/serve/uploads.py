@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import av.container
+import av.error
+import av.video
 from PIL import Image
 
 from fastmetro_mm.images.formats import HEIF_FIX, kind_of, what_else

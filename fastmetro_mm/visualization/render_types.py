@@ -31,12 +31,17 @@ class RenderMesh:
 
     vertices: np.ndarray
     faces: np.ndarray
-    color: np.ndarray = field(default_factory=lambda: np.array([0.65, 0.74, 0.86]))
+    color: np.ndarray
 
-    def __post_init__(self) -> None:
-        self.vertices = np.asarray(self.vertices, dtype=np.float64)
-        self.faces = np.asarray(self.faces, dtype=np.int64)
-        self.color = np.asarray(self.color, dtype=np.float64)
+    def __init__(
+        self,
+        vertices: np.ndarray,
+        faces: np.ndarray,
+        color: np.ndarray | tuple[float, float, float] = (0.65, 0.74, 0.86),
+    ) -> None:
+        self.vertices = np.asarray(vertices, dtype=np.float64)
+        self.faces = np.asarray(faces, dtype=np.int64)
+        self.color = np.asarray(color, dtype=np.float64)
         if self.vertices.ndim != 2 or self.vertices.shape[1] != 3:
             raise ValueError(f'vertices must be (V, 3), got {self.vertices.shape}')
         if self.faces.ndim != 2 or self.faces.shape[1] != 3:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,7 @@ class SpinNpzSource:
         self.path = Path(path)
         self.images = require_folder(images, 'image folder', 'give it with --images')
         self._arrays = _read_arrays(self.path)
-        self._num_betas = self._arrays.pop('num_betas', 0)
+        self._num_betas: Any = self._arrays.pop('num_betas', 0)
 
     @property
     def note(self) -> str:

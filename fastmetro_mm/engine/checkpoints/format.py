@@ -70,7 +70,8 @@ def _convert(value: Any, where: str) -> Any:
         same = kind is type(value) and len(items) == len(value)
         same = same and all(a is b for a, b in zip(items, value, strict=True))
         same = same and all(a is b for a, b in zip(items.values(), value.values(), strict=True))
-        return value if same else kind(items)
+        made: Any = kind
+        return value if same else made(items)
     if isinstance(value, (list, tuple, deque, set, frozenset)):
         items = [_convert(item, f'{where}[{i}]') for i, item in enumerate(value)]
         items = [None if item is _DROPPED else item for item in items]

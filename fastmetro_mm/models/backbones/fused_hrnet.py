@@ -3,6 +3,7 @@
 
 import re
 from itertools import pairwise
+from typing import Any
 
 from mmengine.logging import print_log
 from mmpose.models.backbones import HRNet
@@ -90,7 +91,7 @@ class FusedHRNet(HRNet):
 
 def _stages(width: int) -> dict:
     """Branches of HRNet for image classification (cls_hrnet_w*.yaml of the HRNet authors)."""
-    extra = dict(
+    extra: dict[str, Any] = dict(
         stage1=dict(
             num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(4,), num_channels=(64,)
         )

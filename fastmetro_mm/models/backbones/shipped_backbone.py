@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -32,7 +33,7 @@ class ShippedBackbone(BaseModule):
 
     def __init__(
         self,
-        net: nn.Module,
+        net: Any,
         known: Mapping[str, int],
         parts: Sequence[str],
         frozen_stages: int,
@@ -51,7 +52,7 @@ class ShippedBackbone(BaseModule):
         self.out_channels = sum(known[part] for part in self.parts)
         self.with_keypoints = with_keypoints
         self.weights = weights
-        self.net = net
+        self.net: Any = net
         self.frozen_stages = frozen_stages
         for module in self._frozen_modules():
             module.requires_grad_(False)
