@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastmetro_mm.apis.boxes import PersonBox
-from fastmetro_mm.apis.tracking import pairwise_iou
+from fastmetro_mm.apis.overlap import keep_separate
 from fastmetro_mm.errors import DetectorError
 
 DEFAULT_CONFIG = 'rtmdet/rtmdet_m_8xb32-300e_coco.py'
@@ -83,25 +83,6 @@ class PersonDetector:
             PersonBox(boxes[index], float(scores[index]))
             for index in keep_separate(boxes, scores, self.iou_threshold)
         ]
-
-
-def keep_separate(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float) -> list[int]:
-    """Numbers of the boxes that stay when near doubles are dropped, most confident first.
-
-    Args:
-        boxes: x1 y1 x2 y2. (N, 4)
-        scores: Confidences. (N,)
-        iou_threshold: Overlap above which the less confident box is dropped.
-
-    Returns:
-        Numbers of boxes.
-    """
-    overlap = pairwise_iou(boxes, boxes) if len(boxes) else np.empty((0, 0))
-    kept: list[int] = []
-    for index in np.argsort(-scores, kind='stable'):
-        if all(overlap[index, other] <= iou_threshold for other in kept):
-            kept.append(int(index))
-    return kept
 
 
 def _build(config: Any, weights: str, device: str) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from fastmetro_mm.apis.boxes import PersonBox
+from fastmetro_mm.apis.overlap import keep_separate
 from fastmetro_mm.models.backbones.inverted_residual import lower_precision
 from fastmetro_mm.models.backbones.movenet import INPUT_MEAN, INPUT_STD
 from fastmetro_mm.models.multipose import MultiPose
@@ -171,11 +172,7 @@ def separate(found: FoundPeople, overlap: float = 0.6, likeness: float = 0.5) ->
     Returns:
         The people, most confident first.
     """
-    boxes, scores = (torch.from_numpy(part).float() for part in (found.boxes, found.scores))
-    from torchvision.ops import nms  # half a second: only where people are looked for
-
-    order = nms(boxes, scores, overlap)
-    found = found.of(order.numpy())
+    found = found.of(keep_separate(found.boxes, found.scores, overlap))
     kept: list[int] = []
     sure = found.keypoints[..., 2] > 0.2
     for row in range(len(found.scores)):

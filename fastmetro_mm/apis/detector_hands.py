@@ -12,6 +12,7 @@ import torch
 
 from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.detector_free import FreeDetector
+from fastmetro_mm.apis.overlap import keep_separate
 from fastmetro_mm.models.backbones.hand_landmark import HandLandmark
 from fastmetro_mm.models.palm_detection import SIZE, PalmDetection
 
@@ -78,7 +79,7 @@ class FreeHandDetector:
             windows = [window for person in people for window in hand_windows(person)]
             looks += [self._look(image, window) for window in windows]
         boxes, keypoints, scores = (np.concatenate(parts) for parts in zip(*looks, strict=True))
-        kept = _nms(boxes, scores, 0.3)
+        kept = keep_separate(boxes, scores, 0.3)
         hands = self._hands(image, upright_crops(boxes[kept], keypoints[kept]))
         return [hand for hand in hands if not any(is_too_large(hand, person) for person in people)]
 
@@ -112,7 +113,7 @@ class FreeHandDetector:
                 is_right=bool(found['handedness'][row] >= 0.5),
                 keypoints=np.column_stack([places[row], np.full(len(places[row]), scores[row])]),
             )
-            for row in rows[_nms(boxes[rows], scores[rows], 0.3)]
+            for row in rows[keep_separate(boxes[rows], scores[rows], 0.3)]
         ]
 
 
@@ -199,9 +200,3 @@ def _cut(image: np.ndarray, to_image: np.ndarray, size: int) -> np.ndarray:
         half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         return _cut(half, to_image / 2, size)
     return cv2.warpAffine(image, to_image, (size, size), flags=how)
-
-
-def _nms(boxes: np.ndarray, scores: np.ndarray, overlap: float) -> np.ndarray:
-    from torchvision.ops import nms  # half a second: only where hands are looked for
-
-    return nms(torch.from_numpy(boxes).float(), torch.from_numpy(scores).float(), overlap).numpy()

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from fastmetro_mm.apis.guarding import notice, printable
+from fastmetro_mm.apis.shared_drawing import Drawing
 from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.fileio import check_target, publish, temporary_beside
 from fastmetro_mm.result_marks import is_result
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
-from fastmetro_mm.visualization.frame_drawing import draw_frame, draw_views
+from fastmetro_mm.visualization.frame_drawing import draw_frame
 from fastmetro_mm.visualization.image_files import write_image
 
 if TYPE_CHECKING:
@@ -25,23 +26,6 @@ if TYPE_CHECKING:
 
 _REPORT_FRAMES = 12
 _MESHES = ('obj', 'ply', 'glb')
-
-
-@dataclass
-class Drawing:
-    """How overlays and reports are drawn.
-
-    Args:
-        renderer: What draws.
-        views: Views beside overlays of images: any of ``front side back top``.
-        camera: ``'network'`` or ``'scene'``, see ``frame_drawing.render_frame``.
-        smpl_panel: See ``frame_drawing.draw_frame``.
-    """
-
-    renderer: Any = None
-    views: Sequence[str] = ()
-    camera: str = 'network'
-    smpl_panel: bool | None = None
 
 
 @dataclass(eq=False)
@@ -100,19 +84,8 @@ class ImageOverlay(Output):
 
     def add(self, frame: FrameResult, name: str) -> None:
         """See the base class."""
-        path, how = self.path(f'{name}_overlay.jpg'), self.drawing
-        self.written.append(
-            write_image(
-                path,
-                draw_frame(
-                    frame,
-                    how.renderer,
-                    views=how.views,
-                    camera=how.camera,
-                    smpl_panel=how.smpl_panel,
-                ),
-            )
-        )
+        path = self.path(f'{name}_overlay.jpg')
+        self.written.append(write_image(path, self.drawing.overlay(frame, with_views=True)))
 
 
 class VideoOverlay(Output):
@@ -354,14 +327,9 @@ class Report(Output):
 
         how, entries = self.drawing, []
         for frame in frames:
-            images = [
-                (
-                    'Overlay',
-                    draw_frame(frame, how.renderer, camera=how.camera, smpl_panel=how.smpl_panel),
-                )
-            ]
+            images = [('Overlay', how.overlay(frame))]
             if how.views:
-                images.append(('Other sides', draw_views(frame, how.renderer, how.views)))
+                images.append(('Other sides', how.sides(frame)))
             if frame.image is not None:
                 images.append(('Input', frame.image))
             entries.append(report_frame(frame, images))

@@ -10,7 +10,6 @@ from types import TracebackType
 
 from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded, printable
 from fastmetro_mm.apis.outputs import (
-    Drawing,
     FrameFiles,
     ImageOverlay,
     Lines,
@@ -19,6 +18,7 @@ from fastmetro_mm.apis.outputs import (
     Report,
     VideoOverlay,
 )
+from fastmetro_mm.apis.shared_drawing import Drawing
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization.render_types import Renderer

@@ -7,25 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from fastmetro_mm.apis.boxes import PersonBox
-
-
-def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair of boxes.
-
-    Args:
-        first: x1 y1 x2 y2. (N, 4)
-        second: x1 y1 x2 y2. (M, 4)
-
-    Returns:
-        Between 0 and 1. (N, M)
-    """
-    from torchvision.ops import box_iou  # half a second: only where there are boxes to compare
-
-    overlap = box_iou(torch.from_numpy(np.asarray(first)), torch.from_numpy(np.asarray(second)))
-    return overlap.nan_to_num(0.0).numpy()  # two boxes without an area
+from fastmetro_mm.apis.overlap import pairwise_iou
 
 
 def grown(boxes: np.ndarray, factor: float) -> np.ndarray:

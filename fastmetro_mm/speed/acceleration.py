@@ -158,6 +158,8 @@ def _without_batch_norm(backbone: nn.Module) -> nn.Module:
     mmcv takes a BatchNorm to belong to the convolution defined before it. That holds for the
     shipped backbones; any other one is checked on an image and left as it is where it does not.
     """
+    if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in backbone.modules()):
+        return backbone
     if type(backbone) in (ResNet, HRNet, FusedHRNet):
         return fuse_conv_bn(backbone)
     parameter = next(backbone.parameters())

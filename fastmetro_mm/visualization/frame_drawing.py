@@ -118,6 +118,33 @@ def draw_frame(
     Returns:
         RGB; panels have a line of text above if there are several. (H', W', 3) uint8
     """
+    panels = draw_panels(frame, renderer, image, camera, opacity, draw_boxes, smpl_panel)
+    return join_panels(panels, draw_views(frame, renderer, views) if views else None)
+
+
+def draw_panels(
+    frame: FrameResult,
+    renderer: Renderer,
+    image: np.ndarray | None = None,
+    camera: str = 'network',
+    opacity: float = 0.9,
+    draw_boxes: bool = False,
+    smpl_panel: bool | None = None,
+) -> list[tuple[str, np.ndarray]]:
+    """The overlays of :func:`draw_frame`, one by one.
+
+    Args:
+        frame: See :func:`draw_frame`, also for the others.
+        renderer: What draws.
+        image: RGB image; that of the frame if not given. (H, W, 3) uint8
+        camera: See :func:`render_frame`.
+        opacity: 1 hides the image behind the meshes.
+        draw_boxes: Whether to draw boxes and track numbers.
+        smpl_panel: Whether a second overlay shows the meshes of the SMPL head.
+
+    Returns:
+        Label and RGB (H', W', 3) uint8 of each.
+    """
     frame = _of_bearable_size(frame) if image is None else frame.at_image_scale()
     image = frame.image if image is None else image
     if smpl_panel is None:
@@ -132,12 +159,25 @@ def draw_frame(
             for number, person in enumerate(frame.people):
                 _draw_box(overlay, person, person_color(number, person.track_id))
         panels.append((label, overlay))
-    if len(panels) == 1 and not views:
+    return panels
+
+
+def join_panels(
+    panels: Sequence[tuple[str, np.ndarray]], views: np.ndarray | None = None
+) -> np.ndarray:
+    """Panels side by side, and views beside them.
+
+    Args:
+        panels: Label and RGB of each, see :func:`draw_panels`.
+        views: What :func:`draw_views` gave. RGB
+
+    Returns:
+        RGB; labelled unless there is one panel alone. (H', W', 3) uint8
+    """
+    if len(panels) == 1 and views is None:
         return panels[0][1]
     sheet = [label_image(panel, label) for label, panel in panels]
-    if views:
-        sheet.append(draw_views(frame, renderer, views))
-    return np.concatenate(sheet, axis=1)
+    return np.concatenate(sheet if views is None else [*sheet, views], axis=1)
 
 
 def draw_views(frame: FrameResult, renderer: Renderer, views: Sequence[str]) -> np.ndarray:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from fastmetro_mm.apis.detector_free import FreeDetector
-from fastmetro_mm.apis.tracking import pairwise_iou
+from fastmetro_mm.apis.overlap import pairwise_iou
 
 THRESHOLDS = (0.15, 0.2, 0.3)
 SIZES = (64, 128, 256)  # limits of the sizes that recall is told for, pixels

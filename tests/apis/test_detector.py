@@ -5,14 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from fastmetro_mm.apis.detector import PersonDetector, keep_separate
+from fastmetro_mm.apis.detector import PersonDetector
 from fastmetro_mm.errors import DetectorError
-
-
-def test_doubles_are_dropped():
-    boxes = np.array([[0, 0, 10, 10], [1, 0, 10, 10], [40, 0, 50, 10], [0, 0, 10, 5.0]])
-    assert keep_separate(boxes, np.array([0.5, 0.9, 0.7, 0.6]), 0.6) == [1, 2, 3]
-    assert keep_separate(np.empty((0, 4)), np.empty(0), 0.6) == []
 
 
 def test_mistakes_are_one_line(tmp_path):

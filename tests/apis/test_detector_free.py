@@ -8,7 +8,7 @@ import pytest
 from fastmetro_mm.apis import MeshInferencer, load_npz, people_finding
 from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.detector_free import FoundPeople, FreeDetector, person_boxes, separate
-from fastmetro_mm.apis.tracking import pairwise_iou
+from fastmetro_mm.apis.overlap import pairwise_iou
 
 # boxes of the three meshes in the test image, as they were drawn
 MESH_BOXES = 0.6 * np.array(

@@ -50,6 +50,29 @@ def test_files_of_an_image(three_people, renderer, tmp_path):
     assert all(is_result(path) for path in saver.written)
 
 
+class Counting:
+    """A renderer that counts its pictures."""
+
+    name = 'counting'
+
+    def __init__(self, renderer):
+        self.renderer, self.pictures = renderer, 0
+
+    def render(self, *args):
+        self.pictures += 1
+        return self.renderer.render(*args)
+
+
+def test_what_overlay_and_page_show_is_drawn_once(three_people, renderer, tmp_path):
+    counting = Counting(renderer)
+    with ResultSaver(tmp_path, ('overlay', 'html'), counting, views=('side', 'top')) as saver:
+        for number in range(2):
+            saver.add(replace(three_people[0], frame_index=number), f'photo_{number}')
+    assert counting.pictures == 2 * 3  # the overlay and two views of each image
+    for name in ('photo_0_overlay.jpg', 'photo_1_overlay.jpg'):
+        assert cv2.imread(str(tmp_path / name)).shape[1] == 640 + 2 * 480
+
+
 def frames_with_poses(frame, count):
     turned = np.tile(np.eye(3, dtype=np.float32), (24, 1, 1))
     turned[0] = np.diag([1, -1, -1])

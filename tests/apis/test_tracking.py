@@ -6,17 +6,11 @@ import pytest
 
 from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.sparse_detection import carried_boxes
-from fastmetro_mm.apis.tracking import BoxTracker, pairwise_iou
+from fastmetro_mm.apis.tracking import BoxTracker
 
 
 def box(x, y=0.0, width=40.0, height=100.0, is_right=None, track_id=None):
     return PersonBox(np.array([x, y, x + width, y + height]), is_right=is_right, track_id=track_id)
-
-
-def test_iou_of_known_boxes():
-    first = np.array([[0, 0, 2, 2.0]])
-    second = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [2, 2, 3, 3], [0, 0, 1, 1.0]])
-    assert pairwise_iou(first, second)[0] == pytest.approx([1, 1 / 3, 0, 1 / 4])
 
 
 @pytest.mark.parametrize('gone', [set(), set(range(18, 23))])

@@ -56,6 +56,18 @@ def network(request):
     return shaken(MODELS.build(cfg.model))
 
 
+def test_a_backbone_without_batch_norm_is_not_run_to_look_for_it():
+    class Counted(torch.nn.Conv2d):
+        calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            return super().forward(x)
+
+    backbone = Counted(3, 4, 1)
+    assert acceleration._without_batch_norm(backbone) is backbone and not backbone.calls
+
+
 @pytest.fixture(scope='module')
 def images():
     return torch.randn(3, 3, 96, 96, generator=torch.Generator().manual_seed(1))

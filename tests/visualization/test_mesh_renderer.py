@@ -122,6 +122,7 @@ def test_auto_falls_back_to_software_and_says_why_once(monkeypatch):
     monkeypatch.setattr(renderer_factory, 'print_log', lambda text, **_: messages.append(text))
     monkeypatch.delenv('PYOPENGL_PLATFORM', raising=False)
     monkeypatch.setattr(pyrender_renderer, 'probe_platform', lambda platform: 'no such library')
+    monkeypatch.setattr(renderer_factory, 'may_have_gpu', lambda: True)
     renderer_factory._choose_backend.cache_clear()
     try:
         assert build_renderer('auto').name == 'software'
@@ -131,6 +132,28 @@ def test_auto_falls_back_to_software_and_says_why_once(monkeypatch):
     assert len(messages) == 1
     assert 'egl: no such library; osmesa: no such library' in messages[0]
     assert 'apt-get install libegl1' in messages[0] and '\n' not in messages[0]
+
+
+def test_auto_leaves_opengl_alone_where_there_is_no_gpu(monkeypatch):
+    monkeypatch.delenv('PYOPENGL_PLATFORM', raising=False)
+    monkeypatch.setattr(pyrender_renderer, 'probe_platform', lambda platform: pytest.fail('asked'))
+    monkeypatch.setattr(renderer_factory, 'may_have_gpu', lambda: False)
+    renderer_factory._choose_backend.cache_clear()
+    try:
+        assert build_renderer('auto').name == 'software'
+    finally:
+        renderer_factory._choose_backend.cache_clear()
+
+
+def test_a_gpu_is_known_by_its_device_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'platform', 'linux')
+    (tmp_path / 'dri').mkdir()
+    (tmp_path / 'nvidia-uvm').touch()
+    assert not renderer_factory.may_have_gpu(tmp_path)
+    (tmp_path / 'dri' / 'renderD128').touch()
+    assert renderer_factory.may_have_gpu(tmp_path)
+    monkeypatch.setattr(sys, 'platform', 'darwin')
+    assert renderer_factory.may_have_gpu(tmp_path / 'nothing')
 
 
 def test_asking_for_pyrender_without_opengl_is_one_clear_error(monkeypatch):
