@@ -19,18 +19,38 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     Returns:
         Unit vectors pointing outwards; zero where a vertex has no face. (V, 3)
     """
-    corners = vertices[faces]  # (F, 3, 3)
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     # One bincount an axis is several times faster than np.add.at.
-    owner = faces.ravel()
+    owner = faces.T.ravel()
     normals = np.column_stack(
         [
-            np.bincount(owner, np.repeat(face_normals[:, axis], 3), minlength=len(vertices))
-            for axis in range(3)
+            np.bincount(owner, np.tile(part, 3), minlength=len(vertices))
+            for part in face_normals(vertices, faces)
         ]
     )
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     return np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
+
+
+def face_normals(vertices: np.ndarray, faces: np.ndarray) -> list[np.ndarray]:
+    """Normals of faces, twice as long as the faces are large.
+
+    Args:
+        vertices: Metres. (V, 3)
+        faces: (F, 3)
+
+    Returns:
+        x, y and z, each (F,).
+    """
+    # component by component: np.cross takes four times as long
+    steps = []
+    for axis in vertices.T:
+        axis = np.ascontiguousarray(axis)
+        start = axis[faces[:, 0]]
+        steps.append((axis[faces[:, 1]] - start, axis[faces[:, 2]] - start))
+    return [
+        steps[one][0] * steps[other][1] - steps[other][0] * steps[one][1]
+        for one, other in ((1, 2), (2, 0), (0, 1))
+    ]
 
 
 def shade_vertices(
@@ -69,6 +89,21 @@ def shade_vertices(
     return np.clip(colors * diffuse[:, None] + highlight[:, None], 0, 1)
 
 
+def faces_away(vertices: np.ndarray, faces: np.ndarray, perspective: bool) -> np.ndarray:
+    """Which faces show the viewer their back (F,).
+
+    Args:
+        vertices: Camera frame, metres. (V, 3)
+        faces: Counter-clockwise seen from outside. (F, 3)
+        perspective: Whether the viewer is at the origin; otherwise infinitely far in front.
+    """
+    normals = face_normals(vertices, faces)
+    if not perspective:
+        return normals[2] > 0
+    first = vertices[faces[:, 0]]
+    return sum(normal * first[:, axis] for axis, normal in enumerate(normals)) > 0
+
+
 def shade_meshes(
     meshes: Sequence[RenderMesh], lighting: Lighting, perspective: bool
 ) -> TriangleSoup:
@@ -95,9 +130,8 @@ def shade_meshes(
             for side in (1, -1)
         )
         corners = mesh.vertices[mesh.faces]  # (F, 3, 3)
-        face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        away = (face_normals * corners[:, 0]).sum(1) if perspective else face_normals[:, 2]
-        colors = np.where(away[:, None, None] > 0, back[mesh.faces], front[mesh.faces])
+        away = faces_away(mesh.vertices, mesh.faces, perspective)
+        colors = np.where(away[:, None, None], back[mesh.faces], front[mesh.faces])
         parts.append(TriangleSoup(corners, colors, np.full(len(corners), number)))
     soup = TriangleSoup.concatenate(parts)
     return clip_near(soup, NEAR) if perspective else soup

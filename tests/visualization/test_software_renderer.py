@@ -135,8 +135,8 @@ def test_triangle_through_the_near_plane_keeps_its_far_part(camera):
 
 
 def test_huge_triangle_is_drawn_within_memory(monkeypatch):
-    monkeypatch.setattr('fastmetro_mm.visualization.software_renderer.MAX_SPANS', 64)
-    monkeypatch.setattr('fastmetro_mm.visualization.software_renderer.MAX_SAMPLES', 500)
+    monkeypatch.setattr('fastmetro_mm.visualization.scan_conversion.MAX_SPANS', 64)
+    monkeypatch.setattr('fastmetro_mm.visualization.zbuffer.MAX_SAMPLES', 500)
     camera = OrthographicCamera(np.array([[1.0, 0, 0], [0, 1, 0]]), 300, 200)
     mesh = RenderMesh(rectangle(-1e5, -1e5, 1e5, 1e5, 3.0), QUAD)
     result = SoftwareRenderer().render([mesh], camera)

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where one sample a pixel does not tell its colour, and more samples of these pixels alone.
+
+On a smooth surface the mean of a pixel's samples is the colour at its centre. So only pixels are
+supersampled whose colour bends, at the rim of a mesh, and where a vertex may show beside it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+
+import cv2
+import numpy as np
+
+from fastmetro_mm.visualization.scan_conversion import (
+    MAX_SAMPLES,
+    MAX_SPANS,
+    Triangles,
+    Window,
+    ends_of,
+    parts_of,
+    planes_of,
+    spread,
+)
+from fastmetro_mm.visualization.zbuffer import ZBuffer, centers
+
+BEND = 8
+"""Largest second difference of colours along a line through a pixel, in 1/255, for which the pixel
+is not supersampled. Of 74,000 pixels of a person 17 are then off by more than 1/255."""
+
+ROUNDING = 1e-9
+"""How far a sample on the edge of two triangles may seem to lie outside both, as a share."""
+
+_LINES = [
+    np.array(line, np.float32)
+    for line in (
+        [[1, -2, 1]],
+        [[1], [-2], [1]],
+        [[1, 0, 0], [0, -2, 0], [0, 0, 1]],
+        [[0, 0, 1], [0, -2, 0], [1, 0, 0]],
+    )
+]
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+
+
+def unsure_pixels(
+    colors: np.ndarray, covered: np.ndarray, points: np.ndarray, window: Window
+) -> np.ndarray:
+    """Pixels of a window that one sample may not describe.
+
+    Args:
+        colors: Colours at the centres of pixels. (H, W, 3) uint8
+        covered: 1 where the centre shows a triangle. (H, W) uint8
+        points: Projected vertices, pixels of the image. (V, 2)
+        window: The window.
+
+    Returns:
+        1 for these. (H, W) uint8
+    """
+    border = cv2.BORDER_REPLICATE
+    bends = [
+        cv2.convertScaleAbs(cv2.filter2D(colors, cv2.CV_16S, line, borderType=border))
+        for line in _LINES
+    ]
+    red, green, blue = cv2.split(reduce(cv2.max, bends))
+    bend = cv2.max(cv2.max(red, green), blue)
+    unsure = cv2.threshold(bend, BEND, 1, cv2.THRESH_BINARY)[1]
+    # nothing is outside of the window
+    unsure |= cv2.morphologyEx(
+        covered, cv2.MORPH_GRADIENT, _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    left, top, right, bottom = window
+    column, row = points[:, 0], points[:, 1]
+    inside = (column >= left) & (column < right) & (row >= top) & (row < bottom)
+    place = row[inside].astype(np.intp) - top, column[inside].astype(np.intp) - left
+    unsure[place] |= covered[place] == 0
+    return unsure
+
+
+@dataclass(frozen=True)
+class SubSamples:
+    """Samples of some pixels that show a triangle.
+
+    Attributes:
+        pixel: Which of the pixels. (N,)
+        triangle: What they show. (N,)
+        x: Centres, pixels of the image. (N,)
+        y: (N,)
+    """
+
+    pixel: np.ndarray
+    triangle: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+
+def subsample(triangles: Triangles, unsure: np.ndarray, window: Window, factor: int) -> SubSamples:
+    """What more samples of some pixels show.
+
+    Args:
+        triangles: All triangles.
+        unsure: 1 for the pixels that are asked for. (H, W) uint8
+        window: The window of these pixels.
+        factor: Samples of a pixel along each axis.
+
+    Returns:
+        The samples; pixels are numbered in the order of the window.
+    """
+    left, top = window[:2]
+    pixels = np.flatnonzero(unsure)
+    x, y = centers(pixels, unsure.shape[1])
+    x, y = x + left, y + top
+    # A sample is inside where no corner's share is negative. Shares of the second and the third
+    # corner and the nearness are planes; where a pixel lies so far outside that none of its samples
+    # is inside is seen at its centre.
+    second, third = np.eye(3)[1:, :, None]
+    planes = [
+        planes_of(triangles.x, triangles.y, values)
+        for values in (second, third, triangles.nearness)
+    ]
+    offsets = (np.arange(factor) + 0.5) / factor - 0.5
+    (across_2, down_2, _), (across_3, down_3, _) = planes[:2]
+    slopes = ((across_2, down_2), (across_3, down_3), (across_2 + across_3, down_2 + down_3))
+    reach = [offsets[-1] * (np.abs(across) + np.abs(down)) + ROUNDING for across, down in slopes]
+    buffer = ZBuffer(factor**2 * len(pixels))
+    for triangle, pixel in _pairs(triangles, unsure, window):
+        second, third = (_at(plane, triangle, x[pixel], y[pixel]) for plane in planes[:2])
+        near = (second >= -reach[0][triangle]) & (third >= -reach[1][triangle])
+        near = np.flatnonzero(near & (second + third <= 1 + reach[2][triangle]))
+        triangle, pixel = triangle[near], pixel[near]
+        at_center = second[near], third[near], _at(planes[2], triangle, x[pixel], y[pixel])
+        steps = [[slope[triangle] for slope in plane[:2]] for plane in planes]
+        for number, (step_y, step_x) in enumerate(product(offsets, repeat=2)):
+            second, third, nearness = (
+                value + (step_x * across + step_y * down)
+                for value, (across, down) in zip(at_center, steps, strict=True)
+            )
+            inside = (second >= -ROUNDING) & (third >= -ROUNDING)
+            inside = np.flatnonzero(inside & (second + third <= 1 + ROUNDING))
+            place = pixel[inside] * factor**2 + number
+            buffer.add(place, nearness[inside], triangle[inside])
+    filled = buffer.filled()
+    pixel, number = np.divmod(filled, factor**2)
+    down, across = np.divmod(number, factor)
+    return SubSamples(
+        pixel,
+        buffer.triangle[filled].astype(np.intp),
+        x[pixel] + offsets[across],
+        y[pixel] + offsets[down],
+    )
+
+
+def _at(
+    plane: tuple[np.ndarray, np.ndarray, np.ndarray],
+    triangle: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+) -> np.ndarray:
+    """Values of triangles' planes at points, all (N,)."""
+    across, down, offset = plane
+    value = across[triangle]
+    value *= x
+    value += down[triangle] * y
+    value += offset[triangle]
+    return value
+
+
+def _pairs(
+    triangles: Triangles, unsure: np.ndarray, window: Window
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Triangles and the pixels in their boxes that are asked for, numbered as in the window."""
+    height, width = unsure.shape
+    left, right = box_sides(triangles.x - window[0], width)
+    top, bottom = box_sides(triangles.y - window[1], height)
+    before = cv2.integral(unsure)  # (H + 1, W + 1)
+    inside = before[bottom, right] - before[top, right] - before[bottom, left] + before[top, left]
+    reaching = np.flatnonzero((inside > 0) & (triangles.areas() != 0))
+    # numbers of the pixels that are asked for run on from row to row
+    first = np.concatenate([[0], np.cumsum(unsure, dtype=np.int32)])
+    for chosen in parts_of((bottom - top)[reaching], MAX_SPANS):
+        chosen = reaching[chosen]
+        owner, row = spread((bottom - top)[chosen])
+        owner = chosen[owner]
+        row += top[owner]
+        row *= width
+        start, stop = first[row + left[owner]], first[row + right[owner]]
+        found = np.flatnonzero(stop > start)
+        owner, start, count = owner[found], start[found], (stop - start)[found]
+        for part in parts_of(count, MAX_SAMPLES):
+            run, pixel = spread(count[part])
+            pixel += start[part][run]
+            yield owner[part][run], pixel
+
+
+def box_sides(places: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """First pixel that triangles reach, and the one behind the last.
+
+    Args:
+        places: Their corners along an axis, pixels. (3, T)
+        size: Number of pixels.
+
+    Returns:
+        (T,) and (T,) intp, 0 to ``size``
+    """
+    low, high = ends_of(places)
+    return tuple(
+        np.clip(bound, 0, size).astype(np.intp) for bound in (np.floor(low), np.ceil(high))
+    )
