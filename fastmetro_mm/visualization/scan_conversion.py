@@ -221,7 +221,7 @@ class CornerShares:
         self._origin = x[0], y[0]
         self._slopes = [
             [slope.astype(np.float32) for slope in planes_of(x, y, one[:, None])[:2]]
-            for one in np.eye(3)
+            for one in np.eye(3)[1:]
         ]
         self._nearness = triangles.nearness.astype(np.float32) if perspective else None
 
@@ -240,7 +240,7 @@ class CornerShares:
         y = (y - self._origin[1][triangle]).astype(np.float32)
         shares = [None] * 3
         for corner in (1, 2):
-            across, down = self._slopes[corner]
+            across, down = self._slopes[corner - 1]
             share = across[triangle]
             share *= x
             share += down[triangle] * y

@@ -13,7 +13,7 @@ SIZE = (160, 120)
 
 
 def cross(first, second):
-    """z of the cross product of vectors (..., 2)."""
+    """Third component of the cross product of vectors (..., 2)."""
     return first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
 
 
@@ -54,13 +54,14 @@ def drawn_slowly(meshes, camera, background, factor):
     return np.round(image), index
 
 
-def cameras():
-    focal = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
-    yield PerspectiveCamera(focal, *SIZE)
-    yield OrthographicCamera(np.array([[30.0, 4, 80], [-4, 30, 60]]), *SIZE)
+FOCAL = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
+CAMERAS = [
+    PerspectiveCamera(FOCAL, *SIZE),
+    OrthographicCamera(np.array([[30.0, 4, 80], [-4, 30, 60]]), *SIZE),
+]
 
 
-@pytest.mark.parametrize('camera', cameras(), ids=['perspective', 'orthographic'])
+@pytest.mark.parametrize('camera', CAMERAS, ids=['perspective', 'orthographic'])
 @pytest.mark.parametrize('factor', [1, 2, 3])
 def test_pixels_are_those_of_every_sample(sphere, camera, factor):
     vertices, faces = sphere
@@ -68,7 +69,7 @@ def test_pixels_are_those_of_every_sample(sphere, camera, factor):
     bumpy = vertices * (1 + 0.15 * np.sin(7 * vertices[:, [1]] + 5 * vertices[:, [0]]))
     open_one = np.delete(faces, np.arange(200, 420), axis=0)  # shows its inside
     meshes = [
-        RenderMesh(bumpy + [0, 0, 5], faces, (0.6, 0.7, 0.9)),
+        RenderMesh(bumpy + np.array([0, 0, 5]), faces, (0.6, 0.7, 0.9)),
         RenderMesh(0.8 * bumpy + [1.1, 0.3, 4.6], open_one, rng.uniform(0.2, 1, vertices.shape)),
         RenderMesh(0.05 * vertices + [-1.3, -0.9, 4], faces, (1.0, 0.3, 0.2)),  # some pixels wide
         RenderMesh(0.9 * vertices + [-0.9, 1.1, 5.5], faces, (0.3, 0.9, 0.4)),
