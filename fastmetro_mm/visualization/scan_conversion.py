@@ -21,12 +21,12 @@ Window = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Triangles:
-    """Triangles on the picture plane, one row of numbers for each of their corners.
+    """Triangles on the image plane, one row of numbers for each of their corners.
 
     Attributes:
         x: (3, T) float64, samples.
         y: (3, T) float64, samples.
-        nearness: (3, T) float64, linear on the picture plane, larger is nearer: 1/z where the
+        nearness: (3, T) float64, linear on the image plane, larger is nearer: 1/z where the
             camera is a perspective one.
     """
 
@@ -86,7 +86,7 @@ def parts_of(counts: np.ndarray, most: int) -> Iterator[slice]:
 
 
 def window_of(triangles: Triangles, width: int, height: int) -> Window | None:
-    """The part of a picture that holds every triangle, if there is one."""
+    """The part of an image that holds every triangle, if there is one."""
     if not len(triangles):
         return None
     left, right = np.clip([np.floor(triangles.x.min()), np.ceil(triangles.x.max())], 0, width)

@@ -64,7 +64,7 @@ class SoftwareRenderer:
         scene = LitScene(meshes, self.lighting, perspective)
         points = camera.project(scene.vertices)
         depth = scene.vertices[:, 2]
-        # What decides must be linear on the picture plane; depth in perspective is not.
+        # What decides must be linear on the image plane; depth in perspective is not.
         nearness = 1 / depth if perspective else -depth
         corners = np.ascontiguousarray(scene.faces.T)
         triangles = Triangles(
@@ -122,7 +122,7 @@ class _Paint:
 
     Args:
         scene: The scene.
-        triangles: All of its triangles on the picture plane.
+        triangles: All of its triangles on the image plane.
         perspective: Whether the camera is a perspective one.
     """
 

@@ -51,15 +51,15 @@ def test_files_of_an_image(three_people, renderer, tmp_path):
 
 
 class Counting:
-    """A renderer that counts its pictures."""
+    """A renderer that counts its images."""
 
     name = 'counting'
 
     def __init__(self, renderer):
-        self.renderer, self.pictures = renderer, 0
+        self.renderer, self.images = renderer, 0
 
     def render(self, *args):
-        self.pictures += 1
+        self.images += 1
         return self.renderer.render(*args)
 
 
@@ -68,7 +68,7 @@ def test_what_overlay_and_page_show_is_drawn_once(three_people, renderer, tmp_pa
     with ResultSaver(tmp_path, ('overlay', 'html'), counting, views=('side', 'top')) as saver:
         for number in range(2):
             saver.add(replace(three_people[0], frame_index=number), f'photo_{number}')
-    assert counting.pictures == 2 * 3  # the overlay and two views of each image
+    assert counting.images == 2 * 3  # the overlay and two views of each image
     for name in ('photo_0_overlay.jpg', 'photo_1_overlay.jpg'):
         assert cv2.imread(str(tmp_path / name)).shape[1] == 640 + 2 * 480
 

@@ -68,6 +68,35 @@ def test_one_image_imports_little_and_gives_the_same_mesh(lean, tmp_path_factory
 
 results: dict[str, float] = {}
 
+# what the demo draws, finds and saves without
+UNUSED = (*HEAVY, 'OpenGL', 'pyrender', 'trimesh', 'mmpose.models.heads', 'mmpose.models.losses')
+
+
+def test_the_demo_imports_only_what_the_shipped_model_uses(repo_dir, tmp_path):
+    """From a checkout, with the package's own detector, to all default files."""
+    out = json.loads(
+        run(
+            """
+        import json, runpy, sys
+        demo, image, out, *unused = sys.argv[1:]
+        sys.argv = [demo, image, '--out', out, '--quiet']
+        try:
+            runpy.run_path(demo, run_name='__main__')
+        except SystemExit as end:
+            code = end.code
+        heavy = [name for name in unused if name in sys.modules]
+        print(json.dumps(dict(code=code, heavy=heavy)))
+        """,
+            str(repo_dir / 'tools' / 'demo.py'),
+            str(repo_dir / 'tests' / 'data' / 'free_model' / 'several_people.jpg'),
+            str(tmp_path),
+            *UNUSED,
+        )
+    )
+    assert out == {'code': 0, 'heavy': []}
+    ends = {path.name.removeprefix('several_people') for path in tmp_path.iterdir()}
+    assert ends == {'_overlay.jpg', '.npz', '.json', '.glb', '.html'}
+
 
 def test_whatever_is_asked_for_is_there():
     out = run("""

@@ -55,7 +55,7 @@ def test_nearest_triangle_wins_whatever_the_order():
 
 
 def test_interpolation_is_perspective_correct():
-    """A point halfway on the picture between z = 1 and z = 3 has 1/z = (1 + 1/3) / 2."""
+    """A point halfway on the image between z = 1 and z = 3 has 1/z = (1 + 1/3) / 2."""
     points = np.array([[0.5, 0], [8.5, 0], [0.5, 8]])
     depth = np.array([1.0, 3, 1])
     seen = rasterize(points, depth, FRONT, (9, 9))
