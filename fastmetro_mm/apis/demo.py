@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,13 +17,15 @@ from fastmetro_mm.apis.guarding import guarded, printable
 from fastmetro_mm.apis.image_camera import CameraHint
 from fastmetro_mm.apis.saving import ResultSaver, check_kinds, make_folder
 from fastmetro_mm.apis.sources import open_source
-from fastmetro_mm.apis.steadiness import Steadiness
 from fastmetro_mm.engine.cli import explain
 from fastmetro_mm.errors import CliError, RendererUnavailableError
 from fastmetro_mm.result_marks import is_result
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization import renderer_factory
 from fastmetro_mm.visualization.mesh_views import VIEWS
+
+if TYPE_CHECKING:
+    from fastmetro_mm.apis.steadiness import Steadiness
 
 
 class Counts:
@@ -36,7 +39,11 @@ class Counts:
         self.is_video = is_video
         self.frames = self.sightings = self.not_placed = 0
         self.tracks: set[int] = set()
-        self.steadiness = Steadiness()
+        self.steadiness: Steadiness | None = None
+        if is_video:
+            from fastmetro_mm.apis.steadiness import Steadiness  # metrics: not for images
+
+            self.steadiness = Steadiness()
 
     def add(self, frame: FrameResult) -> None:
         """Count one frame."""
@@ -44,7 +51,7 @@ class Counts:
         self.sightings += len(frame.people)
         self.not_placed += sum(not person.is_placed for person in frame.people)
         self.tracks |= {p.track_id for p in frame.people if p.track_id is not None}
-        if self.is_video:
+        if self.steadiness is not None:
             self.steadiness.add(frame)
 
     def text(self) -> str:
@@ -170,7 +177,7 @@ class Demo:
         except KeyboardInterrupt:  # the files of what was done so far are complete now
             stopped = True
         print(f'{printable(given)}: {counts.text()}{" until it was stopped" * stopped}')
-        if steadiness := counts.steadiness.text():
+        if counts.steadiness is not None and (steadiness := counts.steadiness.text()):
             print(f'  {steadiness}')
         if len(saver.written) <= 20:
             for path in saver.written:

@@ -13,7 +13,6 @@ import numpy as np
 
 from fastmetro_mm.apis.guarding import notice, printable
 from fastmetro_mm.apis.shared_drawing import Drawing
-from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.fileio import check_target, publish, temporary_beside
 from fastmetro_mm.result_marks import is_result
@@ -22,6 +21,7 @@ from fastmetro_mm.visualization.frame_drawing import draw_frame
 from fastmetro_mm.visualization.image_files import write_image
 
 if TYPE_CHECKING:
+    from fastmetro_mm.apis.video_writer import VideoWriter
     from fastmetro_mm.exporters.smpl_tracks import SmplTrack
 
 _REPORT_FRAMES = 12
@@ -100,6 +100,8 @@ class VideoOverlay(Output):
             frame, how.renderer, camera=how.camera, draw_boxes=True, smpl_panel=how.smpl_panel
         )
         if self._writer is None:
+            from fastmetro_mm.apis.video_writer import VideoWriter  # FFmpeg: not for images
+
             assert self.fps is not None  # every video has one
             self._writer = VideoWriter(self.path(f'{name}_overlay.mp4'), self.fps)
         self._writer.write(drawn, frame.time)

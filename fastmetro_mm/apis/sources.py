@@ -15,7 +15,6 @@ import numpy as np
 from fastmetro_mm.apis.guarding import ErrorHandler, guarded, notice, printable
 from fastmetro_mm.apis.image_reading import SourceImage, checked_path, read_image
 from fastmetro_mm.apis.source import Source
-from fastmetro_mm.apis.videos import open_video, open_webcam
 from fastmetro_mm.errors import InputError, MissingFileError
 from fastmetro_mm.images.formats import IMAGE_ENDINGS, VIDEO_ENDINGS, kind_of
 from fastmetro_mm.result_marks import is_result
@@ -50,7 +49,7 @@ def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
     ):
         return _files([inputs], on_error, '')
     if isinstance(inputs, (int, np.integer)) and not isinstance(inputs, bool):
-        return open_webcam(int(inputs))
+        return _webcam(int(inputs))
     if isinstance(inputs, (str, Path)):
         return _open_path(str(inputs), on_error)
     if isinstance(inputs, (Sequence, np.ndarray)):
@@ -73,11 +72,13 @@ def _open_path(name: str, on_error: ErrorHandler) -> Source:
         with open(path, 'rb') as file:
             kind = kind_of(file.read(400))
         if kind == 'video' or (not kind and path.suffix.lower() in VIDEO_ENDINGS):
+            from fastmetro_mm.apis.videos import open_video  # FFmpeg: not for images
+
             return open_video(path, on_error)
         return _files([path], on_error, name)
     webcam = _WEBCAM.fullmatch(name)
     if webcam is not None and not path.exists():
-        return open_webcam(int(webcam[1] or 0))
+        return _webcam(int(webcam[1] or 0))
     if '://' in name:
         return _files([name], on_error, name)
     if name.lower().startswith('webcam:'):
@@ -111,6 +112,12 @@ def missing_file(name: str) -> MissingFileError | None:
     if other or path.exists() or name.lower().startswith('webcam:'):
         return None
     return MissingFileError(_MISSING.format(printable(name)))
+
+
+def _webcam(number: int) -> Source:
+    from fastmetro_mm.apis.videos import open_webcam
+
+    return open_webcam(number)
 
 
 def _folder(path: Path, entries: Sequence[Path], on_error: ErrorHandler) -> Source:
