@@ -4,6 +4,7 @@
 import argparse
 import sys
 
+from fastmetro_mm.compat.lean import without_garbage_collection
 from fastmetro_mm.engine.cli import OneLineParser, apply_common, friendly_errors
 
 EPILOG = """examples:
@@ -154,16 +155,18 @@ def main(argv: list[str] | None = None) -> int:
     with friendly_errors():
         args = parse_args(argv)
         apply_common(args)
-        from fastmetro_mm.apis.sources import missing_file
+        with without_garbage_collection():
+            from fastmetro_mm.apis.sources import missing_file
 
         errors = [missing_file(given) for given in args.inputs]
         if all(errors):  # told before a network is built
             for error in errors:
                 print(f'error: {error}', file=sys.stderr)
             return 1
-        from fastmetro_mm.apis.demo import Demo
+        with without_garbage_collection():
+            from fastmetro_mm.apis.demo import Demo
 
-        demo = Demo(args)
+            demo = Demo(args)
         try:
             for given in args.inputs:
                 demo.run_guarded(given)

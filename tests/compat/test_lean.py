@@ -8,6 +8,8 @@ import textwrap
 
 import pytest
 
+from fastmetro_mm.compat.lean import without_garbage_collection
+
 # what a photo has no use for
 HEAVY = (
     'mmdet',
@@ -99,6 +101,15 @@ def test_the_demo_imports_only_what_the_shipped_model_uses(repo_dir, tmp_path):
     assert out == {'code': 0, 'heavy': []}
     ends = {path.name.removeprefix('several_people') for path in tmp_path.iterdir()}
     assert ends == {'_overlay.jpg', '.npz', '.json', '.glb', '.html'}
+
+
+def test_garbage_is_collected_again_after_imports():
+    import gc
+
+    with pytest.raises(ImportError), without_garbage_collection():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()
 
 
 def test_whatever_is_asked_for_is_there():
