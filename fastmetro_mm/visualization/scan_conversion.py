@@ -124,16 +124,16 @@ def spans_of(triangles: Triangles, window: Window) -> Iterator[Spans]:
 
 def _spans(x: np.ndarray, y: np.ndarray, kept: np.ndarray, window: Window) -> Spans:
     left, top, right, bottom = window
-    x, y = list(x[:, kept]), list(y[:, kept])
+    xs, ys = list(x[:, kept]), list(y[:, kept])
     for upper, lower in ((0, 1), (1, 2), (0, 1)):
-        _put_in_order(x, y, upper, lower)
+        _put_in_order(xs, ys, upper, lower)
     # From here every edge runs downwards: x = slope * y + offset, less the half of a centre.
-    long, above, below = (_edge(x, y, *ends) for ends in ((0, 2), (0, 1), (1, 2)))
-    rows = [np.clip(np.ceil(end - 0.5), top, bottom).astype(np.intp) for end in y]
+    long, above, below = (_edge(xs, ys, *ends) for ends in ((0, 2), (0, 1), (1, 2)))
+    rows = [np.clip(np.ceil(end - 0.5), top, bottom).astype(np.intp) for end in ys]
     # A triangle is one part above its middle corner and one below.
     first = np.concatenate([rows[0], rows[1]])
     count = np.concatenate([rows[1] - rows[0], rows[2] - rows[1]])
-    long_is_left = (x[1] - x[0]) * (y[2] - y[0]) > (x[2] - x[0]) * (y[1] - y[0])
+    long_is_left = (xs[1] - xs[0]) * (ys[2] - ys[0]) > (xs[2] - xs[0]) * (ys[1] - ys[0])
     used = np.flatnonzero(count)
     first, count = first[used], count[used]
     side, triangle = np.tile(long_is_left, 2)[used], np.tile(kept, 2)[used]
@@ -238,14 +238,13 @@ class CornerShares:
         """
         x = (x - self._origin[0][triangle]).astype(np.float32)
         y = (y - self._origin[1][triangle]).astype(np.float32)
-        shares = [None] * 3
-        for corner in (1, 2):
-            across, down = self._slopes[corner - 1]
+        shares = []
+        for across, down in self._slopes:
             share = across[triangle]
             share *= x
             share += down[triangle] * y
-            shares[corner] = np.clip(share, 0, 1, out=share)
-        shares[0] = np.maximum(1 - shares[1] - shares[2], 0)
+            shares.append(np.clip(share, 0, 1, out=share))
+        shares.insert(0, np.maximum(1 - shares[0] - shares[1], 0))
         if self._nearness is not None:
             for share, nearness in zip(shares, self._nearness, strict=True):
                 share *= nearness[triangle]

@@ -100,8 +100,8 @@ def faces_away(vertices: np.ndarray, faces: np.ndarray, perspective: bool) -> np
     normals = face_normals(vertices, faces)
     if not perspective:
         return normals[2] > 0
-    first = vertices[faces[:, 0]]
-    return sum(normal * first[:, axis] for axis, normal in enumerate(normals)) > 0
+    x, y, z = vertices[faces[:, 0]].T
+    return normals[0] * x + normals[1] * y + normals[2] * z > 0
 
 
 def shade_meshes(

@@ -65,11 +65,12 @@ def unsure_pixels(
     ]
     red, green, blue = cv2.split(reduce(cv2.max, bends))
     bend = cv2.max(cv2.max(red, green), blue)
-    unsure = cv2.threshold(bend, BEND, 1, cv2.THRESH_BINARY)[1]
+    bent = cv2.threshold(bend, BEND, 1, cv2.THRESH_BINARY)[1]
     # nothing is outside of the window
-    unsure |= cv2.morphologyEx(
+    rim = cv2.morphologyEx(
         covered, cv2.MORPH_GRADIENT, _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
+    unsure = np.asarray(cv2.bitwise_or(bent, rim))
     left, top, right, bottom = window
     column, row = points[:, 0], points[:, 1]
     inside = (column >= left) & (column < right) & (row >= top) & (row < bottom)
@@ -204,6 +205,7 @@ def box_sides(places: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
         (T,) and (T,) intp, 0 to ``size``
     """
     low, high = ends_of(places)
-    return tuple(
-        np.clip(bound, 0, size).astype(np.intp) for bound in (np.floor(low), np.ceil(high))
+    first, behind = (
+        np.clip(end, 0, size).astype(np.intp) for end in (np.floor(low), np.ceil(high))
     )
+    return first, behind
