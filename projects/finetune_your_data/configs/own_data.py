@@ -9,7 +9,7 @@ with read_base():
     from ....configs.open_body import *
 
 data_root = 'data/mine/'  # of `fastmetro convert images` or of projects.fit_to_keypoints
-max_epochs = 5
+max_epochs = 9
 load_from = 'fastmetro_mm/model_zoo/weights/open_body.safetensors'
 
 model.head.update(criterion=dict(type=KeypointPriorLoss))
@@ -21,7 +21,7 @@ test_dataloader.update(num_workers=0, persistent_workers=False, dataset=dict(dat
 val_cfg = val_dataloader = val_evaluator = None
 
 train_cfg.update(max_epochs=max_epochs)
-optim_wrapper.update(optimizer=dict(lr=5e-5))
+optim_wrapper.update(optimizer=dict(lr=3e-4))
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, by_epoch=False, begin=0, end=10),
     dict(
