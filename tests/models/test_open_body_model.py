@@ -7,10 +7,12 @@ import torch
 from mmengine.config import Config
 
 from fastmetro_mm.config_files import config_path
+from fastmetro_mm.errors import CheckpointError
 from fastmetro_mm.evaluation.functional import pa_mpjpe
 from fastmetro_mm.geometry.camera import weak_perspective_project
 from fastmetro_mm.model_zoo import load_weights
 from fastmetro_mm.models.backbones.movenet import INPUT_MEAN
+from fastmetro_mm.models.network_kind import model_kind
 from fastmetro_mm.synthetic.crops import draw_crops
 from fastmetro_mm.synthetic.scene import Studio
 
@@ -81,3 +83,17 @@ def test_file_is_within_its_budget_and_frozen_parts_are_shared():
     assert set(backbone) and all(
         torch.equal(value, whole[f'backbone.net.{name}']) for name, value in backbone.items()
     )
+
+
+@pytest.mark.parametrize('name', ['open_body', 'open_hand'])
+def test_weights_of_networks_that_are_no_fastmetro_are_checked_like_all_others(name):
+    """The check compares kinds of FastMETRO, which the shipped networks are none of."""
+    from mmpose.registry import MODELS
+
+    model = MODELS.build(Config.fromfile(config_path(name)).model)
+    weights = load_weights(name)
+    assert model_kind(model) is None
+    assert set(model.check_weights(weights)) == set(weights)
+    partial = {key: value for key, value in weights.items() if 'rotation' not in key}
+    with pytest.raises(CheckpointError, match='entries are missing'):
+        model.check_weights(partial)

@@ -70,12 +70,9 @@ def _refuse_missing_head(model: nn.Module, weights: dict) -> None:
     """A test of an SMPL head must not score random parameters."""
     if model.smpl_head is None or any(name.startswith('smpl_head.') for name in weights):
         return
-    kind = dataclasses.replace(model_kind(model), has_smpl_head=False)
-    other = (
-        f'{kind.config} evaluates the mesh alone'
-        if kind.config
-        else ('the config they were trained with evaluates the mesh alone')
-    )
+    kind = model_kind(model)
+    config = None if kind is None else dataclasses.replace(kind, has_smpl_head=False).config
+    other = f'{config or "the config they were trained with"} evaluates the mesh alone'
     raise CheckpointError(
         f'holds no SMPL head, which this config evaluates: give weights with one ({other})'
     )
