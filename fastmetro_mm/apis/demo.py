@@ -6,12 +6,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastmetro_mm.apis import mesh_inferencer
+from fastmetro_mm.apis.export_options import ExportOptions
 from fastmetro_mm.apis.given import Given, read_boxes
 from fastmetro_mm.apis.guarding import guarded, printable
 from fastmetro_mm.apis.image_camera import CameraHint
@@ -19,6 +21,7 @@ from fastmetro_mm.apis.saving import ResultSaver, check_kinds, make_folder
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.engine.cli import explain
 from fastmetro_mm.errors import CliError, RendererUnavailableError
+from fastmetro_mm.exporters.levels import level_number
 from fastmetro_mm.result_marks import is_result
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization import renderer_factory
@@ -97,6 +100,11 @@ class Demo:
             fx, fy, cx, cy = args.intrinsics
             intrinsics = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], float)
         self.camera = CameraHint(intrinsics, args.focal_length, args.fov)
+        if args.foot_lock and not args.floor:
+            raise CliError('--foot-lock needs --floor: feet stand still on something')
+        self.options = ExportOptions(args.lod, args.floor, args.foot_lock)
+        if 'rrd' in self.kinds and find_spec('rerun') is None:
+            raise CliError("--save rrd needs rerun-sdk: pip install 'fastmetro_mm[rerun]'")
         self.folder = make_folder(args.out)
         try:
             self.renderer = renderer_factory.build_renderer(args.renderer)
@@ -112,9 +120,12 @@ class Demo:
             args.box_padding,
             tta=args.tta,
         )
-        if 'smpl' in self.kinds and not self.inferencer.has_parameters:
+        if args.lod is not None:
+            level_number(self.inferencer.body.name, args.lod)  # or one line that says which
+        asked = [kind for kind in ('smpl', 'amass', 'bvh') if kind in self.kinds]
+        if asked and not self.inferencer.has_parameters:
             raise CliError(
-                '--save smpl: there are no SMPL parameters without a config with an '
+                f'--save {asked[0]}: there are no SMPL parameters without a config with an '
                 'SMPL head (fastmetro_smpl_*) and weights that hold it, or open_body'
             )
         self.names: set[str] = set()
@@ -167,6 +178,7 @@ class Demo:
             'scene' if self.args.intrinsics else 'network',
             self.inferencer.has_smpl_head,
             self.report,
+            self.options,
         )
         stopped = False
         try:
@@ -219,7 +231,7 @@ class Demo:
         ends = (
             [f'_overlay.{ending}' for ending in ('jpg', 'mp4')] if ('overlay' in self.kinds) else []
         )
-        ends += [f'.{kind}' for kind in self.kinds if kind not in ('overlay', 'smpl')]
+        ends += [f'.{kind}' for kind in self.kinds if kind not in ('overlay', 'smpl', 'amass')]
         ends += ['.jsonl'] if 'json' in self.kinds else []
         for path in (self.folder / f'{name}{end}' for end in ends):
             if os.path.lexists(path) and (

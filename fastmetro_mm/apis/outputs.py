@@ -5,24 +5,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import numpy as np
-
+from fastmetro_mm.apis.export_options import ExportOptions
 from fastmetro_mm.apis.guarding import notice, printable
 from fastmetro_mm.apis.shared_drawing import Drawing
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.fileio import check_target, publish, temporary_beside
 from fastmetro_mm.result_marks import is_result
-from fastmetro_mm.structures.results import FrameResult, PersonMesh
+from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization.frame_drawing import draw_frame
 from fastmetro_mm.visualization.image_files import write_image
 
 if TYPE_CHECKING:
     from fastmetro_mm.apis.video_writer import VideoWriter
-    from fastmetro_mm.exporters.smpl_tracks import SmplTrack
 
 _REPORT_FRAMES = 12
 _MESHES = ('obj', 'ply', 'glb')
@@ -38,6 +36,7 @@ class Output:
         drawing: How to draw.
         fps: Frames a second of a video; None for images.
         written: Files that are complete; added to.
+        options: How to export.
     """
 
     folder: Path
@@ -45,6 +44,7 @@ class Output:
     drawing: Drawing
     fps: float | None
     written: list[Path] = field(default_factory=list)
+    options: ExportOptions = field(default_factory=ExportOptions)
 
     def add(self, frame: FrameResult, name: str) -> None:
         """Save one frame; ``name`` is that of its image or video, without an ending."""
@@ -181,7 +181,8 @@ class FrameFiles(Output):
     def _write_meshes(self, frame: FrameResult, path: Path) -> None:
         from fastmetro_mm.exporters.scene import frame_meshes, person_names
 
-        meshes, names = frame_meshes(frame), person_names(frame)
+        meshes = frame_meshes(frame, lod=self.options.lod)
+        names = person_names(frame)
         if self.kind == 'glb':
             from fastmetro_mm.exporters.gltf import write_glb
 
@@ -190,114 +191,6 @@ class FrameFiles(Output):
             from fastmetro_mm.exporters.mesh_files import write_obj, write_ply
 
             {'obj': write_obj, 'ply': write_ply}[self.kind](path, meshes, names)
-
-
-class Motion(Output):
-    """``photo_smpl_person_0.npz``, ``photo_person_0.bvh``, and for videos a rigged ``clip.glb``.
-
-    A video whose network gives no SMPL parameters gets a ``.glb`` a frame instead.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._frames: list[FrameResult] = []
-        self._files = FrameFiles(*args, **kwargs)
-        self._files.written = self.written
-        self._has_bodies = False
-        self._name = ''
-
-    def add(self, frame: FrameResult, name: str) -> None:
-        """See the base class."""
-        self._name = name
-        if not frame.bodies:
-            return
-        self._has_bodies = True
-        has_pose = all(map(_has_pose, frame.bodies))
-        if self.kind == 'glb' and not has_pose:
-            self._files.add(frame, name)
-        elif self.fps is None:
-            self._write([frame])
-        else:
-            self._frames.append(_without_meshes(frame))
-
-    def close(self) -> None:
-        """See the base class."""
-        self._files.close()
-        if self._frames:
-            self._write(self._frames)
-        elif self.kind != 'glb' and not self._has_bodies:
-            notice(
-                f'{printable(self._name)}: nobody was found, no {self.kind.upper()} file is written'
-            )
-
-    def _write(self, frames: Sequence[FrameResult]) -> None:
-        from fastmetro_mm.exporters.smpl_tracks import smpl_tracks
-
-        if self.kind == 'bvh':
-            frames = self._posed(frames)
-        tracks = smpl_tracks(frames)
-        if self.kind == 'glb':
-            from fastmetro_mm.body.build import load_model_arrays
-            from fastmetro_mm.exporters.gltf_rig import write_animated_glb
-
-            assert self.fps is not None  # every video has one
-            self.written.append(
-                write_animated_glb(
-                    self.path(f'{self._name}.glb'),
-                    tracks,
-                    load_model_arrays(frames[0].body),
-                    frames[0].camera,
-                    self.fps,
-                )
-            )
-            return
-        if self.kind == 'bvh':
-            self._write_skeletons(tracks, frames[0].body)
-            return
-        from fastmetro_mm.exporters.smpl_params import write_smpl_params
-
-        for track in tracks:
-            path = self.path(f'{self._name}_smpl_{track.name}.npz')
-            self.written.append(write_smpl_params(path, track, self.fps or 30.0))
-
-    def _posed(self, frames: Sequence[FrameResult]) -> Sequence[FrameResult]:
-        """The people with SMPL parameters, if there are any; the others are told."""
-        kept = [
-            replace(frame, people=[person for person in frame.bodies if _has_pose(person)])
-            for frame in frames
-        ]
-        left = sum(len(frame.bodies) for frame in frames) - sum(len(one.people) for one in kept)
-        if not any(frame.people for frame in kept):
-            return frames  # smpl_tracks says what is missing
-        if left:
-            notice(
-                f'{printable(self._name)}: people without SMPL parameters are left out of '
-                f'the .bvh (sightings: {left})'
-            )
-        return kept
-
-    def _write_skeletons(self, tracks: Sequence[SmplTrack], body: str) -> None:
-        from fastmetro_mm.body.build import load_model_arrays
-        from fastmetro_mm.exporters.bvh import write_bvh
-
-        arrays, fps = load_model_arrays(body), self.fps or 30.0
-        for track in tracks:
-            path = self.path(f'{self._name}_{track.name}.bvh')
-            self.written.append(write_bvh(path, track, arrays, fps))
-            if self.fps is None:
-                continue
-            first = int(track.frames[0])
-            if first:
-                moment = first / fps if track.times is None else track.times[0]
-                notice(
-                    f'{printable(path)}: begins at frame {first} of the video ({moment:.2f} s), '
-                    'where the person is first seen; BVH cannot tell that'
-                )
-            if track.filled:
-                notice(
-                    f'{printable(path)}: interpolated where the person was not seen (frames: '
-                    f'{track.filled})'
-                )
 
 
 class Report(Output):
@@ -334,17 +227,6 @@ class Report(Output):
                 images.append(('Other sides', how.sides(frame)))
             if frame.image is not None:
                 images.append(('Input', frame.image))
-            entries.append(report_frame(frame, images))
+            entries.append(report_frame(frame, images, lod=self.options.lod))
         path = self.path(f'{self._name}.html')
         self.written.append(write_html_report(path, entries, title=printable(self._name)))
-
-
-def _has_pose(person: PersonMesh) -> bool:
-    return not (person.global_orient is None or person.body_pose is None or person.betas is None)
-
-
-def _without_meshes(frame: FrameResult) -> FrameResult:
-    """The frame with SMPL parameters and places only."""
-    nothing = np.empty((0, 3), np.float32)
-    people = [replace(person, vertices=nothing, smpl_vertices=None) for person in frame.bodies]
-    return replace(frame, image=None, people=people)

@@ -8,22 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from fastmetro_mm.apis.export_options import ExportOptions
 from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded, printable
+from fastmetro_mm.apis.motion_files import Motion, Recording
 from fastmetro_mm.apis.outputs import (
     FrameFiles,
     ImageOverlay,
     Lines,
-    Motion,
     Output,
     Report,
     VideoOverlay,
 )
 from fastmetro_mm.apis.shared_drawing import Drawing
 from fastmetro_mm.errors import InputError
+from fastmetro_mm.exporters import NO_FBX
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization.render_types import Renderer
 
-KINDS = ('overlay', 'npz', 'json', 'obj', 'ply', 'glb', 'html', 'smpl', 'bvh')
+KINDS = ('overlay', 'npz', 'json', 'obj', 'ply', 'glb', 'html', 'smpl', 'bvh', 'amass', 'rrd')
 
 
 def check_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
@@ -40,11 +42,7 @@ def check_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
     """
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds:
-        route = (
-            '; FBX is a closed format: import the .bvh or .glb into Blender and export FBX there'
-            if 'fbx' in unknown
-            else ''
-        )
+        route = f'; {NO_FBX}' if 'fbx' in unknown else ''
         raise InputError(
             f'cannot save {", ".join(map(repr, unknown)) or "nothing"}: choose from '
             f'{",".join(KINDS)}{route}'
@@ -83,12 +81,13 @@ class ResultSaver:
     """Saves the frames of one input under its name. Use as a context manager.
 
     An image ``photo.jpg`` gives ``photo_overlay.jpg``, ``photo.npz``, ``photo.json``,
-    ``photo.obj``, ``photo.ply``, ``photo.glb``, ``photo.html``, ``photo_smpl_<person>.npz`` and
-    ``photo_<person>.bvh``. A video gives one ``clip_overlay.mp4``, ``clip.jsonl`` (a line a
-    frame), ``clip.html``, the same files of SMPL parameters and BVH, a rigged ``clip.glb`` where
-    the network gives SMPL parameters, and a folder ``clip_<kind>`` with a file a frame for the
-    rest. Videos are written as they come: memory does not grow with their length, but for the
-    SMPL parameters (2 kB a person a frame).
+    ``photo.obj``, ``photo.ply``, ``photo.glb``, ``photo.html``, ``photo.rrd``,
+    ``photo_smpl_<person>.npz``, ``photo_amass_<person>.npz`` and ``photo_<person>.bvh``. A video
+    gives one ``clip_overlay.mp4``, ``clip.jsonl`` (a line a frame), ``clip.html`` and
+    ``clip.rrd``, the same files of parameters and BVH, a rigged ``clip.glb`` where the network
+    gives SMPL parameters, and a folder ``clip_<kind>`` with a file a frame for the rest. Videos
+    are written as they come: memory does not grow with their length, but for the SMPL parameters
+    (2 kB a person a frame).
 
     A kind that fails does not stop the others, and whatever ends the block (Ctrl-C too), what was
     made until then is completed. Only earlier results of this package are replaced.
@@ -103,6 +102,10 @@ class ResultSaver:
         smpl_panel: Whether overlays have a second panel with the mesh of the SMPL head; for
             images, where the result has one, if not given, and never for videos.
         on_error: ``'raise'``, ``'skip'``, or a function that is called with the error of a kind.
+        options: How to export: level of detail, floor.
+
+    Raises:
+        InputError: Feet are to be locked without a floor.
     """
 
     def __init__(
@@ -115,15 +118,19 @@ class ResultSaver:
         camera: str = 'network',
         smpl_panel: bool | None = None,
         on_error: str | ErrorHandler = 'raise',
+        options: ExportOptions | None = None,
     ) -> None:
         # A frame of a video may be empty, so that its people do not tell.
         panel = bool(smpl_panel) if fps is not None else smpl_panel
         drawing = Drawing(renderer, views, camera, panel)
+        options = options or ExportOptions()
+        if options.foot_lock and not options.floor:
+            raise InputError('foot_lock needs floor: feet stand still on something')
         self.written: list[Path] = []
         self._on_error = error_handler(on_error)
         self._broken: set[Output] = set()
         self._outputs = [
-            _output_of(kind, fps is not None)(folder, kind, drawing, fps, self.written)
+            _output_of(kind, fps is not None)(folder, kind, drawing, fps, self.written, options)
             for kind in dict.fromkeys(check_kinds(kinds))
         ]
         self._is_video = fps is not None
@@ -171,6 +178,8 @@ def _output_of(kind: str, is_video: bool) -> type[Output]:
         return VideoOverlay if is_video else ImageOverlay
     if kind == 'html':
         return Report
-    if kind in ('smpl', 'bvh') or (kind == 'glb' and is_video):
+    if kind == 'rrd':
+        return Recording
+    if kind in ('smpl', 'bvh', 'amass') or (kind == 'glb' and is_video):
         return Motion
     return Lines if kind == 'json' and is_video else FrameFiles

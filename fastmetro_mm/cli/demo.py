@@ -129,8 +129,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     group.add_argument(
         '--save',
         default='overlay,npz,json,glb,html',
-        help='comma-separated: overlay, npz, json, obj, ply, glb, html, smpl, bvh '
+        help='comma-separated: overlay, npz, json, obj, ply, glb, html, smpl, bvh, amass, rrd '
         '(default: overlay,npz,json,glb,html)',
+    )
+    group.add_argument(
+        '--lod',
+        type=int,
+        metavar='VERTICES',
+        help='vertices of the meshes in obj, ply, glb, html and rrd: 6890, 1723 or 431; hands '
+        '778 or 195 (default: all)',
+    )
+    group.add_argument(
+        '--floor',
+        action='store_true',
+        help='smpl, bvh, amass and the glb of a video, fixed cameras: gravity down, people on one '
+        'floor at height 0',
+    )
+    group.add_argument(
+        '--foot-lock',
+        action='store_true',
+        help='with --floor: feet that touch it stand still; says how far the bodies were moved',
     )
     group.add_argument(
         '--views',

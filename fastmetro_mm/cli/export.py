@@ -8,25 +8,28 @@ post-processing need). fastmetro_mm/exporters/numpy_runtime.py runs the two with
 
 Results (npz of fastmetro demo or FrameResult.save_npz; several files or a folder for a video):
     fastmetro export --from photo.npz --glb photo.glb --obj photo.obj --html photo.html
-    fastmetro export --from clip_npz/ --rig clip.glb --smpl clip.npz --fps 25
---obj, --ply and --glb of several frames write one file a frame (photo_000012.obj). --rig and
---smpl need results of a network with the SMPL head.
+    fastmetro export --from clip_npz/ --rig clip.glb --bvh clip.bvh --amass clip.npz --fps 25
+--obj, --ply and --glb of several frames write one file a frame (photo_000012.obj); --smpl, --amass
+and --bvh one a person. These and --rig need results with SMPL parameters (open_body, SMPL heads).
 """
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fastmetro_mm.engine.cli import OneLineParser, apply_common, friendly_errors
 from fastmetro_mm.errors import CliError, UserError
+from fastmetro_mm.exporters import NO_FBX
 from fastmetro_mm.fileio import check_target
 from fastmetro_mm.result_marks import is_result
 
 MESH_FORMATS = ('obj', 'ply', 'glb')
-ENDINGS = {'rig': '.glb', 'smpl': '.npz'}
-RESULT_FORMATS = (*MESH_FORMATS, 'rig', 'smpl', 'html')
+MOTION_FORMATS = ('rig', 'smpl', 'amass', 'bvh')
+ENDINGS = {'rig': '.glb', 'smpl': '.npz', 'amass': '.npz'}
+RESULT_FORMATS = (*MESH_FORMATS, *MOTION_FORMATS, 'html', 'rrd')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -62,9 +65,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         ('glb', 'glTF scene with all people and the camera'),
         ('rig', 'one animated .glb with rigged bodies'),
         ('smpl', 'SMPL parameters as AMASS and smplx have them, .npz; one file a person'),
+        ('amass', 'motion as Blender add-ons, GMR and PBHC read it, z up, .npz; one file a person'),
+        ('bvh', 'moving skeletons; one file a person'),
         ('html', 'report to open in a browser: overlays, 3D view, table'),
+        ('rrd', 'recording for the Rerun viewer'),
     ):
         results.add_argument(f'--{name}', type=Path, metavar='FILE', help=text)
+    results.add_argument('--fbx', type=Path, help=argparse.SUPPRESS)  # refused with the way to go
+    results.add_argument(
+        '--lod',
+        type=int,
+        metavar='VERTICES',
+        help='vertices of the meshes: 6890, 1723 or 431; hands 778 or 195 (default: all)',
+    )
+    results.add_argument(
+        '--floor',
+        action='store_true',
+        help='--rig, --smpl, --amass, --bvh of a camera that does not move: gravity down, people '
+        'on one floor at height 0',
+    )
+    results.add_argument(
+        '--foot-lock', action='store_true', help='with --floor: feet that touch it stand still'
+    )
     results.add_argument(
         '--axes',
         choices=('camera', 'y_up', 'z_up'),
@@ -82,12 +104,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--gender',
         choices=('neutral', 'male', 'female'),
         default='neutral',
-        help='gender written to --smpl (default: neutral)',
+        help='gender written to --smpl and --amass (default: neutral)',
     )
     results.add_argument(
         '--body-data-root',
         metavar='DIR',
-        help='folder with the SMPL model file, which --rig and --smpl need',
+        help='folder with the SMPL model file, which --rig, --smpl, --amass and --bvh need',
     )
     parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser.parse_args(argv)
@@ -95,6 +117,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def check_args(args: argparse.Namespace) -> None:
     """Refuse commands that ask for nothing, mix the two uses or name an output that cannot be."""
+    if args.fbx is not None:
+        raise CliError(f'--fbx: {NO_FBX}')
+    if args.foot_lock and not args.floor:
+        raise CliError('--foot-lock needs --floor: feet stand still on something')
     asked = [name for name in RESULT_FORMATS if getattr(args, name) is not None]
     options = ' '.join(f'--{name}' for name in RESULT_FORMATS)
     if args.results and not asked:
@@ -190,7 +216,7 @@ def export_meshes(args: argparse.Namespace, frames: list) -> list[Path]:
     written = []
     axes = args.axes or 'y_up'
     for frame in frames:
-        meshes, names = frame_meshes(frame, args.mesh), person_names(frame)
+        meshes, names = frame_meshes(frame, args.mesh, args.lod), person_names(frame)
         if not meshes and len(frames) > 1:
             continue  # a frame of a video may be empty
         if args.obj:
@@ -206,32 +232,62 @@ def export_meshes(args: argparse.Namespace, frames: list) -> list[Path]:
 
 
 def export_motion(args: argparse.Namespace, frames: list) -> list[Path]:
-    """Write the rig and the parameter files."""
+    """Write the rig, and the files of every person."""
     from fastmetro_mm.body.build import load_model_arrays
+    from fastmetro_mm.exporters.amass_params import write_amass
+    from fastmetro_mm.exporters.bvh import write_bvh
     from fastmetro_mm.exporters.gltf_rig import write_animated_glb
+    from fastmetro_mm.exporters.ground import put_on_floor
+    from fastmetro_mm.exporters.levels import level_number, mesh_level
     from fastmetro_mm.exporters.smpl_params import write_smpl_params
     from fastmetro_mm.exporters.smpl_tracks import smpl_tracks
 
-    written = []
     tracks = smpl_tracks(frames, args.body_data_root)
+    body, camera, fps = frames[0].body, frames[0].camera, args.fps
+    arrays = load_model_arrays(body, args.body_data_root)
+    notes = [track.filled_note() for track in tracks]
+    if args.floor:
+        tracks, moved = put_on_floor(tracks, arrays, fps if args.foot_lock else None)
+        notes, camera = [*notes, *moved], None
+    for note in filter(None, notes):
+        print(f'note: {note}', file=sys.stderr)
+    written = []
     if args.rig:
-        arrays = load_model_arrays(frames[0].body, args.body_data_root)
-        written.append(write_animated_glb(args.rig, tracks, arrays, frames[0].camera, args.fps))
-    if args.smpl:
-        for track in tracks:
-            path = args.smpl
-            if len(tracks) > 1:
-                path = path.with_name(f'{path.stem}_{track.name}{path.suffix}')
-            written.append(
-                write_smpl_params(path, track, args.fps, args.gender, args.axes or 'camera')
-            )
+        level = None if args.lod is None else mesh_level(body, level_number(body, args.lod))
+        written.append(write_animated_glb(args.rig, tracks, arrays, camera, fps, level))
+    for track in tracks:
+
+        def place(path: Path, name: str = track.name) -> Path:
+            return path if len(tracks) == 1 else path.with_name(f'{path.stem}_{name}{path.suffix}')
+
+        if args.smpl:
+            axes = args.axes or 'camera'
+            written.append(write_smpl_params(place(args.smpl), track, fps, args.gender, axes))
+        if args.amass:
+            written.append(write_amass(place(args.amass), track, fps, args.gender))
+        if args.bvh:
+            written.append(write_bvh(place(args.bvh), track, arrays, fps))
     return written
+
+
+def export_recording(args: argparse.Namespace, frames: list) -> list[Path]:
+    """Write a recording for Rerun, without images."""
+    from fastmetro_mm.exporters.rerun_recording import RerunRecording
+
+    recording = RerunRecording(args.rrd, args.fps, args.lod)
+    try:
+        for frame in frames:
+            recording.add(frame)
+    except BaseException:
+        recording.discard()
+        raise
+    return [recording.close()]
 
 
 def export_report(args: argparse.Namespace, frames: list) -> list[Path]:
     """Write the report; images are read again where they still are."""
     from fastmetro_mm.apis.image_reading import read_image
-    from fastmetro_mm.exporters.html_report import write_html_report
+    from fastmetro_mm.exporters.html_report import report_frame, write_html_report
 
     for frame in frames:
         try:
@@ -241,7 +297,8 @@ def export_report(args: argparse.Namespace, frames: list) -> list[Path]:
         if image is not None and image.size == tuple(frame.image_size):
             frame.image = image.pixels
     title = args.html.stem
-    return [write_html_report(args.html, frames, title)]
+    entries = [report_frame(frame, lod=args.lod) for frame in frames]
+    return [write_html_report(args.html, entries, title)]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -257,8 +314,10 @@ def main(argv: list[str] | None = None) -> None:
             frames = read_frames(args.results)
             if args.obj or args.ply or args.glb:
                 written += export_meshes(args, frames)
-            if args.rig or args.smpl:
+            if any(getattr(args, name) for name in MOTION_FORMATS):
                 written += export_motion(args, frames)
+            if args.rrd:
+                written += export_recording(args, frames)
             if args.html:
                 written += export_report(args, frames)
         for path in written:

@@ -12,17 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation, Slerp
+from scipy.spatial.transform import Rotation
 
 from fastmetro_mm.body.joint_sets import SMPL24, SMPL24_PARENTS
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.scene import axes_rotation
-from fastmetro_mm.exporters.smpl_tracks import SmplTrack
+from fastmetro_mm.exporters.smpl_tracks import SmplTrack, evenly
 from fastmetro_mm.fileio import write_atomically
 
 CENTIMETRES = 100.0
 _TURNS = 'Zrotation Xrotation Yrotation'
-_EARLY = 0.25  # of a frame: smaller differences of time are rounding of the container
 
 
 def write_bvh(
@@ -131,7 +130,7 @@ def _add_joint(
 
 def _motion(track: SmplTrack, pelvis: np.ndarray, order: list[int], fps: float) -> np.ndarray:
     """Channels of every row: centimetres and degrees, (N, 3 + 24 * 3)."""
-    rotmat, transl = _evenly(track, fps)
+    rotmat, transl = evenly(track, fps)
     turn = axes_rotation('y_up')
     rotmat = rotmat[:, order]
     rotmat[:, 0] = turn @ rotmat[:, 0]
@@ -147,27 +146,6 @@ def _euler_zxy(rotmat: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():  # at x = 90 only z + y counts, and SciPy says that y is 0
         warnings.simplefilter('ignore', UserWarning)
         return Rotation.from_matrix(rotmat).as_euler('ZXY', degrees=True)
-
-
-def _evenly(track: SmplTrack, fps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations and positions at ``1 / fps``, from the first frame of the track on."""
-    rotmat, transl = track.rotmat.astype(np.float64), track.transl.astype(np.float64)
-    if track.times is None:
-        return rotmat, transl
-    clock = (track.times - track.times[0]) * fps  # in frames
-    if np.abs(clock - np.arange(len(clock))).max() <= _EARLY:
-        return rotmat, transl
-    clock, known = np.unique(clock, return_index=True)
-    rotmat, transl = rotmat[known], transl[known]
-    wanted = np.minimum(np.arange(round(clock[-1]) + 1), clock[-1])
-    turned = np.stack(
-        [
-            Slerp(clock, Rotation.from_matrix(rotmat[:, joint]))(wanted).as_matrix()
-            for joint in range(rotmat.shape[1])
-        ],
-        axis=1,
-    )
-    return turned, np.stack([np.interp(wanted, clock, column) for column in transl.T], axis=1)
 
 
 def _row(values: np.ndarray) -> str:

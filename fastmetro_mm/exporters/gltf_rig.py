@@ -16,6 +16,7 @@ from fastmetro_mm.body.joint_sets import SMPL24
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.glb_file import VERTEX_DATA, GlbFile
 from fastmetro_mm.exporters.gltf import add_camera, add_mesh
+from fastmetro_mm.exporters.levels import MeshLevel
 from fastmetro_mm.exporters.smpl_tracks import SmplTrack
 from fastmetro_mm.geometry.camera import PerspectiveCamera
 from fastmetro_mm.visualization.sample_people import person_color
@@ -31,12 +32,14 @@ def write_animated_glb(
     arrays: Mapping[str, np.ndarray],
     camera: PerspectiveCamera | None = None,
     fps: float = 30.0,
+    level: MeshLevel | None = None,
 ) -> Path:
     """Write people as rigged, animated bodies.
 
     glTF skins have no pose blend shapes: with SMPL files the creases at bent joints differ from
     SMPL's; the open body has no such shapes, there the rig is exact. Weights are cut to the four
-    largest of a vertex. A person is hidden (scaled to zero) outside of its track.
+    largest of a vertex. A person is hidden (scaled to zero) outside of its track. Times are those
+    of the video, also where nobody is seen in its first frames.
 
     Args:
         path: File to write, ending in ``.glb``.
@@ -44,6 +47,7 @@ def write_animated_glb(
         arrays: Model arrays, from ``load_model_arrays``.
         camera: Camera of the video; left out if None.
         fps: Frames a second, for tracks that do not tell their times.
+        level: Level of detail of the meshes; all vertices if not given.
 
     Returns:
         The path.
@@ -59,11 +63,10 @@ def write_animated_glb(
     glb = GlbFile()
     channels: list[dict] = []
     samplers: list[dict] = []
-    start = min(int(track.frames[0]) for track in tracks)
     end = max(int(track.frames[-1]) for track in tracks)
-    seconds = _clock(tracks, start, end, fps)
+    seconds = _clock(tracks, end, fps)
     for track in tracks:
-        _add_person(glb, track, arrays, channels, samplers, seconds, (start, end))
+        _add_person(glb, track, arrays, channels, samplers, seconds, level)
     if camera is not None:
         add_camera(glb, camera)
     glb.add('animations', name='motion', channels=channels, samplers=samplers)
@@ -92,7 +95,7 @@ def _add_person(
     channels: list[dict],
     samplers: list[dict],
     clock_of: np.ndarray,
-    span: tuple[int, int],
+    level: MeshLevel | None,
 ) -> None:
     template = np.asarray(arrays['v_template'], np.float64)
     vertices = template + np.asarray(arrays['shapedirs'], np.float64) @ track.betas
@@ -119,16 +122,25 @@ def _add_person(
     bind[:, 3, :3] = -rest  # column-major: the last row in memory is the translation
     skin = glb.add('skins', name=track.name, joints=joints, skeleton=joints[0],
                    inverseBindMatrices=glb.add_array(bind.astype(np.float32)))  # fmt: skip
-    numbers, weights = four_weights(np.asarray(arrays['weights'], np.float64))
+    faces, all_weights = np.asarray(arrays['f']).astype(np.int64), np.asarray(arrays['weights'])
+    if level is not None:
+        faces, all_weights, vertices = level.faces, all_weights[level.index], vertices[level.index]
+    numbers, weights = four_weights(all_weights.astype(np.float64))
     attributes = {
         'JOINTS_0': glb.add_array(numbers, VERTEX_DATA),
         'WEIGHTS_0': glb.add_array(weights, VERTEX_DATA),
     }
     color = np.array(person_color(track.number))
-    faces = np.asarray(arrays['f']).astype(np.int64)
     mesh = add_mesh(glb, track.name, vertices, faces, color, attributes)
     body = glb.add('nodes', name=f'{track.name}_mesh', mesh=mesh, skin=skin)
-    armature = glb.add('nodes', name=track.name, rotation=_FLIP, children=[joints[0]])
+    told = {'first_frame': int(track.frames[0]), 'frames': len(track.frames)}
+    armature = glb.add(
+        'nodes',
+        name=track.name,
+        rotation=_FLIP,
+        children=[joints[0]],
+        extras={**told, 'filled_frames': track.filled},
+    )
     # A skinned mesh follows its joints alone: it lies beside the armature, not in it.
     glb.add_root(armature)
     glb.add_root(body)
@@ -139,31 +151,29 @@ def _add_person(
         target = {'node': node, 'path': path}
         channels.append({'sampler': len(samplers) - 1, 'target': target})
 
-    start, end = span
-    clock = glb.add_array(clock_of[track.frames - start], bounds=True)
+    clock = glb.add_array(clock_of[track.frames], bounds=True)
     animate(joints[0], 'translation', clock, positions)
     for number, joint in enumerate(joints):
         animate(joint, 'rotation', clock, rotations[:, number])
     first, last = int(track.frames[0]), int(track.frames[-1])
-    if (first, last) != (start, end):
-        shown = np.arange(start, end + 1)
+    shown = np.arange(len(clock_of))
+    if (first, last) != (shown[0], shown[-1]):
         visible = ((shown >= first) & (shown <= last)).astype(np.float32)
         changes = np.flatnonzero(np.diff(visible, prepend=-1))
         clock = glb.add_array(clock_of[changes], bounds=True)
         animate(armature, 'scale', clock, np.repeat(visible[changes, None], 3, 1), 'STEP')
 
 
-def _clock(tracks: Sequence[SmplTrack], start: int, end: int, fps: float) -> np.ndarray:
-    """Seconds from the first frame on for every frame; its own times where they are known."""
-    frames = np.arange(start, end + 1)
-    known: dict[int, float] = {}
+def _clock(tracks: Sequence[SmplTrack], end: int, fps: float) -> np.ndarray:
+    """Seconds of every frame from the first of the video on; its own times where known."""
+    frames = np.arange(end + 1)
+    known: dict[int, float] = {0: 0.0}
     for track in tracks:
         if track.times is None:
-            return ((frames - start) / fps).astype(np.float32)
-        known.update(zip(track.frames, track.times, strict=True))
+            return (frames / fps).astype(np.float32)
+        known.update(zip(track.frames.tolist(), track.times.tolist(), strict=True))
     numbers = sorted(known)
-    seconds = np.interp(frames, numbers, [known[number] for number in numbers])
-    return (seconds - seconds[0]).astype(np.float32)
+    return np.interp(frames, numbers, [known[number] for number in numbers]).astype(np.float32)
 
 
 def _continuous(quaternions: np.ndarray) -> np.ndarray:

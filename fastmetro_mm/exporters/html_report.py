@@ -55,6 +55,7 @@ def report_frame(
     images: Sequence[tuple[str, np.ndarray]] | None = None,
     title: str | None = None,
     renderer: Renderer | None = None,
+    lod: int | None = None,
 ) -> ReportFrame:
     """Report entry of a result.
 
@@ -64,6 +65,7 @@ def report_frame(
             is drawn and the input shown below it.
         title: Heading; made from file name and frame number if not given.
         renderer: What draws the overlay; chosen automatically if None.
+        lod: Vertices of the meshes, see ``scene.frame_meshes``.
 
     Returns:
         The entry.
@@ -89,7 +91,7 @@ def report_frame(
             'Place x, y, z (m)': f'{x:.2f}, {y:.2f}, {z:.2f}',
             'Size x, y, z (m)': ', '.join(f'{side:.2f}' for side in extent),
         })  # fmt: skip
-    return ReportFrame(title, images, frame_meshes(frame), rows)
+    return ReportFrame(title, images, frame_meshes(frame, lod=lod), rows)
 
 
 def write_html_report(

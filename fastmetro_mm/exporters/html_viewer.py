@@ -53,7 +53,7 @@ function createViewer(canvas) {
   // A point p is seen at (lens[0] x / w + lens[2], lens[1] y / w + lens[3]), each from -1 to 1,
   // where x, y, z = turn (p - center) + move and w = away - z.
   function orbit(aspect) {
-    const away = 2.1 * radius / state.zoom;
+    const away = 2.6 * radius / state.zoom;
     return {turn: rotation(), center, move: [state.moveX, state.moveY], away,
       lens: [fieldOfView / aspect, fieldOfView, 0, 0],
       near: Math.max(away - 1.5 * radius, 0.01 * radius), far: away + 1.5 * radius};

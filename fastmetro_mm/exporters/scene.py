@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastmetro_mm.errors import ExportError
+from fastmetro_mm.exporters.levels import level_number, mesh_level
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization.render_types import RenderMesh
 from fastmetro_mm.visualization.sample_people import person_color
@@ -48,21 +49,26 @@ def person_names(frame: FrameResult) -> list[str]:
     return [_name(frame, number) for number, person in enumerate(frame.people) if person.is_placed]
 
 
-def frame_meshes(frame: FrameResult, mesh: str = 'network') -> list[RenderMesh]:
+def frame_meshes(
+    frame: FrameResult, mesh: str = 'network', lod: int | None = None
+) -> list[RenderMesh]:
     """Meshes of a frame in the frame of its camera, metres.
 
     Args:
         frame: The frame. People without a place in the scene (``is_placed``) are left out.
         mesh: ``'network'``, or ``'smpl'``: the mesh of the SMPL head.
+        lod: Vertices of a coarser level (bodies 6890, 1723 or 431; hands 778 or 195); all if not
+            given. Hands that go with bodies follow them.
 
     Returns:
         One mesh a person, coloured by track or by place in the list.
 
     Raises:
-        ExportError: Unknown mesh, or a person without one.
+        ExportError: Unknown mesh, a person without one, or no such level.
     """
     if mesh not in MESHES:
         raise ExportError(f'unknown mesh {mesh!r}: use {" or ".join(MESHES)}')
+    level = None if lod is None else level_number(frame.body, lod)
     meshes = []
     for number, person in enumerate(frame.people):
         if not person.is_placed:
@@ -73,8 +79,13 @@ def frame_meshes(frame: FrameResult, mesh: str = 'network') -> list[RenderMesh]:
                 'these results have no mesh of the SMPL head: use a config with smpl_head and the '
                 "SMPL model file, or mesh='network'"
             )
+        faces = frame.faces_of(person)
+        if level is not None:
+            part = mesh_level(frame.body_of(person), level)
+            vertices = vertices[part.index]
+            faces = part.faces[:, ::-1] if person.is_right is False else part.faces
         color = person_color(number, person.track_id)
-        meshes.append(RenderMesh(vertices + person.translation, frame.faces_of(person), color))
+        meshes.append(RenderMesh(vertices + person.translation, faces, color))
     return meshes
 
 

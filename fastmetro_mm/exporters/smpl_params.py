@@ -33,7 +33,8 @@ def smpl_parameters(
         ``poses (N, 72)`` axis-angle, radians, the global orientation first; ``betas (10,)``;
         ``trans (N, 3)`` metres; ``gender``; ``mocap_framerate``; and under the names of smplx
         ``global_orient (N, 3) body_pose (N, 69) transl (N, 3)``; ``frame_indices (N,)``, ``axes``;
-        and where the frames tell it ``times (N,)`` seconds, for videos of variable frame rate.
+        ``seen (N,)``, False where the person was not seen and the row is interpolated; and where
+        the frames tell it ``times (N,)`` seconds, for videos of variable frame rate.
 
     Raises:
         ExportError: Unknown gender or axes, or a frame rate that is not positive.
@@ -59,6 +60,7 @@ def smpl_parameters(
         transl=trans,
         frame_indices=track.frames,
         axes=np.array(axes),
+        seen=np.ones(len(poses), bool) if track.seen is None else track.seen,
         **times,
     )
 

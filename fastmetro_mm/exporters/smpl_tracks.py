@@ -20,6 +20,7 @@ from fastmetro_mm.geometry.rotation import rotmat_to_axis_angle
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
 
 _CHUNK = 64
+_EARLY = 0.25  # of a frame: smaller differences of time are rounding of the container
 
 
 @dataclass
@@ -36,7 +37,8 @@ class SmplTrack:
         rest_pelvis: Pelvis joint of the body model in its rest pose with these betas, metres;
             the point that the global orientation turns about. (3,)
         times: Seconds in the video where its frames tell them. (N,)
-        filled: Frames of these in which the person was not seen.
+        seen: Frames of these in which the person was seen; the others were filled in. None: all
+            of them. (N,) bool
     """
 
     name: str
@@ -47,7 +49,21 @@ class SmplTrack:
     transl: np.ndarray
     rest_pelvis: np.ndarray
     times: np.ndarray | None = None
-    filled: int = 0
+    seen: np.ndarray | None = None
+
+    @property
+    def filled(self) -> int:
+        """How many frames were filled in."""
+        return 0 if self.seen is None else int((~self.seen).sum())
+
+    def filled_note(self) -> str | None:
+        """One line for the user where frames were filled in."""
+        if not self.filled:
+            return None
+        return (
+            f'{self.name}: interpolated where the person was not seen '
+            f'({self.filled} of {len(self.frames)} frames)'
+        )
 
 
 def smpl_tracks(
@@ -85,14 +101,11 @@ def smpl_tracks(
         betas = np.mean([shape for _, _, shape in poses], axis=0)
         translation = np.stack([person.translation for person in people])
         pelvis, rest = _pelvis(body, rotmat, betas)
-        filled, rotmat, transl = fill_gaps(index, rotmat, translation - pelvis)
+        rows, rotmat, transl = fill_gaps(index, rotmat, translation - pelvis)
         name = f'track_{number}' if people[0].track_id is not None else f'person_{number}'
-        times = np.interp(filled, clock[0], clock[1]) if clock is not None else None
-        tracks.append(
-            SmplTrack(
-                name, number, filled, rotmat, betas, transl, rest, times, len(filled) - len(index)
-            )
-        )
+        times = np.interp(rows, clock[0], clock[1]) if clock is not None else None
+        seen_rows = np.isin(rows, index)
+        tracks.append(SmplTrack(name, number, rows, rotmat, betas, transl, rest, times, seen_rows))
     return tracks
 
 
@@ -112,16 +125,46 @@ def fill_gaps(
     wanted = np.arange(frames[0], frames[-1] + 1)
     if len(wanted) == len(frames):
         return wanted, rotmat, transl
-    turned = np.stack(
-        [Slerp(frames, Rotation.from_matrix(rotmat[:, j]))(wanted).as_matrix()
-         for j in range(rotmat.shape[1])], axis=1)  # fmt: skip
-    moved = np.stack([np.interp(wanted, frames, column) for column in transl.T], axis=1)
-    return wanted, turned, moved
+    return wanted, _turned(frames, rotmat, wanted), _moved(frames, transl, wanted)
+
+
+def evenly(track: SmplTrack, fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations and positions at an even rate, for formats that know nothing else.
+
+    Args:
+        track: The person.
+        fps: Frames a second.
+
+    Returns:
+        Rotations (M, J, 3, 3) and positions (M, 3), metres, from the first frame of the track on;
+        interpolated where the times of its frames are not even.
+    """
+    rotmat, transl = track.rotmat.astype(np.float64), track.transl.astype(np.float64)
+    if track.times is None:
+        return rotmat, transl
+    clock = (track.times - track.times[0]) * fps  # in frames
+    if np.abs(clock - np.arange(len(clock))).max() <= _EARLY:
+        return rotmat, transl
+    clock, known = np.unique(clock, return_index=True)
+    rotmat, transl = rotmat[known], transl[known]
+    wanted = np.minimum(np.arange(round(clock[-1]) + 1), clock[-1])
+    return _turned(clock, rotmat, wanted), _moved(clock, transl, wanted)
 
 
 def axis_angles(rotmat: np.ndarray) -> np.ndarray:
     """Axis-angle vectors (..., 3), radians, of rotation matrices (..., 3, 3)."""
     return rotmat_to_axis_angle(torch.from_numpy(np.asarray(rotmat, np.float64))).numpy()
+
+
+def _turned(clock: np.ndarray, rotmat: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Rotations (N, J, 3, 3) at other times, along the shortest arc."""
+    curves = [Slerp(clock, Rotation.from_matrix(joint)) for joint in rotmat.swapaxes(0, 1)]
+    return np.stack([curve(wanted).as_matrix() for curve in curves], axis=1)
+
+
+def _moved(clock: np.ndarray, transl: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Positions (N, 3) at other times, along lines."""
+    return np.stack([np.interp(wanted, clock, column) for column in transl.T], axis=1)
 
 
 def _sightings(frames: Sequence[FrameResult]) -> dict[int, list[tuple[int, PersonMesh]]]:

@@ -16,6 +16,7 @@ from collections.abc import Collection, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from fastmetro_mm.apis.saving import KINDS, ResultSaver
@@ -27,8 +28,8 @@ from fastmetro_mm.serve.refusals import Refusal
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization.renderer_factory import build_renderer
 
-_DRAWN = ('overlay', 'html')  # kinds that show the image
-_PARAMETRIC = ('smpl', 'bvh')
+_DRAWN = ('overlay', 'html', 'rrd')  # kinds that show the image
+_PARAMETRIC = ('smpl', 'bvh', 'amass')
 
 
 class FileMaker:
@@ -41,7 +42,10 @@ class FileMaker:
     """
 
     def __init__(self, limits: Limits, renderer: str, has_parameters: bool) -> None:
-        self.kinds = tuple(kind for kind in KINDS if has_parameters or kind not in _PARAMETRIC)
+        left_out = () if has_parameters else _PARAMETRIC
+        if find_spec('rerun') is None:
+            left_out = (*left_out, 'rrd')
+        self.kinds = tuple(kind for kind in KINDS if kind not in left_out)
         self._limits, self._name = limits, renderer
         self._renderer = None  # made in the thread that draws
         self._executor = ThreadPoolExecutor(1, thread_name_prefix='fastmetro-files')

@@ -18,6 +18,7 @@ _NUMBER = {'type': 'number'}
 _OPTIONAL_NUMBER = {'type': ['number', 'null']}
 _INTEGER = {'type': 'integer'}
 _TEXT = {'type': 'string'}
+_TINY = 'P2\n8 8\n255\n' + '128 ' * 64 + '\n'  # netpbm: an image without bytes that are no text
 _WHY = {
     400: 'an argument or the file is of no use',
     403: 'the request comes from the page of another address',
@@ -133,7 +134,12 @@ def _upload() -> dict[str, Any]:
     operation['requestBody'] = {
         'required': True,
         'description': 'The file itself, as it is on the disk',
-        'content': {'application/octet-stream': {'schema': {'type': 'string', 'minLength': 1}}},
+        'content': {
+            'application/octet-stream': {
+                'schema': {'type': 'string', 'minLength': 1},
+                'examples': {'tiny': {'summary': 'A grey image as text', 'value': _TINY}},
+            }
+        },
     }
     return operation
 

@@ -72,8 +72,7 @@ class Routes:
             Route('/api/openapi.json', self.openapi, methods=get),
             Route('/api/about', self.about, methods=get),
             Route('/api/jobs', self.upload, methods=['POST']),
-            Route(one, self.job, methods=get),
-            Route(one, self.remove, methods=['DELETE']),
+            Route(one, self.job, methods=['GET', 'DELETE']),
             Route(one + '/frames/{frame:int}', self.frame, methods=get),
             Route(one + '/frames/{frame:int}/image', self.image, methods=get),
             Route(one + '/files/{kind}', self.download, methods=get),
@@ -118,13 +117,12 @@ class Routes:
         return JSONResponse(job.to_dict(), 201, {'location': f'/api/jobs/{job.id}'})
 
     async def job(self, request: Request) -> Response:
-        """How far a job is."""
-        return JSONResponse(self._job(request).to_dict())
-
-    async def remove(self, request: Request) -> Response:
-        """Cancel and forget a job."""
-        self._store.remove(self._job(request))
-        return Response(status_code=204)
+        """How far a job is; or, with DELETE, cancel and forget it."""
+        job = self._job(request)
+        if request.method == 'DELETE':
+            await run_in_threadpool(self._store.remove, job)
+            return Response(status_code=204)
+        return JSONResponse(job.to_dict())
 
     async def frame(self, request: Request) -> Response:
         """People of a frame."""

@@ -188,6 +188,17 @@ class FrameResult:
             faces = self.hand_faces
         return faces[:, ::-1] if person.is_right is False else faces
 
+    def body_of(self, person: PersonMesh) -> str:
+        """Name of the mesh of one person.
+
+        Args:
+            person: One of ``people``.
+
+        Returns:
+            ``body``, or ``hand_body`` for hands that go with bodies.
+        """
+        return self.hand_body if self._is_other_hand(person) else self.body
+
     def _is_other_hand(self, person: PersonMesh) -> bool:
         return self.hand_faces is not None and person.is_right is not None
 

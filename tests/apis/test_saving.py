@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmetro_mm.apis import load_npz, outputs
+from fastmetro_mm.apis import load_npz, motion_files, outputs
 from fastmetro_mm.apis.saving import ResultSaver, check_kinds, make_folder
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.result_marks import is_result
@@ -26,7 +26,8 @@ def renderer():
 @pytest.fixture
 def notices(monkeypatch):
     said = []
-    monkeypatch.setattr(outputs, 'notice', said.append)
+    for module in (outputs, motion_files):
+        monkeypatch.setattr(module, 'notice', said.append)
     return said
 
 
@@ -237,7 +238,9 @@ def test_frames_of_an_earlier_longer_run_are_told(three_people, tmp_path, notice
 def test_mistakes(tmp_path):
     with pytest.raises(InputError, match="cannot save 'fbx': choose from overlay,npz"):
         check_kinds(['npz', 'fbx'])
-    with pytest.raises(InputError, match=r'smpl,bvh; FBX .*import the .bvh or .glb into Blender'):
+    with pytest.raises(
+        InputError, match=r'bvh,amass,rrd; FBX .*save bvh or glb, import it into Blender'
+    ):
         check_kinds(['fbx'])
     (tmp_path / 'file').touch()
     with pytest.raises(InputError, match='cannot write results there'):

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenes and results for the exporter tests."""
 
-import json
-import struct
-
 import numpy as np
 import pytest
 import torch
@@ -12,6 +9,7 @@ from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.body.build import build_body_model
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
+from tests.exporters import readers
 
 IMAGE_SIZE = (640, 480)
 INTRINSICS = np.array([[800.0, 0, 320], [0, 800, 240], [0, 0, 1]])
@@ -77,22 +75,4 @@ def make_frame(open_body):
 @pytest.fixture(scope='session')
 def read_glb():
     """Parser of the GLB container: gives the JSON and a function from accessor to array."""
-    dtypes = {5121: '<u1', 5123: '<u2', 5125: '<u4', 5126: '<f4'}
-    shapes = {'SCALAR': (), 'VEC3': (3,), 'VEC4': (4,), 'MAT4': (4, 4)}
-
-    def read(path):
-        data = path.read_bytes()
-        length = struct.unpack('<I', data[12:16])[0]
-        content = json.loads(data[20 : 20 + length])
-        binary = data[28 + length :]
-
-        def array(number: int) -> np.ndarray:
-            accessor = content['accessors'][number]
-            shape = (accessor['count'], *shapes[accessor['type']])
-            offset = content['bufferViews'][accessor['bufferView']]['byteOffset']
-            kind = dtypes[accessor['componentType']]
-            return np.frombuffer(binary, kind, int(np.prod(shape)), offset).reshape(shape)
-
-        return content, array
-
-    return read
+    return readers.read_glb

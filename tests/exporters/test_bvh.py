@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fastmetro_mm.apis import outputs
+from fastmetro_mm.apis import motion_files
 from fastmetro_mm.apis.saving import ResultSaver
 from fastmetro_mm.body.build import load_model_arrays
 from fastmetro_mm.body.joint_sets import SMPL24, SMPL24_PARENTS
@@ -15,69 +15,7 @@ from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.bvh import write_bvh
 from fastmetro_mm.exporters.smpl_tracks import smpl_tracks
 from fastmetro_mm.result_marks import is_result
-
-
-def read_bvh(path):
-    """Names, parents, seconds of the rows, joints in the world (N, J, 3) as the file has them."""
-    words = iter(path.read_text().split())
-    names, parents, offsets, channels, open_joints, ends = [], [], [], [], [], 0
-    assert next(words) == 'HIERARCHY'
-    for word in words:
-        if word in ('ROOT', 'JOINT'):
-            names.append(next(words))
-            parents.append(open_joints[-1] if open_joints else -1)
-            open_joints.append(len(names) - 1)
-            assert next(words) == '{'
-        elif word == 'OFFSET':
-            offset = [float(next(words)) for _ in range(3)]
-            if open_joints[-1] is not None:
-                offsets.append(offset)
-        elif word == 'CHANNELS':
-            channels.append([next(words) for _ in range(int(next(words)))])
-        elif word == 'End':
-            assert (next(words), next(words)) == ('Site', '{')
-            open_joints.append(None)
-            ends += 1
-        elif word == '}':
-            open_joints.pop()
-        else:
-            assert word == 'MOTION' and not open_joints
-            break
-    assert next(words) == 'Frames:'
-    count = int(next(words))
-    assert (next(words), next(words)) == ('Frame', 'Time:')
-    step = float(next(words))
-    values = np.array([float(word) for word in words]).reshape(count, sum(map(len, channels)))
-    rows = iter(values.T)
-    turns, places = [], []
-    for number, parent in enumerate(parents):
-        place, turn = np.tile(offsets[number], (count, 1)), np.tile(np.eye(3), (count, 1, 1))
-        for channel in channels[number]:
-            value, axis = next(rows), 'XYZ'.index(channel[0])
-            if channel.endswith('position'):
-                place[:, axis] += value
-                continue
-            one, two = (axis + 1) % 3, (axis + 2) % 3
-            about = np.tile(np.eye(3), (count, 1, 1))
-            cos, sin = np.cos(np.radians(value)), np.sin(np.radians(value))
-            about[:, one, one], about[:, one, two] = cos, -sin
-            about[:, two, one], about[:, two, two] = sin, cos
-            turn = turn @ about
-        if parent >= 0:
-            place = places[parent] + np.einsum('nij,nj->ni', turns[parent], place)
-            turn = turns[parent] @ turn
-        places.append(place)
-        turns.append(turn)
-    assert ends == 5
-    return names, parents, step * np.arange(count), np.stack(places, axis=1)
-
-
-def joints_of(person, open_body, pelvis_row):
-    """Joints of the posed body where the person stands, metres, y up, from the result alone."""
-    rotmat = np.concatenate([person.global_orient[None], person.body_pose])
-    out = open_body(torch.from_numpy(rotmat)[None], torch.from_numpy(person.betas)[None])
-    origin = pelvis_row @ out.vertices[0].double().numpy()
-    return (out.joints[0].double().numpy() - origin + person.translation) * [1, -1, -1]
+from tests.exporters.readers import joints_of, read_bvh
 
 
 @pytest.fixture(scope='module')
@@ -90,7 +28,7 @@ def pelvis_row():
 @pytest.fixture
 def notices(monkeypatch):
     said = []
-    monkeypatch.setattr(outputs, 'notice', said.append)
+    monkeypatch.setattr(motion_files, 'notice', said.append)
     return said
 
 
@@ -132,8 +70,8 @@ def test_a_video(make_frame, open_body, pelvis_row, tmp_path, notices):
     assert min(heads[99], heads[101]) - 5 < heads[100] < max(heads[99], heads[101]) + 5
     assert notices == [
         f'{tmp_path}/clip_track_1.bvh: begins at frame 30 of the video (1.00 s), where the person '
-        'is first seen; BVH cannot tell that',
-        f'{tmp_path}/clip_track_4.bvh: interpolated where the person was not seen (frames: 1)',
+        'is first seen; the format cannot tell that',
+        'clip, bvh: track_4: interpolated where the person was not seen (1 of 300 frames)',
     ]
 
 
@@ -166,7 +104,7 @@ def test_an_image_and_people_without_parameters(
     frame.people[1] = replace(frame.people[1], **bare)
     assert set(save([frame], tmp_path, name='one')) == {'one_person_0.bvh'}
     assert notices == [
-        'one: people without SMPL parameters are left out of the .bvh (sightings: 1)'
+        'one: people without SMPL parameters are left out of the BVH files (sightings: 1)'
     ]
     frame.people[0] = replace(frame.people[0], **bare)
     with pytest.raises(ExportError, match='no SMPL parameters'):

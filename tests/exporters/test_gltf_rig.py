@@ -3,61 +3,14 @@
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation, Slerp
 
 from fastmetro_mm.body.build import load_model_arrays
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.gltf_rig import four_weights, write_animated_glb
 from fastmetro_mm.exporters.smpl_tracks import smpl_tracks
+from tests.exporters.readers import GlbPlayer
 
 Y_UP = np.array([1.0, -1, -1])
-
-
-class Player:
-    """Evaluates the skins of a file at a time, from the words of the glTF specification."""
-
-    def __init__(self, content, array):
-        self.nodes, self.array, self.content = content['nodes'], array, content
-        self.parent = {c: n for n, node in enumerate(self.nodes) for c in node.get('children', [])}
-        self.curves = {}
-        for animation in content['animations']:
-            for channel in animation['channels']:
-                sampler = animation['samplers'][channel['sampler']]
-                key = (channel['target']['node'], channel['target']['path'])
-                self.curves[key] = (array(sampler['input']), array(sampler['output']),
-                                    sampler['interpolation'])  # fmt: skip
-
-    def value(self, node, path, time, default):
-        """One property of a node."""
-        if (node, path) not in self.curves:
-            return np.array(self.nodes[node].get(path, default), float)
-        times, values, how = self.curves[node, path]
-        time = np.clip(time, times[0], times[-1])
-        if how == 'STEP' or len(times) == 1:
-            return values[np.searchsorted(times, time + 1e-6, side='right') - 1]
-        if path == 'rotation':
-            return Slerp(times, Rotation.from_quat(values))(time).as_quat()
-        return np.array([np.interp(time, times, column) for column in values.T])
-
-    def matrix(self, node, time):
-        """Node to world."""
-        own = np.eye(4)
-        turn = Rotation.from_quat(self.value(node, 'rotation', time, [0, 0, 0, 1])).as_matrix()
-        own[:3, :3] = turn * self.value(node, 'scale', time, [1, 1, 1])
-        own[:3, 3] = self.value(node, 'translation', time, [0, 0, 0])
-        return own if node not in self.parent else self.matrix(self.parent[node], time) @ own
-
-    def vertices(self, name, time):
-        """Skinned positions, glTF axes."""
-        node = next(n for n in self.nodes if n.get('name') == name + '_mesh')
-        attributes = self.content['meshes'][node['mesh']]['primitives'][0]['attributes']
-        skin = self.content['skins'][node['skin']]
-        bind = self.array(skin['inverseBindMatrices']).transpose(0, 2, 1)
-        joints = np.stack([self.matrix(j, time) for j in skin['joints']]) @ bind
-        numbers, weights = self.array(attributes['JOINTS_0']), self.array(attributes['WEIGHTS_0'])
-        blended = np.einsum('vk,vkij->vij', weights, joints[numbers])
-        points = self.array(attributes['POSITION'])
-        return np.einsum('vij,vj->vi', blended[:, :3, :3], points) + blended[:, :3, 3]
 
 
 @pytest.fixture(scope='module')
@@ -80,7 +33,7 @@ def player(video, tmp_path_factory, read_glb):
     path = tmp_path_factory.mktemp('rig') / 'video.glb'
     arrays = load_model_arrays('open_body')
     write_animated_glb(path, smpl_tracks(video), arrays, video[0].camera, fps=25)
-    return Player(*read_glb(path))
+    return GlbPlayer(*read_glb(path))
 
 
 @pytest.mark.parametrize('frame', [0, 1, 3, 5])

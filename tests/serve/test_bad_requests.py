@@ -162,7 +162,9 @@ def test_arguments(client):
     for frame in ('1', '999999999999999999999'):
         refused(client.get(f'{place}/frames/{frame}'), 404, 'there is no frame')
     refused(client.put('/api/jobs', content=jpeg()), 405, 'Method Not Allowed')
-    refused(client.post(place), 405, 'Method Not Allowed')
+    answer = client.post(place)
+    refused(answer, 405, 'Method Not Allowed')
+    assert set(answer.headers['allow'].split(', ')) == {'GET', 'HEAD', 'DELETE'}
 
 
 def test_a_removed_job_is_gone(client):

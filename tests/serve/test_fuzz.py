@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 
-def test_answers_are_those_of_the_description(address):
+def test_answers_are_those_of_the_description(address, tmp_path):
     program = shutil.which('schemathesis', path=str(Path(sys.executable).parent))
     if program is None:
         pytest.skip('needs schemathesis: pip install schemathesis')
@@ -25,6 +25,7 @@ def test_answers_are_those_of_the_description(address):
             '--seed=1',
             '--no-color',
         ],
+        cwd=tmp_path,  # it keeps a cache
         capture_output=True,
         text=True,
         check=False,
