@@ -49,7 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     group.add_argument('--detector', default='free', help='as for fastmetro demo')
     group.add_argument('--detector-weights', help='weights of the detector')
-    group.add_argument('--batch-size', type=int, default=16, help='people at once (default: 16)')
+    group.add_argument('--batch-size', type=_count, default=16, help='people at once (default: 16)')
     group.add_argument(
         '--renderer',
         choices=['auto', 'pyrender', 'software'],
@@ -57,26 +57,35 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='what draws overlays (default: auto)',
     )
     group = parser.add_argument_group('limits')
-    for name, default, text in (
-        ('max-upload-mb', 200, 'size of a file, MB'),
-        ('max-pixels', 50_000_000, 'pixels of a photo'),
-        ('max-frames', 3000, 'frames of a video'),
-        ('max-seconds', 600, 'time for one job'),
-        ('max-jobs', 100, 'jobs that are kept: waiting, running and finished'),
-        ('max-disk-gb', 10, 'disk space of all jobs, GB'),
-        ('keep-minutes', 60, 'how long a finished job is kept'),
+    for name, kind, default, text in (
+        ('max-upload-mb', _positive, 200, 'size of a file, MB'),
+        ('max-pixels', _count, 50_000_000, 'pixels of a photo'),
+        ('max-frames', _count, 3000, 'frames of a video'),
+        ('max-seconds', _positive, 600, 'time for one job'),
+        ('max-jobs', _count, 100, 'jobs that are kept: waiting, running and finished'),
+        ('max-disk-gb', _positive, 10, 'disk space of all jobs, GB'),
+        ('keep-minutes', _positive, 60, 'how long a finished job is kept'),
     ):
         group.add_argument(
-            f'--{name}', type=_positive, default=default, metavar='N', help=f'{text} ({default})'
+            f'--{name}', type=kind, default=default, metavar='N', help=f'{text} ({default})'
         )
     return parser.parse_args(argv)
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e15:
         raise argparse.ArgumentTypeError(f'{text}: expected a number above 0')
     return value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:16]) < 1e15):
+        raise argparse.ArgumentTypeError(f'{text}: expected a whole number above 0')
+    return int(text)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -98,33 +107,43 @@ def main(argv: list[str] | None = None) -> int:
 
         limits = Limits(
             upload_bytes=int(args.max_upload_mb * 1e6),
-            image_pixels=int(args.max_pixels),
-            frames=int(args.max_frames),
+            image_pixels=args.max_pixels,
+            frames=args.max_frames,
             job_seconds=args.max_seconds,
-            jobs=int(args.max_jobs),
+            jobs=args.max_jobs,
             keep_seconds=60 * args.keep_minutes,
             disk_bytes=int(args.max_disk_gb * 1e9),
         )
-        inferencer = MeshInferencer(
-            args.model, args.weights, args.device, args.detector, args.detector_weights, args.speed
-        )
-        app = build_app(
-            inferencer,
-            limits,
-            [*args.allow_host, args.host],
-            args.renderer,
-            batch_size=args.batch_size,
-        )
-        if not _is_loopback(args.host):
-            print(
-                f'note: everybody who reaches {args.host}:{args.port} can use this server',
-                file=sys.stderr,
-            )
-        logging.getLogger('fastmetro_mm.serve').setLevel(logging.INFO)
-        config = uvicorn.Config(
-            app, log_level='warning', limit_concurrency=500, ws='none', timeout_graceful_shutdown=3
-        )
+        # first the address: a network takes seconds to load
         with _listening(args.host, args.port) as place, suppress(KeyboardInterrupt):
+            inferencer = MeshInferencer(
+                args.model,
+                args.weights,
+                args.device,
+                args.detector,
+                args.detector_weights,
+                args.speed,
+            )
+            app = build_app(
+                inferencer,
+                limits,
+                [*args.allow_host, args.host],
+                args.renderer,
+                batch_size=args.batch_size,
+            )
+            if not _is_loopback(args.host):
+                print(
+                    f'note: everybody who reaches {args.host}:{args.port} can use this server',
+                    file=sys.stderr,
+                )
+            logging.getLogger('fastmetro_mm.serve').setLevel(logging.INFO)
+            config = uvicorn.Config(
+                app,
+                log_level='warning',
+                limit_concurrency=500,
+                ws='none',
+                timeout_graceful_shutdown=3,
+            )
             host = f'[{args.host}]' if ':' in args.host else args.host
             print(f'open http://{host}:{place.getsockname()[1]} (Ctrl-C ends)', flush=True)
             uvicorn.Server(config).run(sockets=[place])

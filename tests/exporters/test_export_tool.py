@@ -52,6 +52,18 @@ def test_a_video_gives_one_file_a_frame(tool, results, tmp_path):
         assert str(file['axes']) == 'z_up'
 
 
+def test_motion_formats_floor_and_levels(tool, results, tmp_path, capsys):
+    names = dict(rig='v.glb', amass='m.npz', bvh='b.bvh')
+    outputs = [word for key, name in names.items() for word in (f'--{key}', str(tmp_path / name))]
+    tool(['--from', str(results), *outputs, '--lod', '431', '--floor', '--foot-lock'])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'b_track_0.bvh', 'b_track_1.bvh', 'm_track_0.npz', 'm_track_1.npz', 'v.glb',
+    ]  # fmt: skip
+    said = capsys.readouterr().err
+    assert said.count('put on the floor') == 2 and said.count('feet locked') <= 2
+    assert (tmp_path / 'v.glb').stat().st_size < 150_000  # 431 vertices a person
+
+
 def test_a_checkpoint_becomes_a_graph_that_runs(tool, tmp_path):
     pytest.importorskip('onnxscript', reason='the export extra is not installed')
     runtime = pytest.importorskip('onnxruntime', reason='the export extra is not installed')
@@ -73,6 +85,8 @@ def test_a_checkpoint_becomes_a_graph_that_runs(tool, tmp_path):
         (['--onnx', 'a.onnx'], '--onnx needs a config and a checkpoint'),
         (['--obj', 'a.obj'], '--obj needs results: add --from NPZ'),
         (['--from', 'a.npz'], '--from needs one of'),
+        (['--from', 'a.npz', '--fbx', 'a.fbx'], 'closed format: save bvh or glb'),
+        (['--from', 'a.npz', '--bvh', 'a.bvh', '--foot-lock'], '--foot-lock needs --floor'),
         (['--from', 'missing.npz', '--obj', 'a.obj'], 'missing.npz: No such file'),
         (['--from', '{results}', '--obj', 'a.stl'], r'a.stl: the name must end with .obj'),
         (['--from', '{empty}', '--obj', 'a.obj'], 'no .npz in this folder'),
