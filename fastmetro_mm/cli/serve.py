@@ -155,9 +155,10 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
+        reason = (error.strerror or str(error)).partition(' (')[0]  # the address follows
         raise CliError(
-            f'--host {host} --port {port}: {error.strerror or error}: choose another port '
-            '(0 takes a free one) or address'
+            f'--host {host} --port {port}: {reason}: choose another port (0 takes a free one) or '
+            'address'
         ) from None
 
 
