@@ -11,14 +11,7 @@ from types import TracebackType
 from fastmetro_mm.apis.export_options import ExportOptions
 from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded, printable
 from fastmetro_mm.apis.motion_files import Motion, Recording
-from fastmetro_mm.apis.outputs import (
-    FrameFiles,
-    ImageOverlay,
-    Lines,
-    Output,
-    Report,
-    VideoOverlay,
-)
+from fastmetro_mm.apis.outputs import FrameFiles, ImageOverlay, Lines, Output, Report, VideoOverlay
 from fastmetro_mm.apis.shared_drawing import Drawing
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.exporters import NO_FBX
