@@ -148,16 +148,13 @@ class MeshInferencer:
         self.body = self.network.body
         if is_free:
             self.detector = FreeHandDetector(device) if self.is_hand else FreeDetector(device)
-        check_mirroring(any(view.flip for view in views), self.is_hand)
+        check_mirroring(any(view.flip for view in views), self.body)
         self._predictor = MeshTTAModel(self.network) if views else self.network
         self._cropper = Cropper(
             self.network.cfg, speed, box_padding, self.network.dataset_meta, views
         )
 
-    @property
-    def is_hand(self) -> bool:
-        """Whether the network is one for hands."""
-        return self.body.is_hand
+    is_hand = property(lambda self: self.body.is_hand, doc='Whether the network is one for hands.')
 
     def __call__(
         self,

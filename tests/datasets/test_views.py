@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Views for test-time augmentation: what is understood, and what the pipeline makes of it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from mmengine.dataset import Compose
@@ -58,10 +60,11 @@ def test_what_means_nothing_is_refused(value, says):
 
 
 def test_mirror_images_of_hands_are_refused():
-    check_mirroring(True, is_hand=False)
-    check_mirroring(False, is_hand=True)
+    hand, body = (SimpleNamespace(is_hand=is_hand) for is_hand in (True, False))
+    check_mirroring(True, body)
+    check_mirroring(False, hand)
     with pytest.raises(InputError, match='left one, which networks for right'):
-        check_mirroring(True, is_hand=True)
+        check_mirroring(True, hand)
 
 
 def results():

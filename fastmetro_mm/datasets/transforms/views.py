@@ -91,17 +91,17 @@ def _numbers(name: str, values: Any) -> list[float]:
     return numbers
 
 
-def check_mirroring(flips: bool, is_hand: bool) -> None:
+def check_mirroring(flips: bool, body: Any) -> None:
     """Refuse mirrored views of hands.
 
     Args:
         flips: Whether some views are mirrored.
-        is_hand: Whether the network is one for hands.
+        body: The network's body.
 
     Raises:
-        InputError: If both.
+        InputError: If they are and it is a hand.
     """
-    if flips and is_hand:
+    if flips and body.is_hand:
         raise InputError(
             'tta: flip: the mirror image of a right hand is a left one, which networks for right '
             'hands have never seen: take rot=... and scale=... alone'

@@ -28,4 +28,4 @@ class MeshTTAHook(PrepareTTAHook):
             InputError: If mirror images of hands are asked for.
         """
         super().before_test(runner)
-        check_mirroring(self.flips, runner.model.module.body.is_hand)
+        check_mirroring(self.flips, runner.model.module.body)
