@@ -102,11 +102,12 @@ class CameraHint:
 
     def _estimated(self, image_size: tuple[int, int], pixels: np.ndarray) -> np.ndarray:
         size = pixels.shape[1::-1]
+        assert self.estimate is not None
         found = self.estimate(pixels)
         try:
             found = np.asarray(found, dtype=np.float64)
-            known = dict(intrinsics=found) if found.size > 1 else dict(focal_length=found.item())
-            inner = CameraHint(**known).matrix(size)
+            hint = CameraHint(found) if found.size > 1 else CameraHint(None, found.item())
+            inner = hint.matrix(size)
         except (TypeError, ValueError) as error:  # InputError is one
             raise InputError(
                 f'CameraHint(estimate=...): {error}; it must give a focal length in pixels or K'

@@ -51,7 +51,7 @@ def register_body(name: str, folder: str | os.PathLike, fix: str = '') -> BodyKi
         for file in (MODEL_FILE, REGRESSOR_FILE, SAMPLING_FILE)
     ]
     adjacency, _, _, faces = read_open_sampling(paths[-1])
-    levels = tuple(matrix.shape[0] for matrix in adjacency)
+    levels = tuple(len(matrix.indptr) - 1 for matrix in adjacency)
     if len(levels) != _LEVELS:
         raise BodyDataError(f'{paths[-1]}: {len(levels)} levels, expected {_LEVELS}; {hint}')
     edges = np.sort(faces[0][:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)

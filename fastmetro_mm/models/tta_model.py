@@ -30,7 +30,7 @@ class MeshTTAModel(BaseModel):
 
     def __init__(self, module: TopdownMeshEstimator) -> None:
         super().__init__()
-        self.module = module.module if is_model_wrapper(module) else module
+        self.module: Any = module.module if is_model_wrapper(module) else module
         self.merger = ViewMerger(self.module.body).to(next(module.parameters()).device)
 
     @torch.no_grad()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wraps the network for test-time augmentation once its weights are loaded."""
 
+from typing import Any
+
 from mmengine.hooks import PrepareTTAHook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
@@ -28,4 +30,5 @@ class MeshTTAHook(PrepareTTAHook):
             InputError: If mirror images of hands are asked for.
         """
         super().before_test(runner)
-        check_mirroring(self.flips, runner.model.module.body)
+        model: Any = runner.model
+        check_mirroring(self.flips, model.module.body)

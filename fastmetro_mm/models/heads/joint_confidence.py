@@ -33,6 +33,8 @@ class JointConfidence(nn.Module):
         ConfigError: Another number of joints.
     """
 
+    bias: Tensor
+
     def __init__(self, slope: float, bias: Sequence[float]) -> None:
         super().__init__()
         if len(bias) != len(J14):
