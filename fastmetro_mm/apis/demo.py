@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,6 +120,7 @@ class Demo:
             args.speed,
             args.box_padding,
             tta=args.tta,
+            runtime=args.runtime,
         )
         if args.lod is not None:
             level_number(self.inferencer.body.name, args.lod)  # or one line that says which
@@ -128,12 +130,14 @@ class Demo:
                 f'--save {asked[0]}: there are no SMPL parameters without a config with an '
                 'SMPL head (fastmetro_smpl_*) and weights that hold it, or open_body'
             )
+        self._reporting = threading.Lock()
         self.names: set[str] = set()
         self.inputs: set[Path] = set()
 
     def report(self, error: Exception) -> None:
         """Print one line and remember that something went wrong."""
-        self.errors += 1
+        with self._reporting:  # images are read, and files written, in threads of their own
+            self.errors += 1
         print(
             f'error: {explain(error) or " ".join(str(error).split())}', file=sys.stderr, flush=True
         )
@@ -166,6 +170,7 @@ class Demo:
             detect_every=self.args.detect_every if source.is_video else 1,
             progress=not self.args.quiet,
             on_error=self.report,
+            overlap=True,
         )
         name = self._free_name(source.name or given) if source.is_video else None
         counts = Counts(source.is_video)
@@ -179,6 +184,7 @@ class Demo:
             self.inferencer.has_smpl_head,
             self.report,
             self.options,
+            overlap=True,
         )
         stopped = False
         try:

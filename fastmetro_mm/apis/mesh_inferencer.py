@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,8 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from fastmetro_mm.apis.boxes import PersonBox
-from fastmetro_mm.apis.crops import Crop, Cropper, person_of
-from fastmetro_mm.apis.detector import PersonDetector
-from fastmetro_mm.apis.detector_free import FreeDetector
-from fastmetro_mm.apis.detector_hands import FreeHandDetector
+from fastmetro_mm.apis.crops import Crop, Cropper, PendingImage, person_of
+from fastmetro_mm.apis.detector_choice import BoxFinder, free_detector, given_detector, is_free
 from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded
 from fastmetro_mm.apis.hands import mirror_image
 from fastmetro_mm.apis.image_camera import CameraHint, translation_in_image
@@ -30,6 +28,7 @@ from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.source import Source
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.apis.sparse_detection import carried_boxes
+from fastmetro_mm.apis.stages import ahead
 from fastmetro_mm.apis.tracking import BoxTracker
 from fastmetro_mm.body.mesh_body import MeshBody
 from fastmetro_mm.datasets.transforms.views import check_mirroring, parse_views
@@ -40,31 +39,13 @@ from fastmetro_mm.model_zoo.model_loading import (
     smpl_head_is_trained,
 )
 from fastmetro_mm.models.tta_model import MeshTTAModel
-from fastmetro_mm.speed.acceleration import accelerate
+from fastmetro_mm.runtimes.names import check_runtime
+from fastmetro_mm.runtimes.preparing import prepare_network
 from fastmetro_mm.speed.allocator import keep_freed_memory
-from fastmetro_mm.structures.results import FrameResult, PersonMesh
+from fastmetro_mm.structures.results import FrameResult
 
-BoxFinder = Callable[[np.ndarray], Sequence[PersonBox]]
-
-
-@dataclass(eq=False)
-class PendingImage:
-    """An image whose people are not all through the network yet.
-
-    Args:
-        image: The image.
-        crops: Its people as they go into the network, in the order of their boxes.
-        people: Those that are through, in the same order.
-    """
-
-    image: SourceImage
-    crops: list[Crop] = field(default_factory=list)
-    people: list[PersonMesh] = field(default_factory=list)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all are through."""
-        return len(self.people) == len(self.crops)
+_AHEAD = 2
+"""Images that are read, and results that are made, before they are wanted."""
 
 
 class MeshInferencer:
@@ -91,9 +72,12 @@ class MeshInferencer:
         speed: ``'exact'`` gives the network's numbers up to float32 rounding and cuts crops as
             the config says, for released configs pixel for pixel as the official code does;
             ``'fast'`` cuts them in one warp and runs backbone and first transformer in half
-            precision where the hardware has it. See docs/performance.md for what that changes.
-        compiled: On a GPU: compile the network and replay CUDA graphs, once for every number of
-            people in a batch.
+            precision where the hardware has it and the network bears it; docs/performance.md.
+        compiled: On a GPU: compile the network, replay CUDA graphs, one for every batch size.
+        runtime: What runs backbone and transformers: ``'torch'``; ``'openvino'`` or
+            ``'onnxruntime'``, optional packages, for which the network is converted once; or
+            ``'auto'``, the one that was the fastest when it was measured here, at the first use.
+            ``'onnxruntime:cuda'``, ``'onnxruntime:tensorrt'`` and ``'openvino:gpu'`` are untested.
         tta: Test-time augmentation: views of every crop whose results are averaged, e.g. ``'flip'``
             or ``'flip rot=-20,20 scale=0.9,1.1'`` (every combination is one view), see
             ``datasets.transforms.views.parse_views``. Each costs as much as the crop as it is.
@@ -110,6 +94,7 @@ class MeshInferencer:
     Raises:
         FileNotFoundError: If config or weights are missing.
         InputError: If an argument is of no use.
+        MissingPackageError: If the library of ``runtime`` is not installed.
         DetectorError: If the detector cannot be set up.
     """
 
@@ -126,14 +111,16 @@ class MeshInferencer:
         box_padding: float | None = None,
         compiled: bool = False,
         tta: str | Sequence[str] | Mapping[str, Any] | None = None,
+        runtime: str = 'torch',
     ) -> None:
         if speed not in ('exact', 'fast'):
             raise InputError(f"speed must be 'exact' or 'fast', got {speed!r}")
         if box_padding is not None and not 0.5 <= box_padding <= 5:
             raise InputError(f'box_padding must lie between 0.5 and 5, got {box_padding}')
         views = parse_views(tta)
-        is_free = detector == 'free' and detector_weights is None
-        self.detector = None if is_free else _build_detector(detector, detector_weights, device)
+        check_runtime(runtime, device)
+        free = is_free(detector, detector_weights)
+        self.detector = None if free else given_detector(detector, detector_weights, device)
         self.device = torch.device(device)
         if compiled and self.device.type != 'cuda':
             raise InputError('compiled=True is for GPUs: on the CPU it brings nothing')
@@ -143,11 +130,11 @@ class MeshInferencer:
         network = load_network(model, weights, device)
         self.has_smpl_head = smpl_head_is_trained(network)
         self.has_parameters = gives_parameters(network)
-        self.network: Any = accelerate(network, speed, compiled, keep_plain=False)
+        self.network: Any = prepare_network(network, speed, runtime, compiled)
         self.speed = speed
         self.body = self.network.body
-        if is_free:
-            self.detector = FreeHandDetector(device) if self.is_hand else FreeDetector(device)
+        if free:
+            self.detector = free_detector(self.body, device)
         check_mirroring(any(view.flip for view in views), self.body)
         self._predictor = MeshTTAModel(self.network) if views else self.network
         self._cropper = Cropper(
@@ -170,6 +157,7 @@ class MeshInferencer:
         progress: bool = False,
         keep_images: bool = True,
         on_error: str | ErrorHandler = 'raise',
+        overlap: bool = False,
     ) -> Iterator[FrameResult]:
         """Go through the images; results come one by one, in order, while it works.
 
@@ -191,8 +179,10 @@ class MeshInferencer:
                 frames between follow from those around them (``sparse_detection``).
             progress: Whether to show progress on the terminal.
             keep_images: Whether results carry their image (for drawing).
-            on_error: ``'raise'``; ``'skip'`` to log what is wrong with an image or box and go
-                on with the others; or a function that is called with the error.
+            on_error: ``'raise'``; ``'skip'`` logs what is wrong with an image or box and goes on
+                with the others; or a function that is called with the error.
+            overlap: Read, find people and run the network in threads, ahead of what is asked for;
+                ``on_error`` and a detector of yours are called from these. Not for webcams.
 
         Returns:
             Generator of one result an image, people in the order of their boxes. Inputs are
@@ -222,8 +212,15 @@ class MeshInferencer:
         smoother = MeshSmoother(source.fps) if smooth else None
         # A camera's image must be answered before the next one comes.
         size = 0 if source.is_live else batch_size
+        overlap = overlap and not source.is_live
+        if overlap:
+            source = replace(source, images=ahead(source.images, _AHEAD))
         found = self.look(source, finder, track, on_error, detect_every)
+        if overlap:
+            found = ahead(found, 1)
         results = self._in_batches(found, hint, size, batch_size, on_error)
+        if overlap:
+            results = ahead(results, _AHEAD)
         if progress:
             results = show_progress(results, source.length)
         return _finish(results, smoother, keep_images)
@@ -365,13 +362,3 @@ def _finish(
         if not keep_images:
             result.image = None
         yield result
-
-
-def _build_detector(
-    detector: str | Path | BoxFinder | None, weights: str | Path | None, device: str
-) -> BoxFinder | None:
-    if detector is None or detector in ('whole', 'none'):
-        return None
-    if callable(detector):
-        return detector
-    return PersonDetector(weights, None if detector in ('free', 'rtmdet') else detector, device)

@@ -33,7 +33,7 @@ class Motion(Output):
         self._has_bodies = False
         self._name = ''
 
-    def add(self, frame: FrameResult, name: str) -> None:
+    def save(self, frame: FrameResult, name: str) -> None:
         """See the base class."""
         self._name = name
         if not frame.bodies:
@@ -41,7 +41,7 @@ class Motion(Output):
         self._has_bodies = True
         has_pose = all(map(_has_pose, frame.bodies))
         if self.kind == 'glb' and not has_pose:
-            self._files.add(frame, name)
+            self._files.save(frame, name)
         elif self.fps is None:
             self._write([frame])
         else:
@@ -147,7 +147,7 @@ class Recording(Output):
 
     _recording: RerunRecording | None = None
 
-    def add(self, frame: FrameResult, name: str) -> None:
+    def save(self, frame: FrameResult, name: str) -> None:
         """See the base class."""
         from fastmetro_mm.exporters.rerun_recording import RerunRecording
 

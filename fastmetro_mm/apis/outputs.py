@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -48,6 +49,22 @@ class Output:
 
     def add(self, frame: FrameResult, name: str) -> None:
         """Save one frame; ``name`` is that of its image or video, without an ending."""
+        self.prepare(frame, name)()
+
+    def prepare(self, frame: FrameResult, name: str) -> Callable[[], None]:
+        """What must be done in the caller's thread: drawing, since OpenGL belongs to one.
+
+        Args:
+            frame: The result.
+            name: As for :meth:`add`.
+
+        Returns:
+            The rest of :meth:`add`, for any thread; of one output one after the other.
+        """
+        return partial(self.save, frame, name)
+
+    def save(self, frame: FrameResult, name: str) -> None:
+        """Write one frame that needs no drawing."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -82,10 +99,11 @@ def may_be_written(path: Path) -> Path:
 class ImageOverlay(Output):
     """``photo_overlay.jpg``."""
 
-    def add(self, frame: FrameResult, name: str) -> None:
+    def prepare(self, frame: FrameResult, name: str) -> Callable[[], None]:
         """See the base class."""
         path = self.path(f'{name}_overlay.jpg')
-        self.written.append(write_image(path, self.drawing.overlay(frame, with_views=True)))
+        drawn = self.drawing.overlay(frame, with_views=True)
+        return lambda: self.written.append(write_image(path, drawn))
 
 
 class VideoOverlay(Output):
@@ -93,7 +111,7 @@ class VideoOverlay(Output):
 
     _writer: VideoWriter | None = None
 
-    def add(self, frame: FrameResult, name: str) -> None:
+    def prepare(self, frame: FrameResult, name: str) -> Callable[[], None]:
         """See the base class."""
         how = self.drawing
         drawn = draw_frame(
@@ -104,7 +122,7 @@ class VideoOverlay(Output):
 
             assert self.fps is not None  # every video has one
             self._writer = VideoWriter(self.path(f'{name}_overlay.mp4'), self.fps)
-        self._writer.write(drawn, frame.time)
+        return partial(self._writer.write, drawn, frame.time)
 
     def close(self) -> None:
         """See the base class."""
@@ -119,7 +137,7 @@ class Lines(Output):
     _file: TextIO | None = None
     _target = Path()
 
-    def add(self, frame: FrameResult, name: str) -> None:
+    def save(self, frame: FrameResult, name: str) -> None:
         """See the base class."""
         if self._file is None:
             self._target = self.path(f'{name}.jsonl')
@@ -150,7 +168,7 @@ class FrameFiles(Output):
     _numbers: set[int] | None = None
     _name = ''
 
-    def add(self, frame: FrameResult, name: str) -> None:
+    def save(self, frame: FrameResult, name: str) -> None:
         """See the base class."""
         placed = any(person.is_placed for person in frame.people)
         if self.kind in _MESHES and not placed:
@@ -202,22 +220,24 @@ class Report(Output):
         self._stride = 1
         self._name = ''
 
-    def add(self, frame: FrameResult, name: str) -> None:
+    def prepare(self, frame: FrameResult, name: str) -> Callable[[], None]:
         """See the base class."""
         self._name = name
         if self.fps is None:
-            self._write([frame])
-        elif frame.frame_index % self._stride == 0:
+            return self._drawn([frame])
+        if frame.frame_index % self._stride == 0:
             self._sampled.append(frame)
             if len(self._sampled) > _REPORT_FRAMES:
                 self._sampled, self._stride = self._sampled[::2], self._stride * 2
+        return _nothing
 
     def close(self) -> None:
         """See the base class."""
         if self._sampled:
-            self._write(self._sampled)
+            self._drawn(self._sampled)()
 
-    def _write(self, frames: Sequence[FrameResult]) -> None:
+    def _drawn(self, frames: Sequence[FrameResult]) -> Callable[[], None]:
+        """Draw; what is left to do is writing."""
         from fastmetro_mm.exporters.html_report import report_frame, write_html_report
 
         how, entries = self.drawing, []
@@ -229,4 +249,9 @@ class Report(Output):
                 images.append(('Input', frame.image))
             entries.append(report_frame(frame, images, lod=self.options.lod))
         path = self.path(f'{self._name}.html')
-        self.written.append(write_html_report(path, entries, title=printable(self._name)))
+        title = printable(self._name)
+        return lambda: self.written.append(write_html_report(path, entries, title=title))
+
+
+def _nothing() -> None:
+    """What is left to do of a frame that is kept for later."""

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -13,11 +15,13 @@ from fastmetro_mm.apis.guarding import ErrorHandler, error_handler, guarded, pri
 from fastmetro_mm.apis.motion_files import Motion, Recording
 from fastmetro_mm.apis.outputs import FrameFiles, ImageOverlay, Lines, Output, Report, VideoOverlay
 from fastmetro_mm.apis.shared_drawing import Drawing
+from fastmetro_mm.apis.stages import Worker
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.exporters import NO_FBX
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization.render_types import Renderer
 
+_WAITING = 4  # files that may wait for being written
 KINDS = ('overlay', 'npz', 'json', 'obj', 'ply', 'glb', 'html', 'smpl', 'bvh', 'amass', 'rrd')
 
 
@@ -96,6 +100,9 @@ class ResultSaver:
             images, where the result has one, if not given, and never for videos.
         on_error: ``'raise'``, ``'skip'``, or a function that is called with the error of a kind.
         options: How to export: level of detail, floor.
+        overlap: Encode and write in a thread of its own, while the caller goes on; drawing stays
+            in the caller's thread. ``on_error`` is then called from that thread, and what it
+            raises comes with a later frame or at the end.
 
     Raises:
         InputError: Feet are to be locked without a floor.
@@ -112,6 +119,7 @@ class ResultSaver:
         smpl_panel: bool | None = None,
         on_error: str | ErrorHandler = 'raise',
         options: ExportOptions | None = None,
+        overlap: bool = False,
     ) -> None:
         # A frame of a video may be empty, so that its people do not tell.
         panel = bool(smpl_panel) if fps is not None else smpl_panel
@@ -127,6 +135,7 @@ class ResultSaver:
             for kind in dict.fromkeys(check_kinds(kinds))
         ]
         self._is_video = fps is not None
+        self._worker = Worker(_WAITING) if overlap else None
 
     def add(self, frame: FrameResult, name: str) -> None:
         """Save one frame.
@@ -137,13 +146,40 @@ class ResultSaver:
         """
         errors: list[Exception] = []
         for output in self._outputs:
-            if output not in self._broken:
-                failed = len(errors)
-                with guarded(f'{printable(name)}, {output.kind}', errors.append):
-                    output.add(frame, name)
-                if len(errors) > failed and self._is_video:
-                    self._broken.add(output)  # one line, not one a frame
+            jobs: list[Callable[[], None]] = []
+            with self._guarded(output, name, errors) as works:
+                if works:
+                    jobs.append(output.prepare(frame, name))
+            for job in jobs:
+                if self._worker is None:
+                    self._do(output, name, job, errors)
+                else:
+                    self._worker.submit(partial(self._do, output, name, job))
         self._tell(errors)
+
+    def _do(
+        self,
+        output: Output,
+        name: str,
+        job: Callable[[], None],
+        errors: list[Exception] | None = None,
+    ) -> None:
+        """Encode and write; errors are told at once where nobody collects them."""
+        found: list[Exception] = [] if errors is None else errors
+        with self._guarded(output, name, found) as works:
+            if works:
+                job()
+        if errors is None:
+            self._tell(found)
+
+    @contextmanager
+    def _guarded(self, output: Output, name: str, errors: list[Exception]) -> Iterator[bool]:
+        """Collect errors of one output; says whether it works still: a video's ends with one."""
+        before = len(errors)
+        with guarded(f'{printable(name)}, {output.kind}', errors.append):
+            yield output not in self._broken
+        if len(errors) > before and self._is_video:
+            self._broken.add(output)  # one line, not one a frame
 
     def __enter__(self) -> ResultSaver:
         return self
@@ -155,6 +191,9 @@ class ResultSaver:
         trace: TracebackType | None,
     ) -> None:
         errors: list[Exception] = []
+        if self._worker is not None:
+            with guarded('results', errors.append):
+                self._worker.finish()
         for output in self._outputs:
             with guarded(output.kind, errors.append):
                 output.close()

@@ -58,6 +58,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='exact: crops and numbers of the official code; fast: half precision',
     )
     group.add_argument(
+        '--runtime',
+        default='torch',
+        help='what runs the network: torch, openvino, onnxruntime, or auto: the fastest of those '
+        'installed, measured at the first use (default: torch)',
+    )
+    group.add_argument(
         '--tta',
         nargs='+',
         metavar='VIEW',

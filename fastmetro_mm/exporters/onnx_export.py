@@ -15,7 +15,7 @@ import importlib.util
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,17 @@ class ExportedNetwork(nn.Module):
         return tuple(outputs)
 
 
+class _AnyInputs(nn.Module):
+    """A module under one signature, whose batch axes can be named without knowing its own."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return self.module(*inputs)
+
+
 def export_onnx(
     model: TopdownMeshEstimator,
     path: str | os.PathLike,
@@ -107,14 +118,48 @@ def export_onnx(
     device = next(model.parameters()).device
     # Two crops: a batch of one would be taken for a constant.
     crops = torch.zeros(2 if dynamic_batch else 1, 3, height, width, device=device)
-    shapes = {'image': {0: torch.export.Dim('batch', min=1, max=4096)}} if dynamic_batch else None
-    with _ready_for_export(model), torch.no_grad(), _quiet():
+    with ready_for_export(model):
         network = ExportedNetwork(model)
+        return export_graph(
+            network, path, {'image': crops}, network.output_names, opset, dynamic_batch
+        )
+
+
+def export_graph(
+    module: nn.Module,
+    path: str | os.PathLike,
+    inputs: Mapping[str, Tensor],
+    output_names: Sequence[str],
+    opset: int = DEFAULT_OPSET,
+    dynamic_batch: bool = True,
+) -> Path:
+    """Write any module as one ONNX file.
+
+    Args:
+        module: Takes the inputs in their order and returns a tuple of tensors.
+        path: File to write.
+        inputs: Examples by name; their first axis is the batch, at least 2 if it is dynamic.
+        output_names: Names of what it returns.
+        opset: ONNX operator set.
+        dynamic_batch: Whether the graph takes any batch size.
+
+    Returns:
+        The path.
+
+    Raises:
+        MissingPackageError: onnx or onnxscript is not installed.
+    """
+    require('onnx', 'onnxscript')
+    shapes = None
+    if dynamic_batch:
+        batch = torch.export.Dim('batch', min=1, max=4096)
+        shapes = (tuple({0: batch} for _ in inputs),)
+    with torch.no_grad(), _quiet():
         program = torch.onnx.export(
-            network,
-            (crops,),
-            input_names=['image'],
-            output_names=list(network.output_names),
+            _AnyInputs(module),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=list(output_names),
             opset_version=opset,
             dynamic_shapes=shapes,
             dynamo=True,
@@ -212,7 +257,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _ready_for_export(model: TopdownMeshEstimator) -> Iterator[None]:
+def ready_for_export(model: TopdownMeshEstimator) -> Iterator[None]:
     """Evaluation mode and up-sampling by gathers; everything is put back afterwards."""
     training, sampling = model.training, model.head.body.sampling
     method = sampling.method

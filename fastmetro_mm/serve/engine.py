@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from fastmetro_mm.apis.crops import Crop
+from fastmetro_mm.apis.crops import Crop, PendingImage
 from fastmetro_mm.apis.guarding import guarded
 from fastmetro_mm.apis.image_camera import CameraHint
-from fastmetro_mm.apis.mesh_inferencer import MeshInferencer, PendingImage
+from fastmetro_mm.apis.mesh_inferencer import MeshInferencer
 from fastmetro_mm.apis.people_finding import PeopleFinder
 from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.sources import open_source

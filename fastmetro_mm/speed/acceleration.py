@@ -59,12 +59,12 @@ def accelerate(
         raise ConfigError('compiled=True is for GPUs: on the CPU packed weights are faster')
     if getattr(network, '_plain', None) is not None:
         raise ConfigError('the network is accelerated already: restore() it first')
-    network._plain = _Plain(network, keep_plain)
+    network._plain = PlainParts(network, keep_plain)
     if keep_plain:
         network.backbone, network.neck = copy.deepcopy((network.backbone, network.neck))
     network.backbone = _without_batch_norm(network.backbone)
     network.backbone.to(memory_format=torch.channels_last)
-    dtype = half_precision(device) if speed == 'fast' else torch.float32
+    dtype = working_type(network, speed)
     packs = can_pack(device)
     # backbones of ours know which of their layers need all digits
     getattr(network.backbone, 'lower_precision', network.backbone.to)(dtype)
@@ -104,7 +104,7 @@ def restore(network: Any) -> nn.Module:
     return network
 
 
-class _Plain:
+class PlainParts:
     """What a network was before, and the guards of its state dict while it is not."""
 
     def __init__(self, network: Any, keep: bool) -> None:
@@ -116,6 +116,7 @@ class _Plain:
         )
 
     def require_parts(self) -> dict[str, nn.Module]:
+        """The plain parts, if they were kept."""
         if not self.parts:
             raise ConfigError(
                 'the network was accelerated with keep_plain=False, its weights are '
@@ -124,6 +125,7 @@ class _Plain:
         return self.parts
 
     def put_back(self, network: Any) -> None:
+        """Give the network its parts back."""
         device = next(network.head.parameters()).device
         for name, part in self.require_parts().items():
             setattr(network, name, part.to(device))
@@ -177,6 +179,23 @@ def _without_batch_norm(backbone: nn.Module) -> nn.Module:
 
 def _maps(features: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
     return [features] if isinstance(features, Tensor) else features
+
+
+def working_type(network: Any, speed: str) -> torch.dtype:
+    """What backbone and first transformer compute in.
+
+    Args:
+        network: The network.
+        speed: ``'exact'`` or ``'fast'``.
+
+    Returns:
+        float32, or for ``'fast'`` what :func:`half_precision` gives, if the backbone bears it.
+    """
+    if speed == 'exact':
+        return torch.float32
+    dtype = half_precision(next(network.parameters()).device)
+    bears = getattr(network.backbone, 'bears_precision', None)
+    return dtype if bears is None or bears(dtype) else torch.float32
 
 
 def half_precision(device: torch.device) -> torch.dtype:

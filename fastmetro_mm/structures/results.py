@@ -370,8 +370,8 @@ def _npz_path(path: str | Path) -> Path:
 
 
 def _write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """``np.savez_compressed`` with the least compression: the file is hardly larger."""
-    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+    """``np.savez``, not compressed, which would take longer than a small network."""
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as file:
         for name, array in arrays.items():
             with file.open(f'{name}.npy', 'w', force_zip64=True) as entry:
                 np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)

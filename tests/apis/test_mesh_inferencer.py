@@ -208,6 +208,28 @@ def test_smoothing_a_video(inferencer, clip):
         inferencer([np.zeros((9, 9, 3), np.uint8)], smooth=True)
 
 
+def test_overlapping_stages_give_the_same_results(inferencer, clip, photo):
+    path, boxes = clip
+    one_by_one, at_once = (
+        list(inferencer(path, bboxes=boxes, batch_size=8, overlap=overlap))
+        for overlap in (False, True)
+    )
+    assert [frame.frame_index for frame in at_once] == list(range(40))
+    for expected, found in zip(one_by_one, at_once, strict=True):
+        for first, second in zip(expected.people, found.people, strict=True):
+            assert np.abs(first.vertices - second.vertices).max() < 1e-5
+            assert first.track_id == second.track_id
+    errors: list[Exception] = []
+    photos = [photo, 'missing.jpg', photo]
+    given = dict(bboxes=[[BOX]] * 3, overlap=True)
+    found = list(inferencer(photos, on_error=errors.append, **given))
+    assert [frame.frame_index for frame in found] == [0, 2] and 'missing.jpg' in str(errors[0])
+    results = inferencer(photos, batch_size=1, **given)
+    assert next(results).frame_index == 0
+    with pytest.raises(FileNotFoundError, match='missing'):
+        next(results)
+
+
 def test_faulty_images_and_boxes_do_not_stop_the_others(inferencer, photo, tmp_path):
     broken = tmp_path / 'broken.jpg'
     broken.write_bytes(photo.read_bytes()[:5000])
@@ -236,6 +258,10 @@ def test_mistakes_in_the_set_up(tmp_path, weights_file):
         MeshInferencer('quickstart', detector='rtmdet')
     with pytest.raises(InputError, match="'exact' or 'fast'"):
         MeshInferencer('quickstart', speed='slow')
+    with pytest.raises(InputError, match='choose from torch, openvino, onnxruntime, auto'):
+        MeshInferencer('quickstart', runtime='tvm')
+    with pytest.raises(InputError, match='compiled=True is for'):
+        MeshInferencer('quickstart', runtime='auto', compiled=True)
     state = torch.load(weights_file, weights_only=True)
     state['state_dict'].pop('head.xyz_regressor.weight')
     torch.save(state, tmp_path / 'other.pth')

@@ -44,6 +44,7 @@ def build(size: str, backbone: str, body: dict, **options: Any) -> nn.Module:
 
     network = MODELS.build(network_config(size, backbone, body, **options).model)
     network.load_state_dict(rule_weights(to_official(network.state_dict())))
+    network.cfg = network_config(size, backbone, body, **options)
     return network
 
 

@@ -3,6 +3,7 @@
 
     python tools/benchmark/run.py [--suite NAME] [--against OFFICIAL_CHECKOUT] [--json FILE]
     python tools/benchmark/run.py --suite inference --profile [--trace FILE]
+    python tools/benchmark/run.py --runtimes [--threads 1 --processor-time]
 
 Every line of the table is the median of turns that the contestants take one after the other,
 each in a process of its own. "ratio" is the official code's time over ours, "of floor" the least
@@ -13,7 +14,6 @@ possible time (operations and bytes of the network over the measured peaks) over
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -33,9 +33,10 @@ from workers import BenchmarkError, Contestant, Timing, largest_difference, race
 
 from fastmetro_mm.engine.cli import friendly_errors  # noqa: E402
 from fastmetro_mm.errors import CliError  # noqa: E402
+from fastmetro_mm.fileio import write_json  # noqa: E402
 
 SUITES = ('inference', 'train', 'data', 'eval', 'render')
-HEADER = (f'{"work":<36} {"who":<10} {"ms":>9} {"items/s":>8} {"peak MB":>8} {"ratio":>6} '
+HEADER = (f'{"work":<36} {"who":<18} {"ms":>9} {"items/s":>8} {"peak MB":>8} {"ratio":>6} '
           f'{"goal":>5} {"memory":>6} {"floor":>6}  difference')  # fmt: skip
 
 
@@ -108,7 +109,7 @@ def line(row: dict[str, Any]) -> str:
     difference = row.get('difference')
     said = '' if difference is None else f'{difference:.1e} {row["difference_of"]}'
     return (
-        f'{row["work"]:<36} {row["who"]:<10} {row["milliseconds"]:9.2f} '
+        f'{row["work"]:<36} {row["who"]:<18} {row["milliseconds"]:9.2f} '
         f'{row["items_per_second"]:8.1f} {show("peak_mb", ".0f", 8)} '
         f'{show("ratio", ".2f", 6)} {show("goal", ".1f", 5)} '
         f'{show("memory_ratio", ".2f", 6)} {show("floor_share", ".2f", 6)}  {said}'
@@ -194,6 +195,20 @@ def describe(machine: Machine) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def measure_runtimes(args: argparse.Namespace, report: dict[str, Any], body: dict) -> None:
+    """Rows of ``--runtimes``; what is done is written at once."""
+    from runtimes import runtime_rows
+
+    report['threads'] = torch.get_num_threads()
+    report['clock'] = 'processor' if args.processor_time else 'wall'
+    names = [name for name in NETWORKS if args.only in name]
+    for rows in runtime_rows(names, args.batches, body, args.rounds, args.processor_time):
+        report['rows'] += rows
+        print('\n'.join(map(line, rows)), flush=True)
+        if args.json:
+            write_json(args.json, report, indent=1)
+
+
 def profile(args: argparse.Namespace, body: dict) -> None:
     """Name the five largest costs."""
     from inputs import images
@@ -231,6 +246,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--against', help='checkout of the official code')
     parser.add_argument('--rounds', type=int, default=5, help='turns that count (default: 5)')
     parser.add_argument('--only', default='', help='works whose name contains this')
+    parser.add_argument('--runtimes', action='store_true',
+                        help='only our network beside its graph in other libraries')  # fmt: skip
+    parser.add_argument('--batches', type=int, nargs='+', help='for --runtimes')
+    parser.add_argument('--threads', type=int, help='for --runtimes (default: all cores)')
+    parser.add_argument('--processor-time', action='store_true',
+                        help='for --runtimes: beside other work, with --threads 1')  # fmt: skip
     parser.add_argument('--quick', action='store_true', help='see whether it runs; no numbers')
     parser.add_argument('--json', type=Path, help='also write everything to this file')
     parser.add_argument('--profile', action='store_true', help='name the five largest costs')
@@ -268,6 +289,10 @@ def main(argv: list[str] | None = None) -> int:
             )
         )
         print(HEADER)
+        if args.runtimes:
+            torch.set_num_threads(args.threads or torch.get_num_threads())
+            measure_runtimes(args, report, body)
+            return 0
         for work in works(body, args.quick):
             if work.suite in suites and args.only in work.name:
                 try:
@@ -294,9 +319,7 @@ def main(argv: list[str] | None = None) -> int:
             )
             print(f'{table["work"]}: {1000 * whole:.0f} ms: {shares}')
         if args.json:
-            temporary = args.json.with_suffix('.tmp')
-            temporary.write_text(json.dumps(report, indent=1) + '\n')
-            temporary.replace(args.json)
+            write_json(args.json, report, indent=1)
     return 0
 
 

@@ -76,6 +76,17 @@ class HandLandmark(ShippedBackbone):
             raise ConfigError(f'HandLandmark: parts are empty, expected some of {tuple(PARTS)}')
         super().__init__(HandNet(), PARTS, parts, frozen_stages, with_keypoints, weights, init_cfg)
 
+    def bears_precision(self, dtype: torch.dtype) -> bool:
+        """Whether meshes made of the key points stay within a millimetre.
+
+        In half precision another of the four turns of :meth:`keypoints` may win, which turns the
+        whole hand: of forty drawn ones one did.
+
+        Args:
+            dtype: Of weights and maps.
+        """
+        return not (self.with_keypoints and dtype != torch.float32)
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Deep features, and the finer ones of stride 16 by space-to-depth, on one grid.
 
@@ -108,7 +119,7 @@ class HandLandmark(ShippedBackbone):
             x and y on the crop in [-1, 1], and the depth from the wrist in the same unit, away
             from the camera. (B, 21, 3) float32
         """
-        batch, half = len(x), x.shape[-1] / 2
+        batch, half = x.shape[0], x.shape[-1] / 2
         found = self.landmarks(torch.cat([x.rot90(turn, (2, 3)) for turn in range(4)]))
         best = found['presence'].view(4, batch).argmax(0)
         points = found['landmarks'].float().view(4, batch, NUM_LANDMARKS, 3)

@@ -117,7 +117,22 @@ class KeypointNeck(BaseModule):
         Raises:
             ConfigError: Another number of key points, or a map of another size.
         """
-        keypoints, *grids = feats
+        return self.finish(*self.begin(feats))
+
+    def begin(self, feats: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What bears half precision: nothing here, see :meth:`lower_precision`."""
+        return tuple(feats)
+
+    def finish(self, keypoints: Tensor, *grids: Tensor) -> TokenFeatures:
+        """Everything.
+
+        Args:
+            keypoints: (B, K, 3)
+            *grids: The feature map, if there is one.
+
+        Returns:
+            The tokens.
+        """
         if tuple(keypoints.shape[1:]) != (self.num_keypoints, 3):
             raise ConfigError(
                 f'KeypointNeck expects key points (B, {self.num_keypoints}, 3) but got '
@@ -129,7 +144,8 @@ class KeypointNeck(BaseModule):
         )
         if grids:
             camera, joints = self._correct(camera, joints, grids[0])
-        nothing = joints.new_zeros(len(joints), 0, self.embed_dims)
+        # not len(), which would fix the batch of an exported graph
+        nothing = joints.new_zeros(joints.shape[0], 0, self.embed_dims)
         return TokenFeatures(camera[:, 0], joints, nothing, keypoints)
 
     def _correct(self, camera: Tensor, joints: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:

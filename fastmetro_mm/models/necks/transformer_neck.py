@@ -2,6 +2,7 @@
 """The two encoder-decoder transformers of FastMETRO (Cho et al., ECCV 2022)."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,20 @@ class FastMETRONeck(BaseModule):
         Raises:
             ValueError: If the map has other than ``in_channels`` channels.
         """
-        x = feats[-1] if isinstance(feats, (tuple, list)) else feats
+        height, width = _last(feats).shape[2:]
+        return self.finish(*self.begin(feats), grid=(height, width))
+
+    def begin(self, feats: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        """The first transformer, which bears half precision (see :meth:`lower_precision`).
+
+        Args:
+            feats: As for :meth:`forward`.
+
+        Returns:
+            Camera (B, 1, C), image (B, HW, C) and joint-vertex tokens (B, J + V, C) of the first
+            width.
+        """
+        x = _last(feats)
         hint = self._hint_at_larger_map(x)
         if x.shape[1] != self.conv_1x1.in_channels:
             raise ConfigError(
@@ -113,25 +127,33 @@ class FastMETRONeck(BaseModule):
             print_log(
                 f'FastMETRONeck: feature map {tuple(x.shape)}{hint}', 'current', logging.WARNING
             )
-        position_1, position_2 = self._positions_of(x)
-        batch = x.shape[0]
-
+        position, _ = self._positions_of(x.shape[2:])
         image = self.conv_1x1(x).flatten(2).transpose(1, 2)  # (B, HW, 512)
-        camera = self.cam_token_embed.weight.expand(batch, 1, -1)  # (B, 1, 512)
-        camera, image, tokens = self._run(
-            self.transformer_1,
-            camera,
-            image,
-            self._learned_tokens(),
-            position_1,
-            self._attend_once(),
+        camera = self.cam_token_embed.weight.expand(x.shape[0], 1, -1)  # (B, 1, 512)
+        return self._run(
+            self.transformer_1, camera, image, self._learned_tokens(), position, self._attend_once()
         )
-        # The two transformers may differ in precision, see `lower_precision`.
-        camera, image, tokens = (x.to(position_2.dtype) for x in (camera, image, tokens))
+
+    def finish(
+        self, camera: Tensor, image: Tensor, tokens: Tensor, grid: tuple[int, int] | None = None
+    ) -> TokenFeatures:
+        """The second transformer, which needs all digits.
+
+        Args:
+            camera: From :meth:`begin`.
+            image: From there.
+            tokens: From there.
+            grid: (H, W) of the feature map; ``feature_size`` if not given.
+
+        Returns:
+            Tokens of the second width.
+        """
+        _, position = self._positions_of(grid or self.feature_size)
+        camera, image, tokens = (x.to(position.dtype) for x in (camera, image, tokens))
         camera = self.dim_reduce_enc_cam(camera)  # (B, 1, 128)
         image = self.dim_reduce_enc_img(image)  # (B, HW, 128)
         tokens = self.dim_reduce_dec(tokens)  # (B, J + V, 128)
-        camera, _, tokens = self._run(self.transformer_2, camera, image, tokens, position_2, None)
+        camera, _, tokens = self._run(self.transformer_2, camera, image, tokens, position, None)
         return TokenFeatures(
             camera=camera[:, 0],
             joints=tokens[:, : self.num_joints],
@@ -219,9 +241,9 @@ class FastMETRONeck(BaseModule):
         """Compute now what evaluation keeps of the learned tokens."""
         self._attend_once()
 
-    def _positions_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _positions_of(self, grid: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Position encodings for the size of a feature map, (1 + HW, C) each."""
-        height, width = x.shape[2:]
+        height, width = grid
         if (height, width) == self._grid:
             return self.position_1, self.position_2
         first, second = (
@@ -250,6 +272,11 @@ class FastMETRONeck(BaseModule):
         """Switch between training and evaluation; forgets what was kept of the tokens."""
         self._first_attention = None
         return super().train(mode)
+
+
+def _last(feats: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """The deepest map of a backbone."""
+    return feats[-1] if isinstance(feats, (tuple, list)) else feats
 
 
 def _positions(height: int, width: int, dim: int) -> Tensor:

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stages that work at the same time, in threads with short queues: order and memory stay."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+Item = TypeVar('Item')
+_END = object()
+_LOOK_UP = 0.1
+"""Seconds after which a waiting thread looks whether anybody still wants its work."""
+
+
+def ahead(items: Iterable[Item], size: int) -> Iterator[Item]:
+    """Make items in a thread of their own while the caller works with those before.
+
+    The thread starts with the first item that is asked for, and ends with the last, with the
+    first exception, or when this generator is closed.
+
+    Args:
+        items: What makes them; used in that thread alone.
+        size: Items that may wait at once.
+
+    Yields:
+        The items in their order.
+
+    Raises:
+        BaseException: What ``items`` raised, after the items before it.
+    """
+    waiting: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(size)
+    stop = threading.Event()
+
+    def put(item: Any, error: BaseException | None = None) -> bool:
+        while not stop.is_set():
+            try:
+                waiting.put((item, error), timeout=_LOOK_UP)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        iterator = iter(items)
+        try:
+            for item in iterator:
+                if not put(item):
+                    return
+            put(_END)
+        except BaseException as error:  # it belongs to the caller, whatever it is
+            put(_END, error)
+        finally:
+            close = getattr(iterator, 'close', None)
+            if close is not None:
+                close()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = waiting.get()
+            if error is not None:
+                raise error
+            if item is _END:
+                return
+            yield item
+            del item  # not kept while the next one is waited for
+    finally:
+        stop.set()
+        thread.join()
+
+
+class Worker:
+    """One thread that does jobs in their order.
+
+    Args:
+        size: Jobs that may wait; whoever brings another one waits too.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(size)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Have a job done.
+
+        Args:
+            job: The job.
+
+        Raises:
+            BaseException: What an earlier job raised; it is told once.
+        """
+        self._tell()
+        self._jobs.put(job)
+
+    def finish(self) -> None:
+        """Wait until all jobs are done; there can be no more.
+
+        Raises:
+            BaseException: What a job raised, if it was not told yet.
+        """
+        if self._thread.is_alive():
+            self._jobs.put(None)
+            self._thread.join()
+        self._tell()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except BaseException as error:
+                self._error = self._error or error
+            del job
+
+    def _tell(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error

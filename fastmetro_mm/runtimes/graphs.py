@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Backbone and neck as two graphs in the cache folder: what bears half precision, what does not.
+
+The heads stay in torch: they take next to no time, and they decompose, solve and pose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fastmetro_mm import __version__
+from fastmetro_mm.exporters.onnx_export import crop_size_of, export_graph, ready_for_export
+from fastmetro_mm.fileio import write_json
+from fastmetro_mm.model_zoo.files import cache_folder
+from fastmetro_mm.structures import TokenFeatures
+
+FORMAT = 1
+"""Counted up where graphs of an earlier version of this package would answer otherwise."""
+TOKENS = ('camera', 'joints', 'vertices', 'keypoints')
+
+
+class Beginning(nn.Module):
+    """Backbone, and what of the neck bears half precision.
+
+    Args:
+        network: ``TopdownMeshEstimator``.
+    """
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.backbone, self.neck = network.backbone, network.neck
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Normalised RGB crops (B, 3, H, W) to what the neck's ``finish`` takes."""
+        feats = self.backbone(image)
+        if not hasattr(self.neck, 'begin'):  # of another package
+            return tuple(feats) if isinstance(feats, (tuple, list)) else (feats,)
+        return self.neck.begin(feats)
+
+
+class Ending(nn.Module):
+    """The rest of the neck, in float32.
+
+    Args:
+        network: ``TopdownMeshEstimator``.
+    """
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.neck = network.neck
+
+    def tokens(self, *parts: Tensor) -> TokenFeatures:
+        """What :class:`Beginning` gives to tokens."""
+        return self.neck.finish(*parts) if hasattr(self.neck, 'finish') else self.neck(parts)
+
+    def forward(self, *parts: Tensor) -> tuple[Tensor, ...]:
+        """The same as a tuple, without what is empty."""
+        return tuple(given_tokens(self.tokens(*parts)).values())
+
+
+def given_tokens(tokens: TokenFeatures) -> dict[str, Tensor]:
+    """Tokens by name, without those that are none: a graph has no empty outputs."""
+    named = {name: getattr(tokens, name) for name in TOKENS}
+    return {name: value for name, value in named.items() if value is not None and value.numel()}
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Two ONNX files.
+
+    Attributes:
+        folder: Where they lie.
+        crop_size: Side of the crops that they take, pixels.
+        outputs: What the second one gives, of :data:`TOKENS`.
+    """
+
+    folder: Path
+    crop_size: int
+    outputs: tuple[str, ...]
+
+    @property
+    def beginning(self) -> Path:
+        """From the image to what the second one takes."""
+        return self.folder / 'begin.onnx'
+
+    @property
+    def ending(self) -> Path:
+        """From there to tokens."""
+        return self.folder / 'finish.onnx'
+
+
+def graphs_folder(network: Any) -> Path:
+    """Where the graphs of a network lie, or will lie: the same numbers, the same folder.
+
+    Args:
+        network: ``TopdownMeshEstimator`` with its ``cfg``, weights loaded.
+
+    Returns:
+        A folder named by the hash of weights, config and versions.
+    """
+    known = hashlib.sha256()
+    known.update(
+        json.dumps(
+            [
+                FORMAT,
+                __version__,
+                torch.__version__,
+                str(network.cfg.model),
+                str(crop_size(network)),
+            ]
+        ).encode()
+    )
+    # buffers too: positions and masks come from files of the body and are in no state dict
+    for part in (network.backbone, network.neck):
+        for name, tensor in (*part.named_parameters(), *part.named_buffers()):
+            known.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+            flat = tensor.detach().cpu().contiguous().reshape(-1)
+            known.update(flat.view(torch.uint8).numpy())
+    return cache_folder() / 'graphs' / known.hexdigest()[:32]
+
+
+def crop_size(network: Any) -> int:
+    """Side of the crops that a network is given, pixels."""
+    return crop_size_of(network.cfg)
+
+
+def find_graphs(folder: Path) -> Graphs | None:
+    """Graphs that were made before.
+
+    Args:
+        folder: From :func:`graphs_folder`.
+
+    Returns:
+        The graphs; None if there are none, or a file is not as it was written.
+    """
+    try:
+        said = json.loads((folder / 'graphs.json').read_text())
+        graphs = Graphs(folder, said['crop_size'], tuple(said['outputs']))
+        whole = all((folder / name).stat().st_size == size for name, size in said['sizes'].items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return graphs if whole else None
+
+
+def make_graphs(network: Any, folder: Path) -> Graphs:
+    """Export a network.
+
+    Args:
+        network: ``TopdownMeshEstimator`` in evaluation mode, as it was loaded.
+        folder: From :func:`graphs_folder`; appears whole or not at all.
+
+    Returns:
+        The graphs.
+
+    Raises:
+        MissingPackageError: onnx or onnxscript is not installed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix='.partial-', dir=folder.parent))
+    try:
+        size = crop_size(network)
+        device = next(network.parameters()).device
+        begin, finish = Beginning(network).eval(), Ending(network).eval()
+        image = torch.zeros(2, 3, size, size, device=device)
+        with ready_for_export(network):
+            with torch.no_grad():
+                between = begin(image)
+                outputs = tuple(given_tokens(finish.tokens(*between)))
+            names = [f'between_{number}' for number in range(len(between))]
+            graphs = Graphs(unfinished, size, outputs)
+            export_graph(begin, graphs.beginning, {'image': image}, names)
+            inputs = dict(zip(names, between, strict=True))
+            export_graph(finish, graphs.ending, inputs, outputs)
+        sizes = {path.name: path.stat().st_size for path in (graphs.beginning, graphs.ending)}
+        write_json(unfinished / 'graphs.json', dict(crop_size=size, outputs=outputs, sizes=sizes))
+        try:
+            if find_graphs(folder) is None:
+                shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+            os.rename(unfinished, folder)
+        except OSError:
+            if find_graphs(folder) is None:  # not because another process was first
+                raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return Graphs(folder, size, outputs)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stages that overlap keep order, errors and memory."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from fastmetro_mm.apis.saving import ResultSaver
+from fastmetro_mm.apis.stages import Worker, ahead
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.structures.results import FrameResult
+from fastmetro_mm.visualization.renderer_factory import build_renderer
+
+
+def threads() -> int:
+    return threading.active_count()
+
+
+def test_items_come_in_order_from_another_thread_and_not_too_far_ahead():
+    made, by = [], set()
+
+    def items():
+        for number in range(20):
+            made.append(number)
+            by.add(threading.get_ident())
+            yield number
+
+    before = threads()
+    results = ahead(items(), 3)
+    assert made == []  # nothing starts before the first is asked for
+    for expected, found in enumerate(results):
+        assert found == expected
+        time.sleep(0.005)
+        # those that wait, the one in the hand of the maker, the one that was given
+        assert len(made) <= expected + 1 + 3 + 1
+    assert made == list(range(20)) and threading.get_ident() not in by
+    assert threads() == before
+
+
+def test_it_overlaps():
+    met = threading.Barrier(2, timeout=20)
+
+    def items():
+        yield 0
+        met.wait()  # passes only while the caller works with the item before
+        yield 1
+
+    results = ahead(items(), 1)
+    assert next(results) == 0
+    met.wait()
+    assert list(results) == [1]
+
+
+def test_an_error_comes_after_the_items_before_it():
+    def items():
+        yield 'first'
+        raise InputError('the second one is broken')
+
+    results = ahead(items(), 5)
+    assert next(results) == 'first'
+    with pytest.raises(InputError, match='second one'):
+        next(results)
+
+
+def test_who_leaves_early_leaves_no_thread_and_no_open_source():
+    closed = threading.Event()
+
+    def items():
+        try:
+            while True:
+                yield np.zeros(10)
+        finally:
+            closed.set()
+
+    before = threads()
+    results = ahead(items(), 2)
+    next(results)
+    results.close()
+    assert closed.is_set() and threads() == before
+
+
+def test_jobs_are_done_in_order_and_errors_told_once():
+    done = []
+    worker = Worker(2)
+    for number in range(6):
+        worker.submit(lambda number=number: done.append(number))
+    worker.finish()
+    assert done == list(range(6))
+    worker = Worker(4)
+    worker.submit(lambda: 1 / 0)
+    worker.submit(lambda: done.append('after'))
+    with pytest.raises(ZeroDivisionError):
+        worker.finish()
+    worker.finish()
+    assert done[-1] == 'after'
+
+
+def frame(index: int) -> FrameResult:
+    return FrameResult(
+        image_path='clip.mp4',
+        frame_index=index,
+        image_size=(32, 24),
+        intrinsics=np.eye(3),
+        people=[],
+        body='open_body',
+        faces=np.array([[0, 1, 2]]),
+        image=np.full((24, 32, 3), index, np.uint8),
+        time=index / 10,
+    )
+
+
+@pytest.mark.parametrize('overlap', [False, True])
+def test_files_are_the_same_with_and_without(tmp_path, overlap):
+    errors = []
+    (tmp_path / 'clip_npz').write_text('in the way')
+    kinds, renderer = ['npz', 'json', 'overlay'], build_renderer('software')
+    with ResultSaver(
+        tmp_path, kinds, renderer, 10, on_error=errors.append, overlap=overlap
+    ) as saver:
+        for index in range(7):
+            saver.add(frame(index), 'clip')
+    # one kind fails, in one line, the others are whole
+    assert len(errors) == 1 and 'npz' in str(errors[0])
+    lines = (tmp_path / 'clip.jsonl').read_text().splitlines()
+    assert len(lines) == 7 and '"frame_index": 6' in lines[6]
+    assert {path.name for path in saver.written} == {'clip.jsonl', 'clip_overlay.mp4'}
+
+
+def test_what_a_handler_raises_reaches_the_caller(tmp_path):
+    (tmp_path / 'clip_npz').write_text('in the way')
+    with pytest.raises(InputError, match='npz'):
+        with ResultSaver(tmp_path, ['npz'], fps=10, overlap=True) as saver:
+            for index in range(3):
+                saver.add(frame(index), 'clip')

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benchmarks write is what they measured."""
+
+import numpy as np
+import pytest
+
+from fastmetro_mm.errors import CliError
+
+
+@pytest.fixture
+def benchmark(repo_dir, monkeypatch):
+    """Makes the benchmark's modules importable."""
+    monkeypatch.syspath_prepend(str(repo_dir / 'tools' / 'benchmark'))
+
+
+def test_runtimes_are_compared_with_the_fastest_peer(benchmark, monkeypatch):
+    import runtimes
+
+    now = [0.0]
+
+    def run(seconds, off):
+        def answer(image):
+            now[0] += seconds
+            return np.full((len(image), 4, 3), 1.0 + off)
+
+        return answer
+
+    monkeypatch.setattr(runtimes, 'images', lambda batch: runtimes.torch.zeros(batch, 3, 4, 4))
+    runs = {'OpenVINO': run(0.4, 0), 'OpenVINO bf16': run(0.2, 0.5), 'fast, torch': run(0.1, 0.25)}
+    rows = runtimes._race('S-R50', 8, runs, run(1, 0), 3, lambda: now[0])
+    found = {row['who']: row for row in rows}
+    assert {who: pytest.approx(row['ratio']) for who, row in found.items()} == {
+        'OpenVINO': 0.5, 'OpenVINO bf16': 1.0, 'fast, torch': 2.0}  # fmt: skip
+    assert found['fast, torch']['milliseconds'] == pytest.approx(100)
+    assert found['fast, torch']['items_per_second'] == pytest.approx(80)
+    assert found['fast, torch']['difference'] == 0.25
+    assert len(found['OpenVINO']['all_milliseconds']) == 3
+
+
+def test_the_gpu_table_takes_its_place_in_the_page(benchmark, monkeypatch, tmp_path):
+    import gpu_table
+
+    page = tmp_path / 'page.md'
+    monkeypatch.setattr(gpu_table, 'PAGE', page)
+    page.write_text(f'before\n{gpu_table.BEGIN}\nNot measured.\n{gpu_table.END}\nafter\n')
+    rows = [
+        dict(work='S', who='exact', milliseconds=2.5, images_per_second=400.0, peak_mb=99.6),
+        dict(work='S', who='fast', left_out='no driver'),
+    ]
+    for _ in range(2):
+        gpu_table.put_into_page(gpu_table.table(rows, 'a card', 20))
+    text = page.read_text()
+    assert text.count('| S | exact | 2.50 | 400 | 100 |') == 1 and 'Not measured' not in text
+    assert '| S | fast | not run: no driver |' in text and 'a card' in text
+    assert text.startswith('before\n') and text.endswith('after\n')
+    page.write_text('nothing')
+    with pytest.raises(CliError, match='is missing'):
+        gpu_table.put_into_page('table')
+    with pytest.raises(SystemExit):
+        gpu_table.main(['--device', 'cpu', '--write', '--quick'])

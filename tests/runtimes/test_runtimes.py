@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks run by other libraries answer as in torch; conversions and measurements are kept."""
+
+import copy
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmpose.registry import MODELS
+
+from fastmetro_mm.config_files import config_path
+from fastmetro_mm.errors import ConfigError, ExportError, InputError, MissingPackageError
+from fastmetro_mm.models.backbones import HandLandmark, MoveNet
+from fastmetro_mm.runtimes import choice, graphs, names, preparing
+from fastmetro_mm.runtimes.features import GraphFeatures, prove
+from fastmetro_mm.runtimes.names import Runtime, parse_runtime
+from fastmetro_mm.speed import acceleration
+
+CPU = torch.device('cpu')
+LIBRARIES = [name for name in ('openvino', 'onnxruntime') if names.is_installed(name)]
+CONVERTERS = [name for name in ('onnx', 'onnxscript') if names.is_installed(name)]
+needs_converter = pytest.mark.skipif(
+    len(CONVERTERS) < 2 or not LIBRARIES, reason='the export extra is not installed'
+)
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('cache')
+    before = os.environ.get('FASTMETRO_CACHE')
+    os.environ['FASTMETRO_CACHE'] = str(folder)
+    yield folder
+    os.environ.pop('FASTMETRO_CACHE')
+    if before is not None:
+        os.environ['FASTMETRO_CACHE'] = before
+
+
+def build(kind: str) -> torch.nn.Module:
+    """A small network: mesh tokens after two transformers, or a body posed by key points."""
+    torch.manual_seed(0)
+    cfg = Config.fromfile(config_path('quickstart' if kind == 'mesh' else 'open_body'))
+    if kind == 'mesh':
+        cfg.model.neck.embed_dims = (64, 32)
+        cfg.model.head.in_channels = 32
+    else:
+        cfg.model.backbone.update(arch='lightning', weights=None)
+        cfg.model.neck.update(hidden_dims=64, embed_dims=32, num_layers=1)
+        cfg.model.head.in_channels = 32
+    network = MODELS.build(cfg.model).eval()
+    network.cfg = cfg
+    if kind == 'keypoints':  # an untrained one looks everywhere alike
+        for parameter in network.backbone.parameters():
+            if parameter.dim() > 1:
+                torch.nn.init.normal_(parameter, 0, 1.5 / parameter[0].numel() ** 0.5)
+    return network
+
+
+@pytest.fixture(scope='module', params=['mesh', 'keypoints'])
+def network(request):
+    return build(request.param)
+
+
+@pytest.fixture(scope='module')
+def crops(network):
+    size = graphs.crop_size(network)
+    coarse = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(3))
+    return torch.nn.functional.interpolate(coarse, (size, size), mode='bicubic')
+
+
+def answer(network, crops):
+    with torch.no_grad():
+        return network(crops, None, mode='tensor')
+
+
+@needs_converter
+@pytest.mark.parametrize('library', LIBRARIES)
+def test_every_library_gives_the_same_people(network, crops, cache, library):
+    expected = answer(network, crops)
+    made = preparing.prepare_network(copy.deepcopy(network), 'exact', library)
+    for count in (3, 1):
+        found = answer(made, crops[:count])
+        for name in ('vertices', 'joints', 'camera'):
+            torch.testing.assert_close(
+                getattr(found, name), getattr(expected, name)[:count], rtol=1e-3, atol=2e-4
+            )
+    with pytest.raises(ConfigError, match='load the checkpoint again'):
+        made.state_dict()
+    with pytest.raises(ExportError, match='converted for'):
+        answer(made, crops[..., :64, :64])
+    # converted once, proved once for each version
+    folder = graphs.graphs_folder(network)
+    assert list(folder.glob(f'{library}-*.proved'))
+    assert not list(folder.parent.glob('.partial-*'))
+    before = (folder / 'begin.onnx').stat().st_mtime_ns
+    preparing.prepare_network(copy.deepcopy(network), 'exact', library)
+    assert (folder / 'begin.onnx').stat().st_mtime_ns == before
+
+
+@needs_converter
+def test_a_damaged_conversion_is_made_anew(cache):
+    network = build('mesh')
+    folder = graphs.graphs_folder(network)
+    graphs.make_graphs(network, folder)
+    assert graphs.find_graphs(folder) is not None
+    (folder / 'finish.onnx').write_bytes(b'cut off')
+    assert graphs.find_graphs(folder) is None
+    graphs.make_graphs(network, folder)
+    assert graphs.find_graphs(folder).outputs == ('camera', 'joints', 'vertices')
+
+
+@needs_converter
+def test_a_graph_of_other_weights_is_refused(cache):
+    network = build('mesh')
+    runtime = parse_runtime(LIBRARIES[0], CPU)
+    folder = graphs.graphs_folder(network)
+    made = graphs.find_graphs(folder) or graphs.make_graphs(network, folder)
+    features = GraphFeatures(made, runtime, torch.float32, CPU)
+    prove(features, network)
+    with torch.no_grad():
+        network.neck.dim_reduce_dec.bias += 0.5
+    with pytest.raises(ExportError, match='answers otherwise than torch'):
+        prove(features, network)
+
+
+def test_the_folder_follows_every_number(cache):
+    network = build('mesh')
+    first = graphs.graphs_folder(network)
+    assert first == graphs.graphs_folder(copy.deepcopy(network)) and first.parent.parent == cache
+    network.neck.position_2[3, 5] += 1e-3  # a buffer that no state dict holds
+    second = graphs.graphs_folder(network)
+    network.cfg.model.neck.num_heads += 1
+    assert len({first, second, graphs.graphs_folder(network)}) == 3
+
+
+def test_names_are_read(monkeypatch):
+    cuda = torch.device('cuda')
+    expected = {
+        ('torch', CPU): Runtime('torch'),
+        ('auto', cuda): Runtime('auto'),
+        ('openvino', CPU): Runtime('openvino', 'CPU'),
+        ('openvino:gpu', CPU): Runtime('openvino', 'GPU'),
+        ('onnxruntime', CPU): Runtime('onnxruntime', 'CPUExecutionProvider'),
+        ('onnxruntime', cuda): Runtime('onnxruntime', 'CUDAExecutionProvider'),
+        ('onnxruntime:tensorrt', cuda): Runtime('onnxruntime', 'TensorrtExecutionProvider'),
+        ('onnxruntime:XnnpackExecutionProvider', CPU): Runtime(
+            'onnxruntime', 'XnnpackExecutionProvider'
+        ),
+    }
+    for (text, device), runtime in expected.items():
+        assert parse_runtime(text, device) == runtime
+    for text, device, said in (
+        ('onnx', CPU, 'choose from torch, openvino, onnxruntime, auto'),
+        ('torch:cuda', CPU, 'said by device'),
+        ('openvino', cuda, 'does not run on cuda'),
+    ):
+        with pytest.raises(InputError, match=said):
+            parse_runtime(text, device)
+    monkeypatch.setattr(names, 'is_installed', lambda library: False)
+    with pytest.raises(MissingPackageError, match=r"pip install 'fastmetro_mm\[openvino\]'"):
+        names.check_runtime('openvino', 'cpu')
+    monkeypatch.setattr(names, 'is_installed', lambda library: True)
+    monkeypatch.setattr(names, 'available_targets', lambda library: ['CPUExecutionProvider'])
+    with pytest.raises(InputError, match='cannot run on CUDAExecutionProvider here, only on CPU'):
+        names.check_runtime('onnxruntime:cuda', 'cpu')
+
+
+def test_auto_measures_once_and_remembers(cache, monkeypatch):
+    network = build('mesh')
+    folder = graphs.graphs_folder(network)
+    folder.mkdir(parents=True, exist_ok=True)
+    other = Runtime('onnxruntime', 'CPUExecutionProvider')
+    monkeypatch.setattr(choice, '_candidates', lambda device, converted: [other])
+    measured = []
+
+    def measure(network, runtimes, speed):
+        measured.append(speed)
+        return {'torch': 9.0, str(other): 4.0 if speed == 'fast' else 12.0}
+
+    monkeypatch.setattr(choice, 'measure', measure)
+    for _ in range(2):
+        assert choice.fastest(network, 'fast') == other
+        assert choice.fastest(network, 'exact') == Runtime('torch')
+    assert measured == ['fast', 'exact']
+    kept = [json.loads(path.read_text()) for path in folder.glob('fastest-*.json')]
+    assert sorted(one['milliseconds']['torch'] for one in kept) == [9.0, 9.0]
+    for path in folder.glob('fastest-*.json'):
+        path.write_text('{"fast')
+    assert choice.fastest(network, 'fast') == other and len(measured) == 3
+    monkeypatch.setattr(choice, '_candidates', lambda device, converted: [])
+    assert choice.fastest(network, 'fast') == Runtime('torch') and len(measured) == 3
+
+
+@needs_converter
+def test_times_are_those_of_what_can_run(cache, monkeypatch):
+    network = build('mesh')
+    good, bad = parse_runtime(LIBRARIES[0], CPU), Runtime(LIBRARIES[0], 'NOWHERE')
+    times = choice.measure(network, [Runtime('torch'), good, bad], 'exact')
+    assert set(times) == {'torch', str(good)} and min(times.values()) > 0
+    assert 'backbone.conv1.weight' in network.state_dict()  # left as it was
+
+
+def test_key_points_are_not_computed_in_bfloat16(monkeypatch):
+    half, bfloat = torch.float16, torch.bfloat16
+    bears = {
+        MoveNet('lightning', with_keypoints=True): {bfloat: False, half: True},
+        MoveNet('lightning', with_keypoints=False): {bfloat: True, half: True},
+        HandLandmark(parts=(), with_keypoints=True): {bfloat: False, half: False},
+    }
+    for backbone, wanted in bears.items():
+        network = torch.nn.Module()
+        network.backbone = backbone
+        for dtype, is_borne in wanted.items():
+            monkeypatch.setattr(acceleration, 'half_precision', lambda device, dtype=dtype: dtype)
+            assert acceleration.working_type(network, 'fast') == (
+                dtype if is_borne else torch.float32
+            )
+            assert acceleration.working_type(network, 'exact') == torch.float32
+
+
+def test_the_fast_open_body_is_the_exact_one(crops, network, monkeypatch):
+    if not isinstance(network.backbone, MoveNet):
+        pytest.skip('the other network has no key points')
+    monkeypatch.setattr(acceleration, 'half_precision', lambda device: torch.bfloat16)
+    fast = acceleration.accelerate(copy.deepcopy(network), 'fast')
+    off = answer(fast, crops).vertices - answer(network, crops).vertices
+    assert np.abs(off.numpy()).max() < 1e-4
