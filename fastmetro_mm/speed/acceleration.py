@@ -18,6 +18,8 @@ from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.backbones import FusedHRNet
 from fastmetro_mm.speed.packed import can_pack, pack
 
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 
 def accelerate(
     network: Any, speed: str = 'exact', compiled: bool = False, keep_plain: bool = True
@@ -160,7 +162,7 @@ def _without_batch_norm(backbone: nn.Module) -> nn.Module:
     mmcv takes a BatchNorm to belong to the convolution defined before it. That holds for the
     shipped backbones; any other one is checked on an image and left as it is where it does not.
     """
-    if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in backbone.modules()):
+    if not any(isinstance(layer, _NORMS) for layer in backbone.modules()):
         return backbone
     if type(backbone) in (ResNet, HRNet, FusedHRNet):
         return fuse_conv_bn(backbone)
