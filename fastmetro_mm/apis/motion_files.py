@@ -93,6 +93,7 @@ class Motion(Output):
         path = self.path(f'{self._name}.glb')
         # A scene that was put on its floor is no longer that of the camera.
         camera = None if self.options.floor else first.camera
+        assert self.fps is not None  # every video has one
         self.written.append(write_animated_glb(path, tracks, arrays, camera, self.fps, level))
 
     def _write_track(self, track: SmplTrack, arrays: Mapping) -> None:
@@ -160,12 +161,12 @@ class Recording(Output):
 
     def close(self) -> None:
         """See the base class."""
-        if self._recording is not None:
-            self._end()
+        self._end()
 
     def _end(self) -> None:
         recording, self._recording = self._recording, None
-        self.written.append(recording.close())
+        if recording is not None:
+            self.written.append(recording.close())
 
 
 def _has_pose(person: PersonMesh) -> bool:

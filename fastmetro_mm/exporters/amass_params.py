@@ -18,6 +18,7 @@ kept as ``smpl_betas``.
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -112,5 +113,5 @@ def write_amass(
     path = Path(path)
     if path.suffix.lower() != '.npz':
         raise ExportError(f'{path}: the name must end with .npz')
-    arrays = amass_parameters(track, fps, gender)
+    arrays: dict[str, Any] = {**amass_parameters(track, fps, gender)}
     return write_atomically(path, lambda name: np.savez(name, **arrays))

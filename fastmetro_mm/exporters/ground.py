@@ -168,7 +168,7 @@ def lock_feet(
         for first, end in _runs(contact[:, foot]):
             anchor = np.median(middle[first:end, foot], axis=0)
             wanted[first:end, foot] = anchor - middle[first:end, foot]
-    held = ~np.isnan(wanted[..., 0]).all(axis=1)
+    held = np.asarray(~np.isnan(wanted[..., 0]).all(axis=1))
     before = _sliding(middle, contact, fps)
     if not held.any():
         return track, f'{track.name}: no foot stands still, nothing was moved'
@@ -237,8 +237,10 @@ def _contacts(soles: np.ndarray, fps: float) -> np.ndarray:
     heights = -soles[..., 1]
     low = np.stack([heights[:, [foot, foot + 2]].min(axis=(1, 2)) for foot in range(2)], axis=1)
     middle = soles[:, :2].mean(axis=2)
-    speed = np.linalg.norm(np.gradient(middle, axis=0), axis=-1) * fps if len(soles) > 1 else 0
-    standing = (low < _CONTACT_HEIGHT) & (speed < _CONTACT_SPEED)
+    speed = np.zeros(low.shape)
+    if len(soles) > 1:
+        speed = np.linalg.norm(np.gradient(middle, axis=0), axis=-1) * fps
+    standing: np.ndarray = np.logical_and(low < _CONTACT_HEIGHT, speed < _CONTACT_SPEED)
     for foot in range(2):
         for first, end in _runs(standing[:, foot]):
             if end - first < _SHORTEST:

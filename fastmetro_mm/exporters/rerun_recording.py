@@ -13,7 +13,9 @@ on the timelines ``frame`` (number) and ``video`` (seconds). A person who is not
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,7 +51,7 @@ class RerunRecording:
         if self.path.suffix.lower() != '.rrd':
             raise ExportError(f'{path}: the name must end with .rrd')
         try:
-            import rerun
+            rerun: Any = import_module('rerun')  # its names are made when it is imported
         except ModuleNotFoundError:
             raise MissingPackageError(
                 "recordings for Rerun need rerun-sdk: pip install 'fastmetro_mm[rerun]'"
