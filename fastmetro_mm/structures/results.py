@@ -197,7 +197,8 @@ class FrameResult:
         Returns:
             ``body``, or ``hand_body`` for hands that go with bodies.
         """
-        return self.hand_body if self._is_other_hand(person) else self.body
+        other = self.hand_body if self._is_other_hand(person) else None
+        return other or self.body
 
     def _is_other_hand(self, person: PersonMesh) -> bool:
         return self.hand_faces is not None and person.is_right is not None
