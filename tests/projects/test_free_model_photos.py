@@ -38,6 +38,8 @@ def test_only_sure_limbs_count():
     places[0] += 9.0  # a nose is no limb
     places[7, 1] = keypoints[7, 1]
     assert photos.close_share(places, keypoints) == pytest.approx(10 / 11)
+    keypoints[:, 2] = 0.1  # a photo without anybody has no share, and none in the mean
+    assert photos.close_share(places, keypoints) is None
 
 
 def test_a_folder_of_photos(tmp_path, capsys):

@@ -211,7 +211,7 @@ def main() -> None:
             warm = min(1, (steps + 1) / 200)
             group['lr'] = RATE * warm * (0.5 * (1 + math.cos(math.pi * share)) + 0.01)
         keypoints, labels = hands.batch(BATCH)
-        loss, terms, _ = judge(hand, lifter(keypoints), labels, metres=8.0)
+        loss, terms, _ = judge(hand, lifter(keypoints), labels, metres=8.0, aligned=0.0)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(lifter.parameters(), 1.0)

@@ -111,7 +111,9 @@ class Scorer:
             self.network.head.fit_steps = steps
             answer = self.network.head(tokens)
             places = weak_perspective_project(self.regressor(answer.vertices), answer.camera)
-            row[f'close{name}'] = close_share(places[0], tokens.keypoints[0])
+            share = close_share(places[0], tokens.keypoints[0])
+            if share is not None:
+                row[f'close{name}'] = share
             if photo.joints is not None:
                 error = pa_mpjpe(answer.joints.numpy(), photo.joints[None])
                 row[f'PA-MPJPE{name}'] = 1000 * float(error[0])
@@ -123,13 +125,16 @@ class Scorer:
         return row
 
 
-def close_share(places: Tensor, keypoints: Tensor) -> float:
-    """Share of MoveNet's confident limb key points (17, 3) that the body (17, 2) lies on."""
+def close_share(places: Tensor, keypoints: Tensor) -> float | None:
+    """Share of MoveNet's confident limb key points (17, 3) that the body (17, 2) lies on.
+
+    None where it is confident of none.
+    """
     seen = keypoints[:, :2].float()
     torso = (seen[SHOULDERS].mean(0) - seen[HIPS].mean(0)).norm()
     off = (places - seen).norm(dim=-1)[LIMBS]
     sure = keypoints[LIMBS, 2] > SURE
-    return float((off < CLOSE * torso)[sure].float().mean())
+    return float((off < CLOSE * torso)[sure].float().mean()) if sure.any() else None
 
 
 def build_parser() -> argparse.ArgumentParser:
