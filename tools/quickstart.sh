@@ -30,19 +30,19 @@ step 'A first image, by the model inside the package'
 
 step 'Drawing synthetic people'
 "$python" tools/dataset/make_synthetic.py --out data/quickstart --scene studio \
-    --size 160 160 --train 3000 --test 300
+    --size 224 224 --train 3000 --test 300
 
-step 'Training'
+step 'Training, from the backbone inside the package'
 # bfloat16 halves the time where the processor computes in it, and costs time elsewhere
 amp=()
 if grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo; then amp=(--amp); fi
-"$python" tools/train.py configs/quickstart.py --work-dir "$work" --resume ${amp[@]+"${amp[@]}"}
+"$python" tools/train.py configs/quickstart_movenet.py --work-dir "$work" --resume ${amp[@]+"${amp[@]}"}
 
 step 'Evaluating and drawing'
 best=$(ls -t "$work"/best_PA-MPJPE_*.pth | head -n 1)
 rm -rf "$work/images"
-"$python" tools/test.py configs/quickstart.py "$best" --work-dir "${work}_test" \
+"$python" tools/test.py configs/quickstart_movenet.py "$best" --work-dir "${work}_test" \
     --out "$work/scores.json" --show-dir "$work/images"
 
-"$python" tools/quickstart_report.py configs/quickstart.py "$work"
+"$python" tools/quickstart_report.py configs/quickstart_movenet.py "$work"
 printf '\nDone in %d s. The network: %s\n' $((SECONDS - started)) "$best"
