@@ -24,6 +24,7 @@ model.backbone = dict(
     type=HandLandmark, parts=(), with_keypoints=True, frozen_stages=16, weights='hand_landmark'
 )
 model.neck.update(in_channels=None, num_keypoints=21, num_joints=16, hidden_dims=384, embed_dims=64)
+model.test_cfg = None  # a mirrored hand is the other hand
 # no criterion: the recipe trains on key points alone, outside of the Runner
 model.head.update(in_channels=64, criterion=None, fit_steps=0, confidence=None)
 

@@ -71,8 +71,9 @@ class MeshInferencer:
         detector_weights: Checkpoint of the detector; where ``detector`` is not given, of RTMDet.
         speed: ``'exact'`` gives the network's numbers up to float32 rounding and cuts crops as
             the config says, for released configs pixel for pixel as the official code does;
-            ``'fast'`` cuts them in one warp and runs backbone and first transformer in half
-            precision where the hardware has it and the network bears it; docs/performance.md.
+            ``'fast'`` cuts them in one warp, runs backbone and first transformer in half
+            precision where the hardware has it and the network bears it, and leaves out the mirror
+            images that the shipped body looks at; docs/performance.md.
         compiled: On a GPU: compile the network, replay CUDA graphs, one for every batch size.
         runtime: What runs backbone and transformers: ``'torch'``; ``'openvino'`` or
             ``'onnxruntime'``, optional packages, for which the network is converted once; or

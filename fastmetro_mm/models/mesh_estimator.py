@@ -223,17 +223,18 @@ class TopdownMeshEstimator(BasePoseEstimator):
         """
         return self.results(self.infer(inputs), data_samples)
 
-    def infer(self, inputs: Tensor) -> MeshPrediction:
+    def infer(self, inputs: Tensor, flip_test: bool = True) -> MeshPrediction:
         """The raw prediction of a batch, with flip testing where ``test_cfg`` asks for it.
 
         Args:
             inputs: Normalised RGB crops. (B, 3, 224, 224)
+            flip_test: False leaves it out: whoever averages views of his own mirrors them himself.
 
         Returns:
             Raw, uncentred prediction in metres.
         """
         prediction = self._mesh(inputs)
-        if self.flip_test is None:
+        if self.flip_test is None or not flip_test:
             return prediction
         return self.flip_test.flip_test(
             prediction, self._mesh(inputs.flip(-1)), self.poses(prediction)

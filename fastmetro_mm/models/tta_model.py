@@ -64,7 +64,7 @@ class MeshTTAModel(BaseModel):
                         'tta_pipeline: its first view is mirrored or turned: begin with the '
                         'image as it is'
                     )
-            prediction = network.infer(view['inputs'])
+            prediction = network.infer(view['inputs'], flip_test=False)
             found.append(self.merger.back(prediction, flip.bool(), rot))
             cameras.append(prediction.camera.float())
             maps = np.stack([sample.metainfo['crop_to_image'] for sample in samples])

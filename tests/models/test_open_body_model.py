@@ -97,3 +97,33 @@ def test_weights_of_networks_that_are_no_fastmetro_are_checked_like_all_others(n
     partial = {key: value for key, value in weights.items() if 'rotation' not in key}
     with pytest.raises(CheckpointError, match='entries are missing'):
         model.check_weights(partial)
+
+
+@torch.inference_mode()
+def test_a_mirrored_image_gives_the_mirrored_person(network, people):
+    """As the config's flip test makes sure; one look alone does not."""
+    images = torch.from_numpy(people.images[:3]).permute(0, 3, 1, 2).float()
+    inputs = (images - INPUT_MEAN) / INPUT_MEAN
+    flip = list(range(14))
+    for left, right in network.body.flip_pairs:
+        flip[left], flip[right] = right, left
+
+    def off(**options):
+        seen, mirrored = (
+            network.body.centre(network.infer(x, **options).vertices)[1]
+            for x in (inputs, inputs.flip(-1))
+        )
+        return (mirrored[:, flip] * torch.tensor([-1.0, 1.0, 1.0]) - seen).norm(dim=-1).max()
+
+    assert off() < 1e-4 < 5e-3 < off(flip_test=False)
+
+
+def test_fast_and_views_of_ones_own_leave_the_mirror_image_out():
+    from fastmetro_mm.apis import MeshInferencer
+
+    photo, box = np.full((64, 64, 3), 128, np.uint8), [[8, 8, 56, 56]]
+    for options, looks in (({}, 2), ({'tta': 'flip'}, 2), ({'speed': 'fast'}, 1)):
+        inferencer, seen = MeshInferencer(detector='none', **options), []
+        inferencer.network.head.register_forward_hook(lambda *_, seen=seen: seen.append(1))
+        list(inferencer(photo, bboxes=box))
+        assert len(seen) == looks, options

@@ -31,6 +31,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--count', type=int, default=2000)
     parser.add_argument('--backgrounds', help='folder of photos without people')
+    parser.add_argument(
+        '--no-flip-test', dest='flip_test', action='store_false', help='one look at each crop'
+    )
     options = parser.parse_args()
     network = MODELS.build(Config.fromfile(config_path('open_body')).model)
     network.load_state_dict(load_weights('open_body'))
@@ -43,7 +46,7 @@ def main() -> None:
         people = draw_crops(studio, [np.random.default_rng((SEED, seed)) for seed in seeds])
         images = torch.from_numpy(people.images).permute(0, 3, 1, 2).float()
         with torch.inference_mode():
-            seen = network((images - INPUT_MEAN) / INPUT_MEAN, None, mode='tensor')
+            seen = network.infer((images - INPUT_MEAN) / INPUT_MEAN, options.flip_test)
             root, truth = network.body.root_and_joints(torch.from_numpy(people.vertices))
         joints, centred = seen.joints.numpy(), (truth - root).numpy()
         mean_body = centred.mean(0, keepdims=True) if mean_body is None else mean_body
