@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from fastmetro_mm.errors import InputError
 from fastmetro_mm.runtimes.names import Runtime, openvino_core
 
 _OPENVINO_TYPES = {torch.float32: 'f32', torch.bfloat16: 'bf16', torch.float16: 'f16'}
@@ -32,6 +33,9 @@ class OpenVinoEngine:
         target: OpenVINO's name of the device.
         dtype: What it computes in; inputs and outputs are float32.
         threads: On a CPU.
+
+    Raises:
+        InputError: If the device is unknown or does not take the graph.
     """
 
     def __init__(self, path: Path, target: str, dtype: torch.dtype, threads: int) -> None:
@@ -42,7 +46,14 @@ class OpenVinoEngine:
         if target == 'CPU':
             settings['INFERENCE_NUM_THREADS'] = threads
         core = openvino_core()
-        self._compiled = core.compile_model(core.read_model(path), target, settings)
+        try:
+            self._compiled = core.compile_model(core.read_model(path), target, settings)
+        except RuntimeError as error:
+            reason = ' '.join(str(error).split()[-20:])
+            raise InputError(
+                f'OpenVINO does not start on {target}, only on {", ".join(core.available_devices)} '
+                f"({reason}): name one of these, or use runtime='torch'"
+            ) from error
         self._local = threading.local()
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -63,6 +74,9 @@ class OnnxRuntimeEngine:
         target: Execution provider.
         dtype: float16 is handed to TensorRT; the others compute in float32, on GPUs without TF32.
         threads: On a CPU.
+
+    Raises:
+        InputError: If the provider is unknown or does not start on this machine.
     """
 
     def __init__(self, path: Path, target: str, dtype: torch.dtype, threads: int) -> None:
@@ -78,6 +92,12 @@ class OnnxRuntimeEngine:
         self._session = onnxruntime.InferenceSession(
             str(path), options, providers=[(target, settings.get(target, {}))]
         )
+        # the library itself goes on with the CPU, and says so on the terminal only
+        if target not in (able := self._session.get_providers()):
+            raise InputError(
+                f'ONNX Runtime does not start on {target}, only on {", ".join(able)}: install its '
+                "package for that hardware and the drivers, or use runtime='torch'"
+            )
         self._names = [given.name for given in self._session.get_inputs()]
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -98,16 +98,3 @@ def test_json_is_strict_and_small(frame, tmp_path):
 def test_left_hands_have_their_own_faces(frame):
     assert np.array_equal(frame.faces_of(frame.people[0]), frame.faces[:, ::-1])
     assert np.array_equal(frame.faces_of(frame.people[1]), frame.faces)
-
-
-def test_npz_is_packed_at_the_least_compression(three_people, tmp_path, monkeypatch):
-    """The usual level takes longer than the network, for a file that is hardly smaller."""
-    asked, real = [], zipfile.ZipFile
-    monkeypatch.setattr(
-        zipfile, 'ZipFile', lambda *args, **given: asked.append(given) or real(*args, **given)
-    )
-    path = three_people[0].save_npz(tmp_path / 'a.npz')
-    assert asked[0] == dict(compresslevel=1)
-    arrays = dict(np.load(path))
-    np.savez_compressed(tmp_path / 'b.npz', **arrays)
-    assert path.stat().st_size < 1.1 * (tmp_path / 'b.npz').stat().st_size
