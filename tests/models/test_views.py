@@ -229,7 +229,8 @@ class Oracle(torch.nn.Module):
         assert not training
         return data
 
-    def infer(self, inputs):
+    def infer(self, inputs, flip_test):
+        assert not flip_test  # the views are mirrored already
         return self.answers[int(inputs[0].flatten()[0])]
 
 

@@ -56,7 +56,8 @@ def test_jobs_share_batches_and_get_their_own_results(serving_inferencer, store,
             found = job.frame(index)
             assert len(found.people) == len(alone.people) == 2
             for one, other in zip(found.people, alone.people, strict=True):
-                assert np.abs(one.vertices - other.vertices).max() < 1e-5
+                # metres; batches of other sizes round otherwise
+                assert np.abs(one.vertices - other.vertices).max() < 1e-4
                 assert np.array_equal(one.bbox, other.bbox) and one.track_id == other.track_id
 
 

@@ -86,7 +86,8 @@ class KillHook(Hook):
         if once:
             with open(once, 'w', encoding='utf-8'):
                 pass
-        os.kill(os.getpid(), getattr(signal, os.environ.get('TOY_KILL_SIGNAL', 'SIGKILL')))
+        # to this thread: Python runs the handler before the next iteration, not some time later
+        signal.raise_signal(getattr(signal, os.environ.get('TOY_KILL_SIGNAL', 'SIGKILL')))
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         if str(runner.iter + 1) == os.environ.get('TOY_KILL_ITER'):
