@@ -136,6 +136,6 @@ def openvino_core() -> Any:
     A core that goes unloads its plugins, and glibc 2.36 then ends the process in the next thread
     that is made, or in the next core's plugins.
     """
-    import openvino
+    import openvino  # pyright: ignore[reportMissingImports]
 
     return openvino.Core()
