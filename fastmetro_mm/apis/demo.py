@@ -31,6 +31,9 @@ from fastmetro_mm.visualization.mesh_views import VIEWS
 if TYPE_CHECKING:
     from fastmetro_mm.apis.steadiness import Steadiness
 
+# the network alone fills two cores: threads beside it then cost time (docs/performance.md)
+_OVERLAP = (os.cpu_count() or 1) > 2
+
 
 class Counts:
     """How many people there were in how many images.
@@ -170,7 +173,7 @@ class Demo:
             detect_every=self.args.detect_every if source.is_video else 1,
             progress=not self.args.quiet,
             on_error=self.report,
-            overlap=True,
+            overlap=_OVERLAP,
         )
         name = self._free_name(source.name or given) if source.is_video else None
         counts = Counts(source.is_video)
@@ -184,7 +187,7 @@ class Demo:
             self.inferencer.has_smpl_head,
             self.report,
             self.options,
-            overlap=True,
+            overlap=_OVERLAP,
         )
         stopped = False
         try:

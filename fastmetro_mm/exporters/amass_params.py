@@ -18,15 +18,13 @@ kept as ``smpl_betas``.
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.scene import axes_rotation
-from fastmetro_mm.exporters.smpl_params import GENDERS
+from fastmetro_mm.exporters.smpl_params import GENDERS, write_arrays
 from fastmetro_mm.exporters.smpl_tracks import SmplTrack, axis_angles, evenly
-from fastmetro_mm.fileio import write_atomically
 
 _BODY_JOINTS = 22  # of SMPL, SMPL-H and SMPL-X alike: pelvis to wrists
 _ALL_JOINTS = 55  # SMPL-X
@@ -110,8 +108,4 @@ def write_amass(
         ExportError: A wrong argument or ending.
         OSError: The file cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() != '.npz':
-        raise ExportError(f'{path}: the name must end with .npz')
-    arrays: dict[str, Any] = {**amass_parameters(track, fps, gender)}
-    return write_atomically(path, lambda name: np.savez(name, **arrays))
+    return write_arrays(path, amass_parameters(track, fps, gender))

@@ -88,8 +88,17 @@ def write_smpl_params(
         ExportError: A wrong argument or ending.
         OSError: The file cannot be written.
     """
+    return write_arrays(path, smpl_parameters(track, fps, gender, axes))
+
+
+def write_arrays(path: str | os.PathLike, arrays: dict[str, Any]) -> Path:
+    """Write an npz file.
+
+    Raises:
+        ExportError: Another ending than ``.npz``.
+        OSError: The file cannot be written.
+    """
     path = Path(path)
     if path.suffix.lower() != '.npz':
         raise ExportError(f'{path}: the name must end with .npz')
-    arrays: dict[str, Any] = smpl_parameters(track, fps, gender, axes)
     return write_atomically(path, lambda name: np.savez(name, **arrays))

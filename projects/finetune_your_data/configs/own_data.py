@@ -22,15 +22,7 @@ val_cfg = val_dataloader = val_evaluator = None
 
 train_cfg.update(max_epochs=max_epochs)
 optim_wrapper.update(optimizer=dict(lr=3e-4))
-param_scheduler = [
-    dict(type=LinearLR, start_factor=0.05, by_epoch=False, begin=0, end=10),
-    dict(
-        type=CosineAnnealingLR,
-        T_max=max_epochs,
-        eta_min=1e-6,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler[0].update(end=10)
+param_scheduler[1].update(T_max=max_epochs)
 default_hooks.checkpoint.update(save_best=None)
 default_hooks.logger.update(interval=5)
