@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fastmetro_mm.errors import InputError
+from fastmetro_mm.errors import InputError, UserError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Error numbers of a disk that is full or cannot be written."""
@@ -45,6 +45,31 @@ def check_target(path: str | os.PathLike) -> Path:
         raise InputError(f'{path}: is a folder: give the name of a file')
     if path.exists() and not path.is_file():
         raise InputError(f'{path}: is a device or a pipe: give the name of a file')
+    return path
+
+
+def writable_folder(
+    path: str | os.PathLike, option: str = '--out', error: type[UserError] = InputError
+) -> Path:
+    """A folder for results, made and tried before the work.
+
+    Args:
+        path: The folder; made if missing.
+        option: What names another one, for the message.
+        error: Raised where nothing can be written there.
+
+    Returns:
+        The folder.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as reason:
+        raise error(
+            f'{path}: cannot write there ({reason.strerror}): give another folder with {option}'
+        ) from None
     return path
 
 

@@ -18,11 +18,13 @@ from fastmetro_mm.apis.export_options import ExportOptions
 from fastmetro_mm.apis.given import Given, read_boxes
 from fastmetro_mm.apis.guarding import guarded, printable
 from fastmetro_mm.apis.image_camera import CameraHint
-from fastmetro_mm.apis.saving import ResultSaver, check_kinds, make_folder
+from fastmetro_mm.apis.saving import ResultSaver, check_kinds
 from fastmetro_mm.apis.sources import open_source
+from fastmetro_mm.datasets.worker_process import cores
 from fastmetro_mm.engine.cli import explain
 from fastmetro_mm.errors import CliError, RendererUnavailableError
 from fastmetro_mm.exporters.levels import level_number
+from fastmetro_mm.fileio import writable_folder
 from fastmetro_mm.result_marks import is_result
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization import renderer_factory
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from fastmetro_mm.apis.steadiness import Steadiness
 
 # the network alone fills two cores: threads beside it then cost time (docs/performance.md)
-_OVERLAP = (os.cpu_count() or 1) > 2
+_OVERLAP = cores() > 2
 
 
 class Counts:
@@ -109,7 +111,7 @@ class Demo:
         self.options = ExportOptions(args.lod, args.floor, args.foot_lock)
         if 'rrd' in self.kinds and find_spec('rerun') is None:
             raise CliError("--save rrd needs rerun-sdk: pip install 'fastmetro_mm[rerun]'")
-        self.folder = make_folder(args.out)
+        self.folder = writable_folder(args.out)
         try:
             self.renderer = renderer_factory.build_renderer(args.renderer)
         except RendererUnavailableError as error:

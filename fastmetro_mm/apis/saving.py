@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -45,33 +44,6 @@ def check_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
             f'{",".join(KINDS)}{route}'
         )
     return tuple(kinds)
-
-
-def make_folder(path: str | Path) -> Path:
-    """A folder that can be written.
-
-    Args:
-        path: Folder; made if missing.
-
-    Returns:
-        The folder.
-
-    Raises:
-        InputError: If it cannot be made or written.
-    """
-    path = Path(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f'{path}: cannot write results there ({error.strerror}): choose another '
-            'folder with --out'
-        ) from None
-    if not os.access(path, os.W_OK):
-        raise InputError(
-            f'{path}: no permission to write results there: choose another folder with --out'
-        )
-    return path
 
 
 class ResultSaver:

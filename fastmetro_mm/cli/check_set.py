@@ -11,12 +11,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from fastmetro_mm.dataset_tools.commands import cores, count, require_writable, run_command
+from fastmetro_mm.dataset_tools.commands import count, run_command
 from fastmetro_mm.dataset_tools.inspection.browse import find_kind
 from fastmetro_mm.dataset_tools.inspection.label_mesh import BODIES, LabelMesh
 from fastmetro_mm.dataset_tools.inspection.set_report import check_set, write_report_sheet
+from fastmetro_mm.datasets.worker_process import cores
 from fastmetro_mm.engine.cli import OneLineParser
-from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.fileio import writable_folder, write_atomically
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -53,7 +54,7 @@ def main() -> int:
 def _check(args: argparse.Namespace) -> int:
     kind = find_kind(args.set)
     mesh = LabelMesh(kind, args.body_model, args.body_data)
-    out = require_writable(args.out or f'{Path(args.set).with_suffix("")}.doctor', '--out')
+    out = writable_folder(args.out or f'{Path(args.set).with_suffix("")}.doctor')
     report = check_set(args.set, kind, mesh, args.workers, args.limit, _show)
     print(report.text())  # first: the disk may be full by now
     report.write_json(out / 'report.json')

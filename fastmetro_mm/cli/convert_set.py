@@ -5,17 +5,18 @@
     fastmetro convert mixed --in A.yaml B.yaml --ratios 2 1 --out DIR
 
 A conversion that was interrupted goes on when started again with the same arguments.
-`convert.py NAME --help` shows what a converter needs; docs/data.md has a recipe for every set.
+`fastmetro convert NAME --help` shows what a converter needs; docs/data.md has a recipe for each.
 """
 
 import argparse
 import sys
 import time
 
-from fastmetro_mm.dataset_tools.commands import cores, count, run_command
+from fastmetro_mm.dataset_tools.commands import count, run_command
 from fastmetro_mm.dataset_tools.converters.command_line import CONVERTERS, add_converter
 from fastmetro_mm.dataset_tools.converters.mixed import write_mixed_set
 from fastmetro_mm.dataset_tools.converters.run import run_conversion
+from fastmetro_mm.datasets.worker_process import cores
 from fastmetro_mm.engine.cli import OneLineParser
 
 

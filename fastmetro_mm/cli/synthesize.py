@@ -6,33 +6,18 @@ Example:
 """
 
 import argparse
-import os
-import sys
-from typing import NoReturn
 
+from fastmetro_mm.dataset_tools.commands import run_command
+from fastmetro_mm.datasets.worker_process import cores
+from fastmetro_mm.engine.cli import OneLineParser
 from fastmetro_mm.synthetic.generate import make_synthetic_set
 from fastmetro_mm.synthetic.options import SCENES, SyntheticSetOptions
 from fastmetro_mm.synthetic.sample_sheet import write_sample_sheet
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    """Reports a wrong argument in one line; the usage is printed by ``--help``."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f'{self.prog}: error: {message} (see --help)\n')
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
-
-
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = _OneLineParser(
+    parser = OneLineParser(
         description='Draw posed open bodies or hands into a labelled TSV data set.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -56,7 +41,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='photos without people for --scene photo (default: $FASTMETRO_BACKGROUNDS, or drawn)',
     )
     parser.add_argument(
-        '--workers', type=int, default=_cores(), help='drawing processes; 0 = no extra process'
+        '--workers', type=int, default=cores(), help='drawing processes; 1 = no extra process'
     )
     parser.add_argument(
         '--resume', action=argparse.BooleanOptionalAction, default=True,
@@ -72,26 +57,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     args = parse_args(argv)
-    try:
-        options = SyntheticSetOptions(
-            args.kind,
-            args.train,
-            args.test,
-            args.seed,
-            (args.size[0], args.size[1]),
-            args.scene,
-            args.backgrounds,
-        )
-        summary = make_synthetic_set(args.out, options, args.workers, args.resume, not args.quiet)
-        if args.sheet:
-            first_set = next(iter(summary.yaml_files.values()))
-            write_sample_sheet(args.sheet, first_set, args.kind)
-    except KeyboardInterrupt:
-        print('interrupted; run the same command again to go on', file=sys.stderr)
-        return 130
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f'make_synthetic.py: error: {error}', file=sys.stderr)
-        return 2
+    return run_command(lambda: _make(args), 2, 'run the same command again to go on')
+
+
+def _make(args: argparse.Namespace) -> int:
+    options = SyntheticSetOptions(
+        args.kind,
+        args.train,
+        args.test,
+        args.seed,
+        (args.size[0], args.size[1]),
+        args.scene,
+        args.backgrounds,
+    )
+    summary = make_synthetic_set(args.out, options, args.workers, args.resume, not args.quiet)
+    if args.sheet:
+        first_set = next(iter(summary.yaml_files.values()))
+        write_sample_sheet(args.sheet, first_set, args.kind)
     counts = ', '.join(f'{count} {split}' for split, count in summary.counts.items())
     print(
         f'{args.out}: {counts} ({summary.drawn} drawn now), {summary.num_bytes / 1e6:.1f} MB, '

@@ -6,12 +6,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from fastmetro_mm.engine.cli import TRACEBACK_VARIABLE, explain
-from fastmetro_mm.errors import InputError
 
 
 def count(text: str) -> int:
@@ -34,35 +31,6 @@ def factor(text: str) -> float:
     if not 0 < number < float('inf'):
         raise argparse.ArgumentTypeError(f'{text!r}, expected a number above 0')
     return number
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def require_writable(folder: str | os.PathLike, option: str) -> Path:
-    """A folder for results, made and tried before the work.
-
-    Args:
-        folder: The folder.
-        option: Argument that names another one, for the message.
-
-    Raises:
-        InputError: It cannot be written.
-    """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(
-            f'{folder}: cannot write there ({error.strerror}): give another folder with {option}'
-        ) from None
-    return folder
 
 
 def run_command(work: Callable[[], int], failed: int, interrupted: str) -> int:

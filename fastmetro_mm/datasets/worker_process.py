@@ -14,6 +14,13 @@ import cv2
 import torch
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def prepare_worker() -> None:
     """Make this process a worker: one thread, silent at Ctrl+C, ended with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and ends us

@@ -3,7 +3,6 @@
 
 import difflib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from fastmetro_mm.config_files import config_names, config_path
 from fastmetro_mm.engine.checkpoints.resume import find_resume_checkpoint
 from fastmetro_mm.engine.work_dir import free_work_dir
 from fastmetro_mm.errors import CliError
+from fastmetro_mm.fileio import writable_folder
 
 # Settings of the Runner that a config may leave out, so naming them is no spelling mistake.
 _RUNNER_SETTINGS = {
@@ -156,15 +156,7 @@ def choose_work_dir(
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(config_path).stem)
     cfg.work_dir = free_work_dir(cfg.work_dir, policy)
-    try:
-        os.makedirs(cfg.work_dir, exist_ok=True)
-        with tempfile.TemporaryFile(dir=cfg.work_dir):
-            pass
-    except OSError as error:
-        raise CliError(
-            f'{cfg.work_dir}: cannot be written ({error.strerror}): choose another folder with '
-            '--work-dir'
-        ) from error
+    writable_folder(cfg.work_dir, '--work-dir', CliError)
 
 
 def choose_start(cfg: Config, resume: str | None) -> None:

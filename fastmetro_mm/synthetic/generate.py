@@ -5,25 +5,22 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 from fastmetro_mm.datasets.set_files import SetFolder
 from fastmetro_mm.datasets.tsv_writer import TSVSetWriter
-from fastmetro_mm.datasets.worker_process import one_thread
+from fastmetro_mm.datasets.worker_pool import run_jobs
 from fastmetro_mm.errors import ConfigError
-from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.fileio import writable_folder, write_atomically
 from fastmetro_mm.synthetic.options import SyntheticSetOptions, read_recipe
 from fastmetro_mm.synthetic.progress import Progress
-from fastmetro_mm.synthetic.scene import Studio
-from fastmetro_mm.synthetic.worker import SHARD_SIZE, draw_shard, start_worker, work_on_shard
+from fastmetro_mm.synthetic.worker import SHARD_SIZE, ShardWriter
 
 RECIPE_FILE = 'synthetic.json'
 _FILES = tuple(
@@ -58,14 +55,7 @@ def _prepare_folder(folder: Path, recipe: dict, resume: bool) -> None:
     Raises:
         ValueError: The folder holds another set, or cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ConfigError(
-            f'{folder}: cannot write there ({error.strerror}); choose another folder'
-        ) from error
+    writable_folder(folder)
     record = folder / RECIPE_FILE
     if record.exists():
         if not resume:
@@ -112,33 +102,13 @@ def _single_threaded_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _draw_in_processes(
-    options: SyntheticSetOptions,
-    folder: Path,
-    shards: list[tuple[str, int]],
-    workers: int,
-    finished: Callable[[int], None],
-) -> None:
-    # A fork server loads torch once and forks clean processes from there: quick and safe.
+def _clean_processes() -> BaseContext:
+    """Processes forked by a server that loads torch once: they start quickly and share nothing."""
     method = 'forkserver' if 'forkserver' in get_all_start_methods() else 'spawn'
     context = get_context(method)
     if method == 'forkserver':
         context.set_forkserver_preload(['fastmetro_mm.synthetic.worker'])
-    with _single_threaded_children():
-        pool = ProcessPoolExecutor(
-            min(workers, len(shards)), context, initializer=start_worker, initargs=(options,)
-        )
-        try:
-            jobs = [pool.submit(work_on_shard, options, str(folder), *shard) for shard in shards]
-            for job in as_completed(jobs):
-                finished(job.result()[2])
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                'a drawing process was ended from outside (out of memory?); '
-                'run the same command again to go on, perhaps with fewer --workers'
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    return context
 
 
 def make_synthetic_set(
@@ -153,7 +123,7 @@ def make_synthetic_set(
     Args:
         folder: Where ``train.*`` and ``test.*`` go; made if missing.
         options: What to draw.
-        workers: Processes that draw, one thread each; 0 draws in this process.
+        workers: Processes that draw, one thread each; 0 and 1 draw in this process.
         resume: Keep what an interrupted run left; otherwise start anew.
         show_progress: Show a progress line on standard error.
 
@@ -162,7 +132,7 @@ def make_synthetic_set(
 
     Raises:
         ValueError: The folder cannot be written or holds another set, or ``workers`` is negative.
-        RuntimeError: A worker process was killed.
+        DataSetError: A worker process was killed.
     """
     if workers < 0:
         raise ConfigError(f'workers is {workers}, expected 0 or more')
@@ -207,15 +177,18 @@ def _write_missing(
     )
     if missing:
         progress = Progress(total, total - drawn) if show_progress else None
-        finished = progress.add if progress else lambda count: None
+        writer = ShardWriter(options, folder)
         try:
-            if workers:
-                _draw_in_processes(options, folder, missing, workers, finished)
-            else:
-                with one_thread():
-                    studio = Studio(options.kind, options.size, options.scene, options.backgrounds)
-                    for split, number in missing:
-                        finished(draw_shard(studio, options, folder, split, number)[2])
+            with _single_threaded_children():
+                for count in run_jobs(
+                    ShardWriter.draw,
+                    (writer,),
+                    missing,
+                    max(workers, 1),
+                    context=_clean_processes(),
+                ):
+                    if progress:
+                        progress.add(count)
         finally:
             if progress:
                 progress.close()

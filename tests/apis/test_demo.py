@@ -374,7 +374,7 @@ def test_output_that_cannot_be_written(demo, photo, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         demo.main([str(photo), '--out', str(tmp_path / 'file' / 'out')])
     assert stop.value.code == 2
-    assert 'cannot write results there' in capsys.readouterr().err
+    assert 'cannot write there' in capsys.readouterr().err
 
 
 def test_smpl_head_gets_its_own_panel(demo, photo, tmp_path):

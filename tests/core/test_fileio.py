@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from fastmetro_mm.errors import InputError
-from fastmetro_mm.fileio import remove_partial_files, write_atomically, write_json
+from fastmetro_mm.errors import CliError, InputError
+from fastmetro_mm.fileio import remove_partial_files, writable_folder, write_atomically, write_json
 
 
 def test_bytes_and_functions_arrive_whole(tmp_path):
@@ -22,6 +22,16 @@ def test_bytes_and_functions_arrive_whole(tmp_path):
     assert path.read_bytes() == b'second' and os.listdir(path.parent) == ['a.npz']
     assert seen[0].suffix == '.npz' and seen[0].parent == path.parent and seen[0] != path
     assert write_json(tmp_path / 'b.json', {'a': 1}).read_text() == '{"a": 1}'
+
+
+def test_a_folder_is_made_and_tried(tmp_path):
+    assert writable_folder(tmp_path / 'a' / 'b').is_dir() and not os.listdir(tmp_path / 'a' / 'b')
+    (tmp_path / 'file').touch()
+    for folder, reason in ((tmp_path / 'file' / 'x', 'Not a directory'), ('/proc/no', '')):
+        with pytest.raises(InputError, match=rf'cannot write there \({reason}.*another .* --out'):
+            writable_folder(folder)
+    with pytest.raises(CliError, match='--work-dir'):
+        writable_folder(tmp_path / 'file', '--work-dir', CliError)
 
 
 def test_files_get_the_rights_that_open_gives(tmp_path):

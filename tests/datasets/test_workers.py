@@ -17,13 +17,13 @@ from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
 from fastmetro_mm.dataset_tools.inspection import set_report
 from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
 from fastmetro_mm.dataset_tools.inspection.set_report import check_set
-from fastmetro_mm.dataset_tools.workers import run_jobs
+from fastmetro_mm.datasets.worker_pool import run_jobs
 from fastmetro_mm.errors import DataSetError
 
 _HOLDING = """
 import sys, time
 sys.path[:0] = [{repo!r}]
-from fastmetro_mm.dataset_tools.workers import run_jobs
+from fastmetro_mm.datasets.worker_pool import run_jobs
 
 def work(folder, number):
     import os

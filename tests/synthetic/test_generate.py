@@ -42,18 +42,18 @@ def test_worker_processes_give_the_same_bytes(small_set, small_options, tmp_path
 def test_interrupted_run_goes_on_to_the_same_bytes(small_set, small_options, tmp_path, monkeypatch):
     drawn = []
 
-    def stop_after_two(*args):
+    def stop_after_two(writer, name):
         if len(drawn) == 2:
             raise KeyboardInterrupt
-        drawn.append(args[-2:])
-        return original(*args)
+        drawn.append(name)
+        return original(writer, name)
 
-    original = generate.draw_shard
-    monkeypatch.setattr(generate, 'draw_shard', stop_after_two)
+    original = generate.ShardWriter.draw
+    monkeypatch.setattr(generate.ShardWriter, 'draw', stop_after_two)
     with pytest.raises(KeyboardInterrupt):
         generate.make_synthetic_set(tmp_path, small_options, workers=0, show_progress=False)
     assert not (tmp_path / 'train.yaml').exists()
-    monkeypatch.setattr(generate, 'draw_shard', original)
+    monkeypatch.setattr(generate.ShardWriter, 'draw', original)
     summary = generate.make_synthetic_set(tmp_path, small_options, workers=0, show_progress=False)
     assert summary.drawn == 7  # the last 4 training samples and the 3 test samples
     assert contents(tmp_path) == contents(small_set[0])
@@ -67,7 +67,7 @@ def test_killed_while_files_are_put_in_place(small_set, small_options, tmp_path,
         (tmp_path / 'set' / name).rename(ready / name)
     with pytest.raises(DataSetError, match='run the same command again'):
         MeshTSVDataset(tmp_path / 'set' / 'train.yaml')
-    monkeypatch.setattr(generate, 'Studio', None)  # nothing has to be drawn
+    monkeypatch.setattr(generate.ShardWriter, 'draw', None)  # nothing has to be drawn
     summary = generate.make_synthetic_set(
         tmp_path / 'set', small_options, workers=0, show_progress=False
     )
@@ -80,7 +80,7 @@ def test_two_runs_into_one_folder(small_options, tmp_path):
 
 
 def test_finished_set_is_not_drawn_again(small_set, small_options, monkeypatch):
-    monkeypatch.setattr(generate, 'Studio', None)
+    monkeypatch.setattr(generate.ShardWriter, 'draw', None)
     summary = generate.make_synthetic_set(
         small_set[0], small_options, workers=0, show_progress=False
     )

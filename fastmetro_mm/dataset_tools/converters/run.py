@@ -12,9 +12,9 @@ from pathlib import Path
 
 from fastmetro_mm.dataset_tools.converters.resume import inputs_state, job_fingerprint, shard_note
 from fastmetro_mm.dataset_tools.converters.rows import RowSource, SkipRow, row_inputs
-from fastmetro_mm.dataset_tools.workers import run_jobs
 from fastmetro_mm.datasets.set_files import SetFolder
 from fastmetro_mm.datasets.tsv_writer import TSVSetWriter
+from fastmetro_mm.datasets.worker_pool import run_jobs
 from fastmetro_mm.errors import ConfigError, DataSetError
 
 __all__ = ['ConversionReport', 'RowSource', 'SkipRow', 'run_conversion']

@@ -16,8 +16,8 @@ import numpy as np
 from fastmetro_mm.dataset_tools.inspection.browse import build_pipelines, sample_tiles
 from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
 from fastmetro_mm.dataset_tools.inspection.row_checks import PROBLEMS, RowFacts, check_row
-from fastmetro_mm.dataset_tools.workers import run_jobs
 from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
+from fastmetro_mm.datasets.worker_pool import run_jobs
 from fastmetro_mm.errors import ConfigError, DataRowError
 from fastmetro_mm.fileio import write_atomically
 from fastmetro_mm.visualization.contact_sheet import write_contact_sheet

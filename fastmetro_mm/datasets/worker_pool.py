@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from fastmetro_mm.datasets.worker_process import one_thread, prepare_worker
@@ -32,6 +33,7 @@ def run_jobs(
     jobs: Sequence[Any],
     workers: int,
     ordered: bool = False,
+    context: BaseContext | None = None,
 ) -> Generator[Any]:
     """Do jobs one after the other, or in worker processes.
 
@@ -41,6 +43,7 @@ def run_jobs(
         jobs: The jobs.
         workers: Number of processes; 1 works in this process.
         ordered: Give results in the order of the jobs instead of as they come.
+        context: How processes are started; by default as Python does on this system.
 
     Yields:
         Results.
@@ -55,7 +58,9 @@ def run_jobs(
             yield from (function(*state, job) for job in jobs)
         return
     others = set(active_children())
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), initializer=_start, initargs=tuple(state))
+    pool = ProcessPoolExecutor(
+        min(workers, len(jobs)), context, initializer=_start, initargs=tuple(state)
+    )
     try:
         futures = [pool.submit(_work, function, job) for job in jobs]
         for future in futures if ordered else as_completed(futures):
