@@ -5,7 +5,7 @@ import argparse
 import os
 from pathlib import Path
 
-from fastmetro_mm.engine.cli import ConfigOptionAction, OneLineParser, apply_common, friendly_errors
+from fastmetro_mm.engine.cli import OneLineParser, add_common, apply_common, friendly_errors
 from fastmetro_mm.errors import CliError
 
 _WORST = 12  # images in a report
@@ -25,10 +25,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='write report.html and report.json there: errors by joint, truncation, occlusion, '
         'view, size and pose, and images of the worst',
     )
-    parser.add_argument('--show-dir', help='draw results into this folder')
-    parser.add_argument('--show', action='store_true', help='draw them in a window')
-    parser.add_argument('--interval', type=int, help='draw every N-th batch (default: the config)')
-    parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays')
     parser.add_argument(
         '--tta',
         nargs='+',
@@ -44,21 +40,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'hand script does',
     )
     parser.add_argument('--sc', type=float, metavar='FACTOR', help='the same with a larger crop')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptionAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, e.g. test_dataloader.batch_size=8',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='allow a checkpoint that may run code while it is read',
-    )
-    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
+    add_common(parser, 'test_dataloader.batch_size=8')
     return parser.parse_args(argv)
 
 

@@ -5,8 +5,8 @@ import argparse
 from contextlib import nullcontext
 
 from fastmetro_mm.engine.cli import (
-    ConfigOptionAction,
     OneLineParser,
+    add_common,
     apply_common,
     friendly_errors,
     process_rank,
@@ -41,28 +41,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate by actual batch size / auto_scale_lr.base_batch_size',
     )
-    parser.add_argument('--show-dir', help='draw validation results into this folder')
-    parser.add_argument('--show', action='store_true', help='draw them in a window')
-    parser.add_argument('--interval', type=int, help='draw every N-th batch (default: the config)')
-    parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays')
     parser.add_argument('--seed', type=int, help='random seed (default: the config, else random)')
     parser.add_argument('--deterministic', action='store_true', help='deterministic cuDNN')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptionAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, e.g. train_dataloader.batch_size=8 '
-        'body_data_root=/data/body_models',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='allow a checkpoint that may run code while it is read',
-    )
-    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
+    add_common(parser, 'train_dataloader.batch_size=8 body_data_root=/data/body_models')
     return parser.parse_args(argv)
 
 

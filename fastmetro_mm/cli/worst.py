@@ -9,7 +9,7 @@ Example:
 
 import argparse
 
-from fastmetro_mm.engine.cli import ConfigOptionAction, OneLineParser, friendly_errors
+from fastmetro_mm.engine.cli import OneLineParser, add_config_options, friendly_errors
 from fastmetro_mm.errors import CliError
 
 
@@ -37,14 +37,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='VIEW',
         help='also draw the meshes from front, side, back or top',
     )
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptionAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, as for fastmetro test',
-    )
+    add_config_options(parser, 'test_dataloader.num_workers=0')
     return parser.parse_args(argv)
 
 

@@ -118,6 +118,44 @@ def process_rank() -> int:
     return int(found[0]) if found else 0
 
 
+def add_config_options(parser: argparse.ArgumentParser, example: str) -> None:
+    """``--device`` and ``--cfg-options``, which every command with a config has.
+
+    Args:
+        parser: Gets the options.
+        example: A setting, for the help.
+    """
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptionAction,
+        metavar='KEY=VALUE',
+        help=f'override settings of the config, e.g. {example}',
+    )
+
+
+def add_common(parser: argparse.ArgumentParser, example: str) -> None:
+    """What training and testing have in common, for :func:`apply_common` and the config.
+
+    Args:
+        parser: Gets the options.
+        example: See :func:`add_config_options`.
+    """
+    add_config_options(parser, example)
+    parser.add_argument('--show-dir', help='draw results into this folder')
+    parser.add_argument('--show', action='store_true', help='draw them in a window')
+    parser.add_argument('--interval', type=int, help='draw every N-th batch (default: the config)')
+    parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='allow a checkpoint that may run code while it is read',
+    )
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
+
+
 def apply_common(args: argparse.Namespace) -> None:
     """Do what ``--traceback`` and ``--trust-checkpoint`` ask for."""
     if args.traceback:

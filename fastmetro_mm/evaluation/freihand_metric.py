@@ -50,10 +50,8 @@ class FreiHANDMetric(SampleMetric):
         pred_file: JSON file for the predictions; the zip gets the same name.
         expected: number of images the prediction file must hold; None for the dataset's length.
         curve_file: image file for the PCK curves.
-        per_sample_file: JSON file for aligned errors by image and by joint.
-        collect_device: see mmengine's ``BaseMetric``.
-        prefix: put before metric names.
-        collect_dir: see mmengine's ``BaseMetric``.
+        kwargs: see :class:`SampleMetric`; ``per_sample_file`` gets aligned errors by image and by
+            joint.
     """
 
     def __init__(
@@ -64,17 +62,9 @@ class FreiHANDMetric(SampleMetric):
         pred_file: str | Path | None = None,
         expected: int | None = None,
         curve_file: str | Path | None = None,
-        per_sample_file: str | Path | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            per_sample_file=per_sample_file,
-            collect_device=collect_device,
-            prefix=prefix,
-            collect_dir=collect_dir,
-        )
+        super().__init__(**kwargs)
         if (xyz_file is None) != (verts_file is None):
             raise ConfigError('FreiHANDMetric: give both xyz_file and verts_file, or neither')
         self.xyz_file, self.verts_file = xyz_file, verts_file

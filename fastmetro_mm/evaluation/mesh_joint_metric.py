@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,33 +35,16 @@ class MeshJointMetric(ErrorMetric):
             ``'smpl_joints_3d'`` for the SMPL head, then give a ``prefix`` too.
         pck_mm: thresholds in millimetres; each adds ``PCK@<t>mm`` and ``AUC@<t>mm`` (0 to t in
             100 steps) of the root-centred joints, in percent.
-        per_sample_file: JSON file for the errors of every sample.
-        collect_device: see mmengine's ``BaseMetric``.
-        prefix: put before metric names.
-        collect_dir: see mmengine's ``BaseMetric``.
+        kwargs: see :class:`SampleMetric`: ``per_sample_file``, ``prefix`` and the rest.
     """
 
     def __init__(
-        self,
-        field: str = 'joints_3d',
-        pck_mm: Sequence[float] = (),
-        per_sample_file: str | Path | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        self, field: str = 'joints_3d', pck_mm: Sequence[float] = (), **kwargs: Any
     ) -> None:
         names = ['MPJPE', 'PA-MPJPE']
         self.pck_mm = tuple(pck_mm)
         curves = [f'{kind}@{threshold:g}mm' for threshold in self.pck_mm for kind in ('PCK', 'AUC')]
-        super().__init__(
-            curves + names,
-            'has_3d',
-            at_once=512,
-            per_sample_file=per_sample_file,
-            collect_device=collect_device,
-            prefix=prefix,
-            collect_dir=collect_dir,
-        )
+        super().__init__(curves + names, 'has_3d', at_once=512, **kwargs)
         self.field = field
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:

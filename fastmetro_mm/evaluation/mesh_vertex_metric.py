@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,10 +45,7 @@ class MeshVertexMetric(ErrorMetric):
         procrustes: add ``PA-MPVPE``.
         gendered: see above.
         device: where the body is posed and meshes are compared; the GPU if there is one.
-        per_sample_file: JSON file for the errors of every sample.
-        collect_device: see mmengine's ``BaseMetric``.
-        prefix: put before metric names.
-        collect_dir: see mmengine's ``BaseMetric``.
+        kwargs: see :class:`SampleMetric`: ``per_sample_file``, ``prefix`` and the rest.
     """
 
     def __init__(
@@ -59,22 +55,11 @@ class MeshVertexMetric(ErrorMetric):
         procrustes: bool = False,
         gendered: bool = False,
         device: str | None = None,
-        per_sample_file: str | Path | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
         self.suffix = '-gendered' if gendered else ''
         names = ['MPVPE', 'PA-MPVPE'] if procrustes else ['MPVPE']
-        super().__init__(
-            [name + self.suffix for name in names],
-            'has_smpl',
-            at_once=128,
-            per_sample_file=per_sample_file,
-            collect_device=collect_device,
-            prefix=prefix,
-            collect_dir=collect_dir,
-        )
+        super().__init__([name + self.suffix for name in names], 'has_smpl', at_once=128, **kwargs)
         self.ground_truth = GroundTruthMesh(body, gendered=gendered, device=device)
         self.field = field
         self.procrustes = procrustes

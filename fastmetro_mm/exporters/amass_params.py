@@ -24,7 +24,7 @@ import numpy as np
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.scene import axes_rotation
 from fastmetro_mm.exporters.smpl_params import GENDERS, write_arrays
-from fastmetro_mm.exporters.smpl_tracks import SmplTrack, axis_angles, evenly
+from fastmetro_mm.exporters.smpl_tracks import SmplTrack, axis_angles, check_motion, evenly
 
 _BODY_JOINTS = 22  # of SMPL, SMPL-H and SMPL-X alike: pelvis to wrists
 _ALL_JOINTS = 55  # SMPL-X
@@ -54,13 +54,7 @@ def amass_parameters(
     """
     if gender not in GENDERS:
         raise ExportError(f'unknown gender {gender!r}: use {", ".join(GENDERS)}')
-    if not (np.isfinite(fps) and fps > 0):
-        raise ExportError(f'fps is {fps}: give the frames a second, more than 0')
-    if track.rotmat.shape[1:] != (24, 3, 3):
-        raise ExportError(
-            f'{track.name}: rotations are {track.rotmat.shape}, expected (N, 24, 3, 3): motion '
-            'files are made for SMPL bodies'
-        )
+    check_motion(track, fps)
     turn = axes_rotation('z_up')
     rotmat, transl = evenly(track, fps)
     rotmat[:, 0] = turn @ rotmat[:, 0]

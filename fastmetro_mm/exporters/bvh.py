@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from fastmetro_mm.body.joint_sets import SMPL24, SMPL24_PARENTS
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.scene import axes_rotation
-from fastmetro_mm.exporters.smpl_tracks import SmplTrack, evenly
+from fastmetro_mm.exporters.smpl_tracks import SmplTrack, check_motion, evenly
 from fastmetro_mm.fileio import write_atomically
 
 CENTIMETRES = 100.0
@@ -49,18 +49,7 @@ def write_bvh(
     path = Path(path)
     if path.suffix.lower() != '.bvh':
         raise ExportError(f'{path}: the name must end with .bvh')
-    if not (np.isfinite(fps) and fps > 0):
-        raise ExportError(f'fps is {fps}: give the frames a second, more than 0')
-    if track.rotmat.shape[1:] != (24, 3, 3):
-        raise ExportError(
-            f'{track.name}: rotations are {track.rotmat.shape}, expected '
-            '(N, 24, 3, 3): BVH files are made for SMPL bodies'
-        )
-    if not all(np.isfinite(part).all() for part in (track.rotmat, track.transl, track.betas)):
-        raise ExportError(
-            f'{track.name}: rotations, positions or betas are not finite: leave '
-            'the frames out in which they are not'
-        )
+    check_motion(track, fps)
     offsets, ends = _skeleton(arrays, track.betas)
     lines = ['HIERARCHY']
     order: list[int] = []

@@ -109,6 +109,31 @@ def smpl_tracks(
     return tracks
 
 
+def check_motion(track: SmplTrack, fps: float) -> None:
+    """Refuse what a motion file cannot hold.
+
+    Args:
+        track: The person.
+        fps: Frames a second.
+
+    Raises:
+        ExportError: A frame rate that is not positive, other joints than SMPL's, or values that
+            are not finite.
+    """
+    if not (np.isfinite(fps) and fps > 0):
+        raise ExportError(f'fps is {fps}: give the frames a second, more than 0')
+    if track.rotmat.shape[1:] != (24, 3, 3):
+        raise ExportError(
+            f'{track.name}: rotations are {track.rotmat.shape}, expected (N, 24, 3, 3): motion '
+            'files are made for SMPL bodies'
+        )
+    if not all(np.isfinite(part).all() for part in (track.rotmat, track.transl, track.betas)):
+        raise ExportError(
+            f'{track.name}: rotations, positions or betas are not finite: leave '
+            'the frames out in which they are not'
+        )
+
+
 def fill_gaps(
     frames: np.ndarray, rotmat: np.ndarray, transl: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,6 +12,8 @@ alone. A source whose points all coincide has no scale; it is moved onto the cen
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -44,12 +46,6 @@ def as_paired_points(
     return first, second
 
 
-def _finite_pairs(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(B,) true where every number of the pair is finite."""
-    finite = np.isfinite(source) & np.isfinite(target)
-    return np.asarray(finite.all(axis=(1, 2)))
-
-
 def similarity_align(source: ArrayLike, target: ArrayLike) -> np.ndarray:
     """Scale, rotate (det = +1) and shift each source onto its target in the least-squares sense.
 
@@ -66,24 +62,7 @@ def similarity_align(source: ArrayLike, target: ArrayLike) -> np.ndarray:
     Raises:
         ValueError: if shapes do not fit.
     """
-    source, target = as_paired_points(source, target)
-    aligned = np.full_like(source, np.nan)
-    finite = _finite_pairs(source, target)
-    if not finite.any():
-        return aligned
-    source, target = source[finite], target[finite]
-    target_mean = target.mean(axis=1, keepdims=True)
-    from_mean = source - source.mean(axis=1, keepdims=True)
-    to_mean = target - target_mean
-    left, strengths, right = np.linalg.svd(np.swapaxes(from_mean, 1, 2) @ to_mean)
-    signs = np.ones_like(strengths)
-    signs[:, 2] = np.where(np.linalg.det(left @ right) < 0, -1.0, 1.0)
-    rotation = (left * signs[:, None]) @ right  # acts on row vectors
-    spread = np.square(from_mean).sum(axis=(1, 2))
-    strength = (strengths * signs).sum(axis=1)
-    scale = np.divide(strength, spread, out=np.zeros_like(spread), where=spread > 0)
-    aligned[finite] = scale[:, None, None] * (from_mean @ rotation) + target_mean
-    return aligned
+    return _aligned(source, target, _fit_rotation)
 
 
 def similarity_align_reflecting(source: ArrayLike, target: ArrayLike) -> np.ndarray:
@@ -102,19 +81,40 @@ def similarity_align_reflecting(source: ArrayLike, target: ArrayLike) -> np.ndar
     Raises:
         ValueError: if shapes do not fit.
     """
+    return _aligned(source, target, _fit_reflection)
+
+
+def _aligned(
+    source: ArrayLike, target: ArrayLike, fit: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Sources moved onto their targets by a fit of the centred ones; nan where a number is none."""
     source, target = as_paired_points(source, target)
     aligned = np.full_like(source, np.nan)
-    finite = _finite_pairs(source, target)
-    if not finite.any():
-        return aligned
-    source, target = source[finite], target[finite]
-    target_mean = target.mean(axis=1, keepdims=True)
-    from_mean = source - source.mean(axis=1, keepdims=True)
-    to_mean = target - target_mean
+    finite = np.asarray((np.isfinite(source) & np.isfinite(target)).all(axis=(1, 2)))
+    if finite.any():
+        source, target = source[finite], target[finite]
+        target_mean = target.mean(axis=1, keepdims=True)
+        aligned[finite] = (
+            fit(source - source.mean(axis=1, keepdims=True), target - target_mean) + target_mean
+        )
+    return aligned
+
+
+def _fit_rotation(from_mean: np.ndarray, to_mean: np.ndarray) -> np.ndarray:
+    left, strengths, right = np.linalg.svd(np.swapaxes(from_mean, 1, 2) @ to_mean)
+    signs = np.ones_like(strengths)
+    signs[:, 2] = np.where(np.linalg.det(left @ right) < 0, -1.0, 1.0)
+    rotation = (left * signs[:, None]) @ right  # acts on row vectors
+    spread = np.square(from_mean).sum(axis=(1, 2))
+    strength = (strengths * signs).sum(axis=1)
+    scale = np.divide(strength, spread, out=np.zeros_like(spread), where=spread > 0)
+    return scale[:, None, None] * (from_mean @ rotation)
+
+
+def _fit_reflection(from_mean: np.ndarray, to_mean: np.ndarray) -> np.ndarray:
     from_norm = np.sqrt(np.square(from_mean).sum(axis=(1, 2), keepdims=True)) + 1e-8
     to_norm = np.sqrt(np.square(to_mean).sum(axis=(1, 2), keepdims=True)) + 1e-8
     from_unit, to_unit = from_mean / from_norm, to_mean / to_norm
     left, strengths, right = np.linalg.svd(np.swapaxes(from_unit, 1, 2) @ to_unit)
     scale = strengths.sum(axis=1)[:, None, None]
-    aligned[finite] = scale * to_norm * (from_unit @ (left @ right)) + target_mean
-    return aligned
+    return scale * to_norm * (from_unit @ (left @ right))

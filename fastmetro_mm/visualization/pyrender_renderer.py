@@ -77,16 +77,7 @@ class PyrenderRenderer:
     def render(
         self, meshes: Sequence[RenderMesh], camera: Camera, background: np.ndarray | None = None
     ) -> RenderResult:
-        """Draw meshes with correct occlusion.
-
-        Args:
-            meshes: Meshes to draw, possibly none.
-            camera: Camera; its size is the size of the result.
-            background: RGB image to draw over, white if not given. (H, W, 3) uint8
-
-        Returns:
-            Image, depth and mesh numbers. A pixel belongs to a mesh if its centre does.
-        """
+        """See :class:`Renderer`. A pixel belongs to a mesh if its centre does."""
         image = prepare_background(background, camera)
         perspective = isinstance(camera, PerspectiveCamera)
         soup = shade_meshes(meshes, self.lighting, perspective)

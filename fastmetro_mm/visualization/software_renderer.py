@@ -44,16 +44,7 @@ class SoftwareRenderer:
     def render(
         self, meshes: Sequence[RenderMesh], camera: Camera, background: np.ndarray | None = None
     ) -> RenderResult:
-        """Draw meshes with correct occlusion.
-
-        Args:
-            meshes: Meshes to draw, possibly none.
-            camera: Camera; its size is the size of the result.
-            background: RGB image to draw over, white if not given. (H, W, 3) uint8
-
-        Returns:
-            Image, depth and mesh numbers. Depth and mesh number are those at a pixel's centre.
-        """
+        """See :class:`Renderer`. Depth and mesh number are those at a pixel's centre."""
         image = prepare_background(background, camera)
         result = RenderResult(
             image,

@@ -2,6 +2,7 @@
 """MediaPipe's hand landmark network as a backbone: it learnt hands from photos."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmpose.registry import MODELS
@@ -52,29 +53,13 @@ class HandLandmark(ShippedBackbone):
     Args:
         parts: What ``forward`` puts together, of ``'deep'`` and ``'middle'``; may be nothing with
             ``with_keypoints``.
-        with_keypoints: ``forward`` gives the keypoints too, in front of the map; for
-            ``KeypointNeck``.
-        frozen_stages: How much keeps its weights: -1 nothing, 0 the stem, ``n`` the first ``n``
-            of the 15 blocks too, 16 the whole network, which then runs without gradients.
-        weights: Where ``init_weights`` takes the weights from: the name of a shipped network
-            (``'hand_landmark'``), or a safetensors file. None: random ones.
-        init_cfg: See mmengine's ``BaseModule``.
-
-    Attributes:
-        out_channels: Channels of the map that ``forward`` returns.
+        kwargs: See :class:`ShippedBackbone`; there are 15 blocks to freeze.
     """
 
-    def __init__(
-        self,
-        parts: Sequence[str] = ('deep', 'middle'),
-        frozen_stages: int = -1,
-        with_keypoints: bool = False,
-        weights: str | None = None,
-        init_cfg: dict | list | None = None,
-    ) -> None:
-        if not (parts or with_keypoints):
+    def __init__(self, parts: Sequence[str] = ('deep', 'middle'), **kwargs: Any) -> None:
+        if not (parts or kwargs.get('with_keypoints')):
             raise ConfigError(f'HandLandmark: parts are empty, expected some of {tuple(PARTS)}')
-        super().__init__(HandNet(), PARTS, parts, frozen_stages, with_keypoints, weights, init_cfg)
+        super().__init__(HandNet(), PARTS, parts, **kwargs)
 
     def bears_precision(self, dtype: torch.dtype) -> bool:
         """Whether meshes made of the key points stay within a millimetre.

@@ -2,6 +2,7 @@
 """MoveNet as a backbone: a network that learnt human pose from photos of people."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmpose.registry import MODELS
@@ -44,33 +45,20 @@ class MoveNet(ShippedBackbone):
     Args:
         arch: ``'thunder'`` (width 1.75, 6.2 M parameters) or ``'lightning'`` (width 1.0, 2.3 M).
         parts: What ``forward`` puts together, of ``'deep'``, ``'heatmaps'``, ``'fpn'``.
-        frozen_stages: How much keeps its weights: -1 nothing, 0 the stem, ``n`` the first ``n``
-            of the 17 blocks too, 18 the whole network, which then runs without gradients.
-        with_keypoints: ``forward`` gives the keypoints too, in front of the map; for
-            ``KeypointNeck``.
-        weights: Where ``init_weights`` takes the weights from: the name of a shipped network
-            (``'movenet_thunder'``), or a safetensors file. None: random ones.
-        init_cfg: See mmengine's ``BaseModule``.
-
-    Attributes:
-        out_channels: Channels of the map that ``forward`` returns.
+        kwargs: See :class:`ShippedBackbone`; there are 17 blocks to freeze.
     """
 
     def __init__(
         self,
         arch: str = 'thunder',
         parts: Sequence[str] = ('deep', 'heatmaps', 'fpn'),
-        frozen_stages: int = -1,
-        with_keypoints: bool = False,
-        weights: str | None = None,
-        init_cfg: dict | list | None = None,
+        **kwargs: Any,
     ) -> None:
         if arch not in WIDTHS:
             raise ConfigError(f'MoveNet: arch is {arch!r}, expected one of {sorted(WIDTHS)}')
         if not parts:
             raise ConfigError(f'MoveNet: parts are empty, expected some of {tuple(PARTS)}')
-        net = MobileNetFPN(WIDTHS[arch], HEADS)
-        super().__init__(net, PARTS, parts, frozen_stages, with_keypoints, weights, init_cfg)
+        super().__init__(MobileNetFPN(WIDTHS[arch], HEADS), PARTS, parts, **kwargs)
 
     def bears_precision(self, dtype: torch.dtype) -> bool:
         """Whether meshes made of the key points stay within a millimetre.

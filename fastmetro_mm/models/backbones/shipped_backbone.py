@@ -23,9 +23,14 @@ class ShippedBackbone(BaseModule):
         parts: The parts that ``forward`` puts together.
         frozen_stages: How much keeps its weights: -1 nothing, 0 the stem, ``n`` the first ``n``
             blocks too, more than there are blocks: the whole network, without gradients.
-        with_keypoints: Whether ``forward`` gives keypoints in front of the map.
-        weights: Name of a shipped network or a safetensors file; None: random weights.
+        with_keypoints: ``forward`` gives the keypoints too, in front of the map; for
+            ``KeypointNeck``.
+        weights: Where ``init_weights`` takes the weights from: the name of a shipped network
+            (``'movenet_thunder'``, ``'hand_landmark'``), or a safetensors file. None: random ones.
         init_cfg: See mmengine's ``BaseModule``.
+
+    Attributes:
+        out_channels: Channels of the map that ``forward`` returns.
 
     Raises:
         ConfigError: Unknown parts.
@@ -36,10 +41,10 @@ class ShippedBackbone(BaseModule):
         net: Any,
         known: Mapping[str, int],
         parts: Sequence[str],
-        frozen_stages: int,
-        with_keypoints: bool,
-        weights: str | None,
-        init_cfg: dict | list | None,
+        frozen_stages: int = -1,
+        with_keypoints: bool = False,
+        weights: str | None = None,
+        init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(
             init_cfg or dict(type='Kaiming', mode='fan_in', nonlinearity='relu', layer='Conv2d')

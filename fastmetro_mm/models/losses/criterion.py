@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from fastmetro_mm.body.mesh_body import build_body
 from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.geometry.camera import weak_perspective_project
 from fastmetro_mm.geometry.precision import full, full_precision
+from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
+from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
 from fastmetro_mm.structures import MeshPrediction, MeshTargets
 
 
@@ -19,6 +22,17 @@ def check_shape(tensor: Tensor, shape: tuple[int, ...], name: str, hint: str = '
     if tuple(tensor.shape[1:]) != shape:
         wanted = ', '.join(map(str, ('B', *shape)))
         raise ConfigError(f'{name}: expected shape ({wanted}), got {tuple(tensor.shape)}{hint}')
+
+
+# Projected as they are centred: tokens on their own root, mesh joints on that of the mesh.
+PROJECTED_TERMS: dict[str, Callable[[Any, Any], Tensor]] = dict(
+    j2d_token=lambda self, c: self.joints_2d(
+        weak_perspective_project(c.tokens, c.pred_cam), c.joints_2d
+    ),
+    j2d_mesh=lambda self, c: self.joints_2d(
+        weak_perspective_project(c.joints, c.pred_cam), c.joints_2d
+    ),
+)
 
 
 class MeshCriterion(nn.Module):
@@ -44,6 +58,9 @@ class MeshCriterion(nn.Module):
         if self.body.joint_set != self.JOINT_SET:
             raise ConfigError(f"body '{self.body.name}' {self.MISFIT}")
         self.weights = weights
+        self.joints_3d = MeshJoint3DLoss(root=self.body.token_root)
+        self.joints_2d = MeshJoint2DLoss()
+        self.vertices = MeshVertexLoss()
 
     def forward(
         self,

@@ -9,12 +9,9 @@ from typing import Any, ClassVar
 from mmpose.registry import MODELS
 from torch import Tensor
 
-from fastmetro_mm.geometry.camera import weak_perspective_project
 from fastmetro_mm.geometry.precision import full
-from fastmetro_mm.models.losses.criterion import MeshCriterion
+from fastmetro_mm.models.losses.criterion import PROJECTED_TERMS, MeshCriterion
 from fastmetro_mm.models.losses.edge_normal_loss import EdgeLengthLoss, EdgeSelfLoss, FaceNormalLoss
-from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
-from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
 from fastmetro_mm.structures import MeshPrediction, MeshTargets
 
 
@@ -23,7 +20,7 @@ class BodyCase:
     """A batch as the terms see it: meshes centred on the pelvis of their fine level, metres.
 
     Attributes:
-        camera: Weak perspective. (B, 3)
+        pred_cam: Weak perspective. (B, 3)
         tokens: Joints of the tokens, centred on the hips. (B, 14, 3)
         joints: Joints of the predicted mesh. (B, 14, 3)
         pred: Predicted meshes, fine to coarse.
@@ -34,7 +31,7 @@ class BodyCase:
         has_smpl: Flags. (B,)
     """
 
-    camera: Tensor
+    pred_cam: Tensor
     tokens: Tensor
     joints: Tensor
     pred: tuple[Tensor, ...]
@@ -80,13 +77,7 @@ class FastMETROLoss(MeshCriterion):
         edge_gt=lambda self, c: self.edge_gt(c.pred[1], c.true[1], c.has_smpl),
         edge_self=lambda self, c: self.edge_self(c.pred[1], c.has_smpl),
         normal=lambda self, c: self.normal(c.pred[1], c.true[1], c.has_smpl),
-        # projected as they are centred here: tokens on the hips, mesh joints on the pelvis
-        j2d_token=lambda self, c: self.joints_2d(
-            weak_perspective_project(c.tokens, c.camera), c.joints_2d
-        ),
-        j2d_mesh=lambda self, c: self.joints_2d(
-            weak_perspective_project(c.joints, c.camera), c.joints_2d
-        ),
+        **PROJECTED_TERMS,
     )
 
     def __init__(
@@ -119,9 +110,6 @@ class FastMETROLoss(MeshCriterion):
             ),
         )
         assets = self.body.assets
-        self.joints_3d = MeshJoint3DLoss(root=self.body.token_root)
-        self.joints_2d = MeshJoint2DLoss()
-        self.vertices = MeshVertexLoss()
         self.edge_gt = EdgeLengthLoss(assets.loss_edges)
         self.edge_self = EdgeSelfLoss(assets.loss_edges)
         self.normal = FaceNormalLoss(assets.loss_faces)
@@ -188,7 +176,7 @@ class FastMETROLoss(MeshCriterion):
         pelvis, joints = self.body.root_and_joints(pred[0])
         true_pelvis, _ = self.body.root_and_joints(true[0])
         return BodyCase(
-            camera=full(prediction.camera),
+            pred_cam=full(prediction.camera),
             tokens=self.body.centre_tokens(full(prediction.joints)),
             joints=joints - pelvis,
             pred=tuple(mesh - pelvis for mesh in pred),

@@ -10,17 +10,14 @@ import torch
 from mmpose.registry import MODELS
 from torch import Tensor
 
-from fastmetro_mm.geometry.camera import weak_perspective_project
 from fastmetro_mm.geometry.precision import full
-from fastmetro_mm.models.losses.criterion import MeshCriterion, check_shape
+from fastmetro_mm.models.losses.criterion import PROJECTED_TERMS, MeshCriterion, check_shape
 from fastmetro_mm.models.losses.edge_normal_loss import (
     EdgeLengthLoss,
     FaceNormalLoss,
     index_table,
     sides_of,
 )
-from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
-from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
 from fastmetro_mm.structures import MeshPrediction, MeshTargets
 
 
@@ -29,7 +26,7 @@ class HandCase:
     """A batch as the terms see it: meshes and joints centred on their wrist, metres.
 
     Attributes:
-        camera: Weak perspective. (B, 3)
+        pred_cam: Weak perspective. (B, 3)
         tokens: Joints of the tokens. (B, 21, 3)
         joints: Joints of the predicted mesh. (B, 21, 3)
         pred: Predicted meshes, fine and coarse.
@@ -39,7 +36,7 @@ class HandCase:
         has_smpl: Flags. (B,)
     """
 
-    camera: Tensor
+    pred_cam: Tensor
     tokens: Tensor
     joints: Tensor
     pred: tuple[Tensor, Tensor]
@@ -79,12 +76,7 @@ class HandMeshLoss(MeshCriterion):
         v_fine=lambda self, c: self.vertices(c.pred[0], c.true[0], c.has_smpl),
         edge_gt=lambda self, c: self.edge_gt(c.pred[0], c.true[0], c.has_smpl),
         normal=lambda self, c: self.normal(c.pred[0], c.true[0], c.has_smpl),
-        j2d_token=lambda self, c: self.joints_2d(
-            weak_perspective_project(c.tokens, c.camera), c.joints_2d
-        ),
-        j2d_mesh=lambda self, c: self.joints_2d(
-            weak_perspective_project(c.joints, c.camera), c.joints_2d
-        ),
+        **PROJECTED_TERMS,
     )
 
     def __init__(
@@ -113,9 +105,6 @@ class HandMeshLoss(MeshCriterion):
             ),
         )
         faces = index_table(self.body.assets.loss_faces, 3, 'loss_faces')
-        self.joints_3d = MeshJoint3DLoss(root=self.body.token_root)
-        self.joints_2d = MeshJoint2DLoss()
-        self.vertices = MeshVertexLoss()
         self.edge_gt = EdgeLengthLoss(sides_of(faces))
         self.normal = FaceNormalLoss(faces)
 
@@ -172,7 +161,7 @@ class HandMeshLoss(MeshCriterion):
         true_wrist, true_joints = self.body.root_and_joints(true, full(targets.joints))
         true_joints = true_joints - true_wrist
         return HandCase(
-            camera=full(prediction.camera),
+            pred_cam=full(prediction.camera),
             tokens=self.body.centre_tokens(full(prediction.joints)),
             joints=joints - wrist,
             pred=(fine - wrist, full(prediction.vertices_coarse) - wrist),

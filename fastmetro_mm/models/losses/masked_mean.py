@@ -51,6 +51,22 @@ def blank_unlabelled(values: Tensor, mask: Tensor) -> Tensor:
     )
 
 
+def masked_difference(pred: Tensor, target: Tensor, mask: Tensor, power: int) -> Tensor:
+    """Mean absolute (1) or squared (2) difference over the labelled rows.
+
+    Args:
+        pred: (B, ...).
+        target: (B, ...); rows without a label may hold anything.
+        mask: boolean (B,).
+        power: 1 or 2.
+
+    Returns:
+        Scalar tensor.
+    """
+    difference = blank_unlabelled(pred, mask) - blank_unlabelled(target, mask)
+    return masked_mean(difference.abs() if power == 1 else difference.square(), mask)
+
+
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean over all entries of the labelled rows, 0 where there is none.
 

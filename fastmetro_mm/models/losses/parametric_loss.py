@@ -14,9 +14,7 @@ from fastmetro_mm.geometry.camera import weak_perspective_project
 from fastmetro_mm.geometry.precision import full
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat, global_rotations
 from fastmetro_mm.models.losses.criterion import MeshCriterion, check_shape
-from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
-from fastmetro_mm.models.losses.masked_mean import blank_unlabelled, label_mask, masked_mean
-from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
+from fastmetro_mm.models.losses.masked_mean import label_mask, masked_difference
 from fastmetro_mm.structures import MeshPrediction, MeshTargets
 
 
@@ -74,8 +72,8 @@ class ParametricBodyLoss(MeshCriterion):
     JOINT_SET = 'j14'
     MISFIT = 'is a hand; ParametricBodyLoss is for bodies'
     TERMS: ClassVar = dict(
-        rotation=lambda self, c: _absolute(c.pred_turns, c.turns, c.mask),
-        betas=lambda self, c: _square(c.pred_betas, c.betas, c.mask),
+        rotation=lambda self, c: masked_difference(c.pred_turns, c.turns, c.mask, 1),
+        betas=lambda self, c: masked_difference(c.pred_betas, c.betas, c.mask, 2),
         vertices=lambda self, c: self.vertices(c.pred, c.true, c.has_smpl),
         joints_3d=lambda self, c: self.joints_3d(c.joints, c.joints_3d, c.has_3d),
         joints_2d=lambda self, c: self.joints_2d(c.places, c.joints_2d),
@@ -100,9 +98,6 @@ class ParametricBodyLoss(MeshCriterion):
                 joints_2d=joints_2d_weight,
             ),
         )
-        self.joints_3d = MeshJoint3DLoss(root=self.body.token_root)
-        self.joints_2d = MeshJoint2DLoss()
-        self.vertices = MeshVertexLoss()
 
     def prepare(self, prediction: MeshPrediction, targets: MeshTargets) -> ParametricCase:
         """Turn labels into rotations against the camera and a centred mesh."""
@@ -126,17 +121,3 @@ class ParametricBodyLoss(MeshCriterion):
             has_smpl=targets.has_smpl,
             mask=label_mask(targets.has_smpl, batch, 'has_smpl'),
         )
-
-
-def _difference(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    return blank_unlabelled(pred, mask) - blank_unlabelled(target, mask)
-
-
-def _absolute(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute difference over the labelled samples."""
-    return masked_mean(_difference(pred, target, mask).abs(), mask)
-
-
-def _square(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared difference over the labelled samples."""
-    return masked_mean(_difference(pred, target, mask).square(), mask)

@@ -14,9 +14,7 @@ from fastmetro_mm.geometry.camera import weak_perspective_project
 from fastmetro_mm.geometry.precision import full
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
 from fastmetro_mm.models.losses.criterion import MeshCriterion, check_shape
-from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
-from fastmetro_mm.models.losses.masked_mean import blank_unlabelled, label_mask, masked_mean
-from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
+from fastmetro_mm.models.losses.masked_mean import label_mask, masked_difference
 from fastmetro_mm.structures import MeshPrediction, MeshTargets
 
 
@@ -25,7 +23,7 @@ class ParameterCase:
     """A batch as the terms see it: parameters, and meshes centred on their pelvis, metres.
 
     Attributes:
-        camera: Weak perspective, without gradient (official). (B, 3)
+        pred_cam: Weak perspective, without gradient (official). (B, 3)
         pred_rotmat: (B, 24, 3, 3)
         rotmat: Rotations of the labels. (B, 24, 3, 3)
         pred_betas: (B, 10)
@@ -40,7 +38,7 @@ class ParameterCase:
         mask: ``has_smpl`` as booleans. (B,)
     """
 
-    camera: Tensor
+    pred_cam: Tensor
     pred_rotmat: Tensor
     rotmat: Tensor
     pred_betas: Tensor
@@ -76,11 +74,11 @@ class SMPLParamLoss(MeshCriterion):
     JOINT_SET = 'j14'
     MISFIT = 'is a hand; SMPL parameters are for bodies'
     TERMS: ClassVar = dict(
-        smpl_rotmat=lambda self, c: _mean_square(c.pred_rotmat, c.rotmat, c.mask),
-        smpl_betas=lambda self, c: _mean_square(c.pred_betas, c.betas, c.mask),
+        smpl_rotmat=lambda self, c: masked_difference(c.pred_rotmat, c.rotmat, c.mask, 2),
+        smpl_betas=lambda self, c: masked_difference(c.pred_betas, c.betas, c.mask, 2),
         smpl_j3d=lambda self, c: self.joints_3d(c.joints, c.joints_3d, c.has_3d),
         smpl_j2d=lambda self, c: self.joints_2d(
-            weak_perspective_project(c.joints, c.camera), c.joints_2d
+            weak_perspective_project(c.joints, c.pred_cam), c.joints_2d
         ),
         smpl_v=lambda self, c: self.vertices(c.pred, c.true, c.has_smpl),
     )
@@ -96,9 +94,6 @@ class SMPLParamLoss(MeshCriterion):
                 smpl_v=weight,
             ),
         )
-        self.joints_3d = MeshJoint3DLoss(root=self.body.token_root)
-        self.joints_2d = MeshJoint2DLoss()
-        self.vertices = MeshVertexLoss()
 
     def named(
         self,
@@ -168,7 +163,7 @@ class SMPLParamLoss(MeshCriterion):
         )
         vertices, joints = self.body.centre(full(prediction.smpl_vertices))
         return ParameterCase(
-            camera=full(prediction.camera).detach(),
+            pred_cam=full(prediction.camera).detach(),
             pred_rotmat=full(prediction.rotmat),
             rotmat=axis_angle_to_rotmat(full(targets.pose).reshape(batch, count, 3)),
             pred_betas=full(prediction.betas),
@@ -182,9 +177,3 @@ class SMPLParamLoss(MeshCriterion):
             has_smpl=targets.has_smpl,
             mask=label_mask(targets.has_smpl, batch, 'has_smpl'),
         )
-
-
-def _mean_square(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared difference over the labelled samples."""
-    difference = blank_unlabelled(pred, mask) - blank_unlabelled(target, mask)
-    return masked_mean(difference.square(), mask)
