@@ -4,22 +4,23 @@
 import hashlib
 import io
 import json
+import math
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fastmetro_mm.apis import MeshInferencer
+from fastmetro_mm.body.joint_sets import MANO16, SMPL24
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.fileio import remove_partial_files, write_atomically, write_json
 from fastmetro_mm.images.formats import IMAGE_ENDINGS
 from fastmetro_mm.structures.results import FrameResult
 
 PLAN, SHARDS = 'plan.json', 'shards'
-ARRAYS = ('bbox', 'bbox_score', 'camera', 'translation', 'joints_3d', 'keypoints')
-PARAMETERS = ('global_orient', 'body_pose', 'betas')
+TEXTS = ('image', 'person', 'error')
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,9 @@ def make_shard(
     Returns:
         Number of ``images``, ``people`` and images that could not be read (``failed``).
     """
-    rows = list(rows_of(inferencer, plan.images, plan.shard(number)))
-    data = to_npz(rows) if kind == 'npz' else to_parquet(rows)
+    shapes = column_shapes(inferencer)
+    rows = list(rows_of(inferencer, plan.images, plan.shard(number), shapes))
+    data = to_npz(rows, shapes) if kind == 'npz' else to_parquet(rows, shapes)
     write_atomically(shard_path(out, number, kind), data)
     return {
         'images': len(plan.shard(number)),
@@ -115,7 +117,23 @@ def make_shard(
     }
 
 
-def rows_of(inferencer: MeshInferencer, images: Path, names: Sequence[str]) -> Iterator[dict]:
+def column_shapes(inferencer: MeshInferencer) -> dict[str, tuple[int, ...]]:
+    """The numbers of a row and their shapes, the same in every shard, people in it or not."""
+    body = inferencer.body
+    joints = len(body.joint_names)
+    shapes: dict[str, tuple[int, ...]] = dict(
+        bbox=(4,), bbox_score=(), camera=(3,), translation=(3,),
+        joints_3d=(joints, 3), keypoints=(joints, 2), image_size=(2,), intrinsics=(3, 3),
+    )  # fmt: skip
+    if inferencer.has_parameters:
+        turns = len(MANO16 if body.is_hand else SMPL24)
+        shapes |= dict(global_orient=(3, 3), body_pose=(turns - 1, 3, 3), betas=(10,))
+    return shapes
+
+
+def rows_of(
+    inferencer: MeshInferencer, images: Path, names: Sequence[str], wanted: Collection[str]
+) -> Iterator[dict]:
     """A row a person; an image without people, or that cannot be read, has a row of its own."""
     paths = {str(images / name): name for name in names}
     errors: list[str] = []
@@ -133,53 +151,44 @@ def rows_of(inferencer: MeshInferencer, images: Path, names: Sequence[str]) -> I
             yield {'image': name, 'person': -1, 'error': ''}
         else:
             people = range(len(frames[path].people))
-            yield from (_row(name, number, frames[path]) for number in people)
+            yield from (_row(name, number, frames[path], wanted) for number in people)
 
 
-def _row(name: str, number: int, frame: FrameResult) -> dict:
+def _row(name: str, number: int, frame: FrameResult, wanted: Collection[str]) -> dict:
     person = frame.people[number]
-    values = {key: getattr(person, key) for key in (*ARRAYS, *PARAMETERS)}
-    values |= {'image_size': frame.image_size, 'intrinsics': frame.intrinsics}
-    return {
-        'image': name,
-        'person': number,
-        'error': '',
-        **{
-            key: np.asarray(value, np.float32) for key, value in values.items() if value is not None
-        },
+    values = {
+        key: getattr(frame if key in ('image_size', 'intrinsics') else person, key)
+        for key in wanted
     }
+    numbers = {key: np.asarray(value, np.float32) for key, value in values.items()}
+    return {'image': name, 'person': number, 'error': '', **numbers}
 
 
-def columns(rows: Sequence[dict]) -> dict[str, list]:
-    """Rows as columns; None where a row has nothing."""
-    names = dict.fromkeys(key for row in rows for key in row)
-    return {name: [row.get(name) for row in rows] for name in names}
-
-
-def to_npz(rows: Sequence[dict]) -> bytes:
+def to_npz(rows: Sequence[dict], shapes: Mapping[str, tuple[int, ...]]) -> bytes:
     """A compressed npz: ``image``, ``person``, ``error`` and an array a column, NaN for nothing."""
-    arrays = {}
-    for name, values in columns(rows).items():
-        shape = next((value.shape for value in values if isinstance(value, np.ndarray)), None)
-        if shape is not None:
-            values = [np.full(shape, np.nan, np.float32) if v is None else v for v in values]
-        arrays[name] = np.array(values)
+    arrays = {name: np.array([row[name] for row in rows]) for name in TEXTS}
+    for name, shape in shapes.items():
+        nothing = np.full(shape, np.nan, np.float32)
+        arrays[name] = np.stack([row.get(name, nothing) for row in rows])
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
-def to_parquet(rows: Sequence[dict]) -> bytes:
-    """A Parquet table; arrays are flat lists."""
+def to_parquet(rows: Sequence[dict], shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+    """A Parquet table; arrays are flat lists, null for nothing."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = {
-        name: [value.ravel().tolist() if isinstance(value, np.ndarray) else value for value in part]
-        for name, part in columns(rows).items()
-    }
+    types = {'image': pa.string(), 'person': pa.int32(), 'error': pa.string()}
+    for name, shape in shapes.items():
+        types[name] = pa.list_(pa.float32(), math.prod(shape)) if shape else pa.float32()
+    table = {name: [row.get(name) for row in rows] for name in types}
+    for name, shape in shapes.items():
+        plain = np.ravel if shape else float
+        table[name] = [None if value is None else plain(value) for value in table[name]]
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(table), sink)
+    pq.write_table(pa.table(table, pa.schema(types)), sink)
     return sink.getvalue().to_pybytes()
 
 

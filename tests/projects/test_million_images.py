@@ -66,6 +66,8 @@ _RUN = """
     from projects.million_images import work
     plan = work.Plan(Path('.'), tuple(f'{n:03d}.jpg' for n in range(60)), 3)
     class Slow:
+        body = SimpleNamespace(joint_names=['Head'], is_hand=False)
+        has_parameters = True
         def __call__(self, paths, keep_images, on_error):
             for path in paths:
                 time.sleep(0.01)
@@ -93,17 +95,39 @@ def test_killed_in_the_middle(tmp_path):
     assert counts == {f'{n:03d}.jpg': 1 for n in range(60)}
 
 
-def test_parquet_holds_the_same():
+SHAPES = {'bbox_score': (), 'global_orient': (2, 2)}
+NOBODY = {'image': 'b.jpg', 'person': -1, 'error': 'broken'}
+SOMEBODY = {
+    'image': 'a.jpg',
+    'person': 0,
+    'error': '',
+    'bbox_score': np.array(0.5, np.float32),
+    'global_orient': np.array([[1, 2], [3, 4]], np.float32),
+}
+
+
+def test_shards_have_the_same_columns_whoever_is_in_them():
+    for rows in ([NOBODY, SOMEBODY], [NOBODY]):
+        arrays = np.load(io.BytesIO(work.to_npz(rows, SHAPES)))
+        assert set(arrays) == {'image', 'person', 'error', *SHAPES}
+        assert arrays['bbox_score'].shape == (len(rows),) and np.isnan(arrays['bbox_score'][0])
+        assert arrays['global_orient'].shape == (len(rows), 2, 2)
+        assert np.isnan(arrays['global_orient'][0]).all()
+        there = arrays['person'] >= 0
+        assert arrays['global_orient'][there].tolist() == [[[1, 2], [3, 4]]][: len(rows) - 1]
+
+
+def test_parquet_holds_the_same(tmp_path):
     pq = pytest.importorskip('pyarrow.parquet')
-    rows = [
-        {'image': 'a.jpg', 'person': 0, 'error': '', 'camera': np.array([1, 2, 3], np.float32)},
-        {'image': 'b.jpg', 'person': -1, 'error': 'broken'},
+    # the shard that is read first has nobody in it: a reader takes its columns for all
+    (tmp_path / '0.parquet').write_bytes(work.to_parquet([NOBODY], SHAPES))
+    (tmp_path / '1.parquet').write_bytes(work.to_parquet([SOMEBODY, NOBODY], SHAPES))
+    nothing = {'bbox_score': None, 'global_orient': None}
+    assert pq.read_table(tmp_path).to_pylist() == [
+        {**NOBODY, **nothing},
+        {**SOMEBODY, 'bbox_score': 0.5, 'global_orient': [1.0, 2.0, 3.0, 4.0]},
+        {**NOBODY, **nothing},
     ]
-    table = pq.read_table(io.BytesIO(work.to_parquet(rows))).to_pylist()
-    assert table[0] == {'image': 'a.jpg', 'person': 0, 'error': '', 'camera': [1.0, 2.0, 3.0]}
-    assert table[1] == {'image': 'b.jpg', 'person': -1, 'error': 'broken', 'camera': None}
-    arrays = np.load(io.BytesIO(work.to_npz(rows)))
-    assert arrays['camera'][0].tolist() == [1, 2, 3] and np.isnan(arrays['camera'][1]).all()
 
 
 def test_two_workers(images, tmp_path, capsys):
