@@ -19,6 +19,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from fastmetro_mm.apis.export_options import ExportOptions
 from fastmetro_mm.apis.saving import KINDS, ResultSaver
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.errors import UserError
@@ -53,13 +54,20 @@ class FileMaker:
         self._lock = threading.Lock()
         self._closed = False
 
-    def make(self, job: Job, kind: str, people: Collection[int] | None) -> Future[Path]:
+    def make(
+        self,
+        job: Job,
+        kind: str,
+        people: Collection[int] | None,
+        options: ExportOptions | None = None,
+    ) -> Future[Path]:
         """Make the files of a kind.
 
         Args:
             job: A job that has ended.
             kind: One of ``kinds``.
             people: Numbers of the people who are wanted; None for all.
+            options: How to export; as it is if not given.
 
         Returns:
             One file in a folder of its own, for :func:`remove`: the file itself, or an archive
@@ -72,20 +80,22 @@ class FileMaker:
             if self._waiting >= self._limits.downloads:
                 raise Refusal(503, 'too many downloads are being made: try again in a while')
             self._waiting += 1
-        return self._executor.submit(self._make, job, kind, people)
+        return self._executor.submit(self._make, job, kind, people, options)
 
     def close(self) -> None:
         """Give up what is being made."""
         self._closed = True
         self._executor.shutdown(cancel_futures=True)
 
-    def _make(self, job: Job, kind: str, people: Collection[int] | None) -> Path:
+    def _make(
+        self, job: Job, kind: str, people: Collection[int] | None, options: ExportOptions | None
+    ) -> Path:
         folder = None
         try:
             with job.held():
                 # beside the jobs: deleted with the root at the latest
                 folder = Path(tempfile.mkdtemp(prefix='download_', dir=job.folder.parent))
-                return self._save(job, kind, people, folder)
+                return self._save(job, kind, people, options, folder)
         except BaseException as error:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -96,14 +106,26 @@ class FileMaker:
             with self._lock:
                 self._waiting -= 1
 
-    def _save(self, job: Job, kind: str, people: Collection[int] | None, folder: Path) -> Path:
+    def _save(
+        self,
+        job: Job,
+        kind: str,
+        people: Collection[int] | None,
+        options: ExportOptions | None,
+        folder: Path,
+    ) -> Path:
         if self._renderer is None:
             self._renderer = build_renderer(self._name)
         is_video = bool(job.kind and job.kind.is_video)
         stem = Path(job.name).stem
         errors: list[Exception] = []
         saver = ResultSaver(
-            folder, [kind], self._renderer, job.fps if is_video else None, on_error=errors.append
+            folder,
+            [kind],
+            self._renderer,
+            job.fps if is_video else None,
+            on_error=errors.append,
+            options=options,
         )
         until = time.monotonic() + self._limits.job_seconds
         with saver, closing(self._frames(job, kind in _DRAWN)) as frames:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastmetro_mm import __version__
+from fastmetro_mm.serve.arguments import FLAG, MOST_PEOPLE, PEOPLE
 from fastmetro_mm.serve.job import STATES
 
 _ID = {'name': 'job', 'in': 'path', 'required': True, 'schema': {'type': 'string', 'minLength': 1}}
@@ -18,6 +19,7 @@ _NUMBER = {'type': 'number'}
 _OPTIONAL_NUMBER = {'type': ['number', 'null']}
 _INTEGER = {'type': 'integer'}
 _TEXT = {'type': 'string'}
+_FLAG = {'type': 'string', 'enum': list(FLAG)}
 _TINY = 'P2\n8 8\n255\n' + '128 ' * 64 + '\n'  # netpbm: an image without bytes that are no text
 _WHY = {
     400: 'an argument or the file is of no use',
@@ -32,11 +34,12 @@ _WHY = {
 }
 
 
-def description(kinds: Sequence[str]) -> dict[str, Any]:
+def description(kinds: Sequence[str], levels: Sequence[int]) -> dict[str, Any]:
     """The description.
 
     Args:
         kinds: Formats of downloads.
+        levels: Vertices of the meshes there are, finest first.
 
     Returns:
         OpenAPI 3.1, ready for JSON.
@@ -55,7 +58,7 @@ def description(kinds: Sequence[str]) -> dict[str, Any]:
             '/api/jobs/{job}': {'get': _job(), 'delete': _remove()},
             '/api/jobs/{job}/frames/{frame}': {'get': _frame()},
             '/api/jobs/{job}/frames/{frame}/image': {'get': _image()},
-            '/api/jobs/{job}/files/{kind}': {'get': _file(kinds)},
+            '/api/jobs/{job}/files/{kind}': {'get': _file(kinds, levels)},
         },
         'components': {
             'schemas': {
@@ -65,6 +68,7 @@ def description(kinds: Sequence[str]) -> dict[str, Any]:
                     is_hand={'type': 'boolean'},
                     faces=_list(_TEXT, 'triangles, little-endian uint16 as base64'),
                     formats=_list({'type': 'string', 'enum': list(kinds)}),
+                    levels=_list(_INTEGER, 'vertices of the levels of detail'),
                     limits={'type': 'object', 'additionalProperties': _INTEGER},
                 ),
                 'Job': _object(
@@ -114,11 +118,7 @@ def _about() -> dict[str, Any]:
 def _upload() -> dict[str, Any]:
     parameters = [
         _query('name', 'Name of the file', _TEXT),
-        _query(
-            'smooth',
-            'Whether to smooth the people of a video',
-            {'type': 'string', 'enum': ['true', 'false']},
-        ),
+        _query('smooth', 'Whether to smooth the people of a video', _FLAG),
     ]
     operation = _operation(
         'upload', 'Send a photo or a video; a job begins', 'Job', parameters, 201,
@@ -162,7 +162,7 @@ def _image() -> dict[str, Any]:
     return operation
 
 
-def _file(kinds: Sequence[str]) -> dict[str, Any]:
+def _file(kinds: Sequence[str], levels: Sequence[int]) -> dict[str, Any]:
     kind = {
         'name': 'kind',
         'in': 'path',
@@ -172,11 +172,23 @@ def _file(kinds: Sequence[str]) -> dict[str, Any]:
     people = _query(
         'people',
         'Numbers of the people who are wanted, with commas between them; all if left out',
-        {'type': 'string', 'pattern': r'^[0-9]{1,9}(,[0-9]{1,9})*$', 'maxLength': 1000},
+        {'type': 'string', 'pattern': f'^{PEOPLE}$', 'maxLength': MOST_PEOPLE},
     )
+    lod = _query(
+        'lod',
+        'Vertices of the meshes of obj, ply, glb, html and rrd; all if left out',
+        {'type': 'integer', 'enum': list(levels)},
+    )
+    floor = _query(
+        'floor',
+        'smpl, bvh, amass and the glb of a video: gravity down and everybody on one floor, for '
+        'cameras that do not move',
+        _FLAG,
+    )
+    foot_lock = _query('foot_lock', 'With floor: feet that touch it stand still', _FLAG)
     operation = _operation(
-        'file', 'Results as a file, or as an archive of files', None, [_ID, kind, people], 200,
-        (400, 404, 409, 422, 503),
+        'file', 'Results as a file, or as an archive of files', None,
+        [_ID, kind, people, lod, floor, foot_lock], 200, (400, 404, 409, 422, 503),
     )  # fmt: skip
     operation['responses']['200']['content'] = {'application/octet-stream': {'schema': _TEXT}}
     return operation

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from importlib.resources import files
 from typing import Any
@@ -19,6 +18,7 @@ from starlette.routing import Route
 
 from fastmetro_mm import __version__
 from fastmetro_mm.exporters.html_viewer import STYLE, VIEWER
+from fastmetro_mm.serve.arguments import read_flag, read_options, read_people
 from fastmetro_mm.serve.downloads import FileMaker, remove
 from fastmetro_mm.serve.engine import Engine
 from fastmetro_mm.serve.frame_json import face_sets, frame_content
@@ -29,8 +29,6 @@ from fastmetro_mm.serve.refusals import Refusal
 from fastmetro_mm.serve.uploads import check_upload, safe_name
 
 log = logging.getLogger('fastmetro_mm.serve')
-_PEOPLE = re.compile(r'\d{1,9}(,\d{1,9})*')
-_MOST_PEOPLE = 1000  # characters of the list
 
 
 class Routes:
@@ -45,6 +43,7 @@ class Routes:
     def __init__(self, engine: Engine, store: JobStore, maker: FileMaker) -> None:
         self._engine, self._store, self._maker = engine, store, maker
         body = engine.inferencer.body
+        self._levels = body.num_vertices
         page = files('fastmetro_mm.serve') / 'page'
         texts = {name: (page / name).read_text('utf-8') for name in _PAGE_FILES}
         texts['page.css'] += STYLE
@@ -55,12 +54,13 @@ class Routes:
             is_hand=body.is_hand,
             faces=face_sets(body),
             formats=list(maker.kinds),
+            levels=list(self._levels),
             limits={
                 name: getattr(store.limits, name)
                 for name in ('upload_bytes', 'image_pixels', 'frame_pixels', 'frames')
             },
         )
-        self._openapi = description(maker.kinds)
+        self._openapi = description(maker.kinds, self._levels)
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -97,14 +97,12 @@ class Routes:
     async def upload(self, request: Request) -> Response:
         """A new job of the file in the body."""
         name = safe_name(request.query_params.get('name', ''))
-        smooth = request.query_params.get('smooth', 'false')
-        if smooth not in ('true', 'false'):
-            raise Refusal(400, 'smooth: expected true or false')
+        smooth = read_flag(request.query_params, 'smooth')
         most = self._store.limits.upload_bytes
         length = request.headers.get('content-length', '0')
         if not (length.isascii() and length.isdigit() and len(length) < 19 and int(length) <= most):
             raise Refusal(413, f'the file has more than {most} bytes: send a smaller one')
-        job = await run_in_threadpool(self._store.new, name, smooth == 'true')
+        job = await run_in_threadpool(self._store.new, name, smooth)
         try:
             await asyncio.wait_for(self._receive(request, job), self._store.limits.upload_seconds)
             job.kind = await run_in_threadpool(check_upload, job.upload, self._store.limits)
@@ -149,15 +147,11 @@ class Routes:
         job, kind = self._job(request), request.path_params['kind']
         if kind not in self._maker.kinds:
             raise Refusal(404, f'there is no such format: use {", ".join(self._maker.kinds)}')
-        people = request.query_params.get('people')
-        if people is not None and not (
-            len(people) <= _MOST_PEOPLE and _PEOPLE.fullmatch(people, 0)
-        ):
-            raise Refusal(400, 'people: expected numbers with commas between them, like 1,3')
+        people = read_people(request.query_params)
+        options = read_options(request.query_params, self._levels)
         if job.state not in ENDED:
             raise Refusal(409, 'the job is not done yet')
-        chosen = None if people is None else frozenset(map(int, people.split(',')))
-        made = self._maker.make(job, kind, chosen)
+        made = self._maker.make(job, kind, people, options)
         path = await asyncio.wrap_future(made)
         return FileResponse(
             path,

@@ -81,9 +81,11 @@ def read_frame(path: Path) -> Frame:
     with np.load(path, allow_pickle=False) as data:
         if str(data.get('format', '')) != FORMAT:
             raise ValueError(f'{path}: is no result of fastmetro_mm ({FORMAT})')
-        vertices = data['vertices'] + data['translation'][:, None]
-        placed = np.isfinite(vertices).all(axis=(1, 2))
         tracks = data['track_id']
+        vertices = np.zeros((0, 1, 3))  # of nobody, who has no number of vertices
+        if len(tracks):
+            vertices = data['vertices'] + data['translation'][:, None]
+        placed = np.isfinite(vertices).all(axis=(1, 2))
         names = tuple(
             f'track_{track}' if track >= 0 else f'person_{place}'
             for place, track in enumerate(tracks)

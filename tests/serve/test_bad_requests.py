@@ -159,6 +159,11 @@ def test_arguments(client):
     for people in ('', 'x', '1,', '-1', '1,,2', '9' * 10, '1,' * 600 + '1'):
         answer = client.get(f'{place}/files/npz', params={'people': people})
         refused(answer, 400, 'like 1,3')
+    for lod in ('', '0', '-431', '432', '0431', '431.0', 'x', '4' * 5000):
+        answer = client.get(f'{place}/files/ply', params={'lod': lod})
+        refused(answer, 400, 'lod: expected 6890 or 1723 or 431 vertices')
+    refused(client.get(f'{place}/files/bvh?floor=1'), 400, 'floor: expected true or false')
+    refused(client.get(f'{place}/files/bvh?foot_lock=true'), 400, 'needs floor=true')
     for frame in ('1', '999999999999999999999'):
         refused(client.get(f'{place}/frames/{frame}'), 404, 'there is no frame')
     refused(client.put('/api/jobs', content=jpeg()), 405, 'Method Not Allowed')

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.exporters.readers import read_bvh
 from tests.serve.uploading import jpeg
 
 
@@ -31,6 +32,27 @@ def coverage(page, canvas: str) -> float:
     return (image[..., 3] > 0).mean()
 
 
+def download(page, kind: str, name: str, folder):
+    """The file that a button saves."""
+    folder.mkdir(exist_ok=True)
+    page.call('Page.setDownloadBehavior', behavior='allow', downloadPath=str(folder))
+    page.click(f'#files button[data-kind="{kind}"]')
+    page.wait_for(f"document.getElementById('saved').textContent === 'saved {name}'")
+    end = time.monotonic() + 60
+    while not (folder / name).exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return folder / name
+
+
+def choose(page, name: str, value: str) -> None:
+    """Take an entry of a list."""
+    page.evaluate(
+        f"(() => {{ const s = document.getElementById('{name}'); s.value = '{value}'; "
+        "s.dispatchEvent(new Event('change')); })()"
+    )
+
+
 def test_a_photo(page, tmp_path):
     (tmp_path / 'photo.jpg').write_bytes(jpeg(size=(320, 240)))
     upload(page, tmp_path / 'photo.jpg')
@@ -47,17 +69,11 @@ def test_a_photo(page, tmp_path):
     assert page.view()['shown'] == '1'
     assert coverage(page, 'overlay') < before
     assert page.evaluate("document.querySelector('#people input').checked") is False
-    folder = tmp_path / 'files'
-    folder.mkdir()
-    page.call('Page.setDownloadBehavior', behavior='allow', downloadPath=str(folder))
-    page.click('#files button[data-kind="npz"]')
-    page.wait_for("document.getElementById('saved').textContent === 'saved photo.npz'")
-    end = time.monotonic() + 60
-    while not (folder / 'photo.npz').exists():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    with np.load(folder / 'photo.npz') as arrays:
+    with np.load(download(page, 'npz', 'photo.npz', tmp_path / 'files')) as arrays:
         assert len(arrays['vertices']) == 1 and arrays['bbox'][0, 0] == 160  # the second one
+    choose(page, 'lod', '431')
+    path = download(page, 'ply', 'photo.ply', tmp_path / 'files')
+    assert b'element vertex 431\n' in path.read_bytes()[:500]
 
 
 def test_a_video_is_scrubbed_and_survives_a_reload(page, video, tmp_path):
@@ -74,6 +90,17 @@ def test_a_video_is_scrubbed_and_survives_a_reload(page, video, tmp_path):
     assert page.evaluate("document.getElementById('time').textContent") == 'frame 5, 0.40 s'
     assert page.evaluate("document.getElementById('image').src") != image
     assert coverage(page, 'view') > 0.01
+    assert page.evaluate("document.getElementById('foot_lock').disabled")
+    number = page.evaluate('job.people[1].number')
+    page.click('#boxes rect')
+    heights = []
+    for _ in range(2):  # without a floor the camera is at height 0, with it the floor
+        path = download(page, 'bvh', f'clip_track_{number}.bvh', tmp_path / f'files{len(heights)}')
+        names, _, _, joints = read_bvh(path)
+        heights.append(joints[:, names.index('L_Foot'), 1])
+        page.click('#floor')
+    assert np.ptp(heights, axis=0).min() > 50
+    assert page.evaluate("document.getElementById('foot_lock').disabled")
     page.click('#play')  # from the next frame to the end
     page.wait_for("shown === 5 && document.getElementById('play').textContent === 'Play'")
     assert '#job=' in page.evaluate('location.href')

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fastmetro_mm.exporters.scene import AXES
+from tests.exporters.readers import read_bvh
 from tests.serve.uploading import jpeg, load, send
 
 
@@ -96,6 +97,30 @@ def test_picked_people_alone(client, photo, clip):
     assert name == f'clip_track_{number}.bvh' and content.startswith(b'HIERARCHY')
     answer = client.get(f'/api/jobs/{photo["id"]}/files/glb?people=7')
     assert answer.status_code == 422 and answer.json() == {'error': 'there is nobody to export'}
+
+
+def test_levels_of_detail(client, photo, clip):
+    assert client.get('/api/about').json()['levels'] == [6890, 1723, 431]
+    for query, count in (({}, 6890), ({'lod': 6890}, 6890), ({'lod': 431}, 431)):
+        ply = fetch(client, photo, 'ply', people='0', **query)[1]
+        assert f'element vertex {count}\n'.encode() in ply[:500]
+    content = fetch(client, clip, 'glb', lod=431)[1]
+    assert len(content) < len(fetch(client, clip, 'glb')[1]) / 3
+
+
+def test_a_floor_under_a_video(client, clip, tmp_path):
+    number = clip['people'][0]['number']
+    ankles = {}
+    for query in ({}, {'floor': 'true'}, {'floor': 'true', 'foot_lock': 'true'}):
+        path = tmp_path / 'clip.bvh'
+        path.write_bytes(fetch(client, clip, 'bvh', people=str(number), **query)[1])
+        names, _, _, joints = read_bvh(path)  # centimetres, y up
+        feet = [names.index(name) for name in ('L_Foot', 'R_Foot')]
+        ankles[tuple(query)] = joints[:, feet]
+    lowest = [places[..., 1].min(axis=1) for places in ankles.values()]
+    assert np.abs(lowest[1]).max() < 25 and np.abs(lowest[0]).max() > 50  # the camera's height
+    assert np.abs(ankles['floor', 'foot_lock'] - ankles['floor',]).max() < 50
+    assert np.allclose(lowest[1], lowest[2], atol=1e-3)  # the lock moves along the floor
 
 
 def test_a_video(client, clip):

@@ -173,8 +173,10 @@ async function save(kind, button) {
   $('saved').textContent = `making ${kind} ...`;
   button.disabled = true;
   try {
-    const query = all ? '' : `?people=${chosen.join()}`;
-    const answer = await ask(address(`/files/${kind}${query}`));
+    const query = new URLSearchParams({lod: $('lod').value, floor: $('floor').checked,
+      foot_lock: $('foot_lock').checked});
+    if (!all) query.set('people', chosen.join());
+    const answer = await ask(address(`/files/${kind}?${query}`));
     const named = /filename="([^"]+)"/.exec(answer.headers.get('content-disposition') ?? '');
     const link = document.createElement('a');
     link.href = URL.createObjectURL(await answer.blob());
@@ -275,6 +277,10 @@ function play() {
 async function start() {
   scene.listen();
   about = await (await ask('/api/about')).json();
+  $('lod').replaceChildren(...about.levels.map(count => item('option', count)));
+  for (const name of ['floor', 'foot_lock']) {  // of hands there are no files of motion
+    $(name).closest('label').hidden = !about.formats.includes('bvh');
+  }
   faceSets = about.faces.map(text => decode(text, Uint16Array));
   const known = /^#job=([\w-]+)$/.exec(location.hash);
   if (known) {  // a page that was loaded again
@@ -305,6 +311,10 @@ for (const kind of ['dragover', 'dragleave', 'drop']) {
 }
 $('cancel').addEventListener('click', forget);
 $('meshes').addEventListener('change', () => { $('overlay').hidden = !$('meshes').checked; });
+$('floor').addEventListener('change', () => {
+  $('foot_lock').disabled = !$('floor').checked;
+  $('foot_lock').checked = $('foot_lock').checked && $('floor').checked;
+});
 $('frame').addEventListener('input', event => { stop(); go(+event.target.value); });
 $('play').addEventListener('click', play);
 for (const button of document.querySelectorAll('button[data-view]')) {
