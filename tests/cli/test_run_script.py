@@ -108,6 +108,27 @@ def test_data_sets_are_browsed_as_they_are_learned(tmp_path):
     assert (abs(middle - [0, 0, 200]).sum(axis=1) > 100).any()
 
 
+def test_a_script_of_mmpose_alone_gets_the_shipped_network(tmp_path):
+    from fastmetro_mm.model_zoo import weight_file
+
+    cv2.imwrite(str(tmp_path / 'photo.jpg'), np.full((120, 160, 3), 90, np.uint8))
+    (tmp_path / 'own.py').write_text(
+        'import sys\n'
+        'from mmpose.apis import MMPoseInferencer\n'
+        'inferencer = MMPoseInferencer(\n'
+        "    sys.argv[1], sys.argv[2], device='cpu', det_model='whole_image')\n"
+        "(result,) = inferencer('photo.jpg', return_datasamples=True)\n"
+        "print(result['predictions'][0].pred_instances.vertices.shape)\n"
+    )
+    script = [tmp_path / 'own.py', config_path('open_body'), weight_file('open_body')]
+    done = run(*script, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == '(1, 6890, 3)'
+    # mmpose's own way to a network by name knows its own networks only: docs/inference.md
+    done = run(tmp_path / 'own.py', 'open_body', '', cwd=tmp_path)
+    assert 'Cannot find model: open_body in mmpose' in done.stderr
+
+
 def test_own_script_sees_its_arguments_and_neighbours(tmp_path):
     (tmp_path / 'neighbour.py').write_text('VALUE = 3\n')
     (tmp_path / 'own.py').write_text(
