@@ -20,9 +20,10 @@ from fastmetro_mm.models.backbones import MoveNet
 from fastmetro_mm.models.backbones.movenet import INPUT_MEAN
 from fastmetro_mm.speed.allocator import keep_freed_memory
 from fastmetro_mm.synthetic.scene import Studio
+from projects.free_model.lifting.draw import IMAGE, draw_people
 
 SHARD, TOGETHER = 500, 50
-CROP, IMAGE = 256, 288
+CROP = 256
 DEEP_SCALE = 42.5  # the deep map lies in 0 to 6
 
 
@@ -53,14 +54,8 @@ def draw_shard(studio: Studio, network: MoveNet, seed: int, number: int) -> dict
     rng = np.random.default_rng((seed, number))
     rows: dict[str, list] = {name: [] for name in ('pose', 'betas', 'rot', 'j2d', 'kp', 'deep')}
     for _ in range(SHARD // TOGETHER):
-        plans = [studio.plan(rng) for _ in range(TOGETHER)]
         crops = []
-        for plan, posed in zip(plans, studio.pose(plans), strict=True):
-            photo, label = studio.take_photo(rng, plan, posed)
-            image = photo.image
-            if rng.random() < 0.5:
-                quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))]
-                image = cv2.imdecode(cv2.imencode('.jpg', image, quality)[1], cv2.IMREAD_COLOR)
+        for image, plan, label in draw_people(studio, rng, TOGETHER):
             crop, matrix, degrees = cut(rng, image, label)
             joints = np.array(label['2d_joints'], float)
             places = (joints[:, :2] @ matrix[:, :2].T + matrix[:, 2]) * (2 / CROP) - 1

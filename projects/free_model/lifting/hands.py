@@ -218,7 +218,7 @@ def main() -> None:
         optimizer.step()
         steps, log = steps + 1, log + terms['mpjpe'] / 200
         if steps % 200 == 0:
-            row = dict(steps=steps, seconds=round(time.time() - began), mpjpe=round(log, 2))
+            row = dict(steps=steps, seconds=round(time.time() - began), mpjpe=round(float(log), 2))
             if steps % 1000 == 0:
                 row |= evaluate(lifter, hand, held_out)
                 torch.save(dict(model=lifter.state_dict()), options.work / 'hand.pth')

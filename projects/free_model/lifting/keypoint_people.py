@@ -12,7 +12,8 @@ from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
 from projects.free_model.lifting.labels import Labels
 from projects.free_model.lifting.small_body import COCO17_FLIP, J24_TO_COCO17, SmallBody
 
-_MIRROR = torch.tensor([1.0, -1.0, -1.0])  # of a rotation vector, x -> -x
+MIRROR = torch.tensor([1.0, -1.0, -1.0])
+"""Of a rotation vector, x -> -x."""
 _UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # body axes (y up) to camera axes (y down)
 _LEFT_ARM, _LEGS = (13, 16, 18, 20, 22), (1, 2, 4, 5, 7, 8, 10, 11)
 _ARMS = (13, 14, *range(16, 24))
@@ -30,32 +31,33 @@ class KeypointPeople:
     """
 
     def __init__(self, body: SmallBody, poses: np.ndarray, errors: np.ndarray, seed: int) -> None:
-        self.body = body
-        self.poses = torch.from_numpy(poses.astype(np.float32))
-        self.errors = torch.from_numpy(errors.astype(np.float32))
-        self.random = torch.Generator().manual_seed(seed)
+        self.body, self.device = body, body.label_rows.device
+        self.poses = torch.from_numpy(poses.astype(np.float32)).to(self.device)
+        self.errors = torch.from_numpy(errors.astype(np.float32)).to(self.device)
+        self.random = torch.Generator(self.device).manual_seed(seed)
 
     def _uniform(self, *shape: int) -> Tensor:
-        return torch.rand(*shape, generator=self.random)
+        return torch.rand(*shape, generator=self.random, device=self.device)
 
     def _normal(self, *shape: int) -> Tensor:
-        return torch.randn(*shape, generator=self.random)
+        return torch.randn(*shape, generator=self.random, device=self.device)
 
     def _chance(self, share: float, count: int) -> Tensor:
         return self._uniform(count) < share
 
-    def _some(self, count: int) -> Tensor:
-        return self.poses[torch.randint(len(self.poses), (count,), generator=self.random)]
+    def _some(self, rows: Tensor, count: int) -> Tensor:
+        picked = torch.randint(len(rows), (count,), generator=self.random, device=self.device)
+        return rows[picked]
 
     def _pose(self, count: int) -> Tensor:
         """Poses, limbs of others, steps between two, noise, mirrored: (B, 24, 3)."""
-        pose, other = self._some(count), self._some(count)
+        pose, other = self._some(self.poses, count), self._some(self.poses, count)
         for share, rows, source in (
             (0.25, _ARMS, other),
-            (0.12, _LEFT_ARM, self._some(count)),
-            (0.08, _LEGS, self._some(count)),
+            (0.12, _LEFT_ARM, self._some(self.poses, count)),
+            (0.08, _LEGS, self._some(self.poses, count)),
         ):
-            chosen = torch.zeros(24, dtype=torch.bool)
+            chosen = torch.zeros(24, dtype=torch.bool, device=self.device)
             chosen[list(rows)] = True
             taken = self._chance(share, count)[:, None] & chosen
             pose = torch.where(taken[..., None], source, pose)
@@ -67,7 +69,7 @@ class KeypointPeople:
         noise[:, [10, 11, 22, 23]] *= 0.3
         noise[:, [4, 5], 1:] *= 0.3
         pose = between + noise
-        mirrored = pose[:, list(SMPL24_FLIP)] * _MIRROR
+        mirrored = pose[:, list(SMPL24_FLIP)] * MIRROR.to(self.device)
         return torch.where(self._chance(0.5, count)[:, None, None], mirrored, pose)
 
     def _view(self, count: int) -> Tensor:
@@ -88,11 +90,11 @@ class KeypointPeople:
             math.pi * (2 * self._uniform(count) - 1),
         )
         roll = torch.where(self._chance(0.85, count), 0.09 * self._normal(count), tilted)
-        zero = torch.zeros(count)
+        zero = torch.zeros(count, device=self.device)
         turn = axis_angle_to_rotmat
         return (
             turn(torch.stack([zero, zero, roll], 1)) @ turn(torch.stack([pitch, zero, zero], 1))
-            @ _UPRIGHT @ turn(torch.stack([zero, yaw, zero], 1))
+            @ _UPRIGHT.to(self.device) @ turn(torch.stack([zero, yaw, zero], 1))
         )  # fmt: skip
 
     def _seen_part(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,7 +123,7 @@ class KeypointPeople:
         mesh = self.body(rotmat, betas)
         near = mesh.vertices[..., 2].amin(1).neg() + 0.5
         distance = torch.maximum(1.6 * (12 / 1.6) ** self._uniform(count), near)
-        aside = self._normal(count, 2).clamp(-2, 2) * torch.tensor([0.15, 0.12])
+        aside = self._normal(count, 2).clamp(-2, 2) * betas.new_tensor([0.15, 0.12])
         moved = torch.cat((aside * distance[:, None], distance[:, None]), 1)[:, None]
         vertices, joints = (
             (x + moved)[..., :2] / (x + moved)[..., 2:] for x in (mesh.vertices, mesh.joints)
@@ -151,8 +153,8 @@ class KeypointPeople:
 
     def _as_seen(self, places: Tensor, hidden: Tensor, edges: list[Tensor]) -> Tensor:
         count = len(places)
-        rows = self.errors[torch.randint(len(self.errors), (count,), generator=self.random)]
-        mirrored = rows[:, COCO17_FLIP] * torch.tensor([-1.0, 1.0, 1.0])
+        rows = self._some(self.errors, count)
+        mirrored = rows[:, COCO17_FLIP] * rows.new_tensor([-1.0, 1.0, 1.0])
         rows = torch.where(self._chance(0.5, count)[:, None, None], mirrored, rows)
         error = rows[..., :2] * (0.2 + 1.3 * self._uniform(count, 1, 1))
         error = error + 0.012 * self._uniform(count, 1, 1) * self._normal(count, 17, 2)
@@ -163,7 +165,7 @@ class KeypointPeople:
         score = torch.where(covered, 0.7 * score * self._uniform(count, 17), score)
         seen = places + error
         for share, rows_swapped in ((0.03, range(17)), (0.02, range(11, 17))):  # left for right
-            swapped = torch.zeros(17, 1, dtype=torch.bool)
+            swapped = torch.zeros(17, 1, dtype=torch.bool, device=self.device)
             swapped[list(rows_swapped)] = True
             taken = self._chance(share, count)[:, None, None] & swapped
             seen = torch.where(taken, seen[:, COCO17_FLIP], seen)

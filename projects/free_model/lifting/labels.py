@@ -58,7 +58,7 @@ class Labels:
 
 
 def aligned_distance(pred: Tensor, true: Tensor) -> Tensor:
-    """Mean distance of joints after the similarity that lays the one set on the other best.
+    """Distance of joints after the similarity that lays the one set on the other best, (B,).
 
     What PA-MPJPE measures. The similarity is held fixed for the gradient: it is the best one, so
     that its own change counts only in second order.
@@ -76,7 +76,7 @@ def aligned_distance(pred: Tensor, true: Tensor) -> Tensor:
         turn = (left * signs[:, None]) @ right  # acts on row vectors
         spread = start.square().sum((1, 2)).clamp(min=1e-6)
         scale = ((strengths * signs).sum(1) / spread)[:, None, None]
-    return (scale * ((pred - pred_mean) @ turn) + true_mean - true).norm(dim=-1).mean()
+    return (scale * ((pred - pred_mean) @ turn) + true_mean - true).norm(dim=-1).mean(1)
 
 
 def judge(
@@ -85,7 +85,7 @@ def judge(
     labels: Labels,
     metres: float = 1.0,
     aligned: float = 8.0,
-) -> tuple[Tensor, dict[str, float], SmallMesh]:
+) -> tuple[Tensor, dict[str, Tensor], SmallMesh]:
     """Loss of what ``ParametricMeshHead.read`` gives.
 
     The weights were chosen so that rotations, metres and places pull about equally at the end of
@@ -111,7 +111,7 @@ def judge(
         + (mesh.scored - labels.scored).abs().mean(),
         betas=(betas - labels.betas).square().mean(),
         places=((places - labels.places).abs().clamp(max=2) * labels.weights[..., None]).mean(),
-        aligned=aligned_distance(mesh.scored, labels.scored),
+        aligned=aligned_distance(mesh.scored, labels.scored).mean(),
     )
     weights = dict(
         rotation=1.0,
@@ -122,6 +122,6 @@ def judge(
         aligned=aligned,
     )
     total = sum(weights[name] * term for name, term in terms.items())
-    log = {name: float(term) for name, term in terms.items()}
-    log['mpjpe'] = 1000 * float((mesh.scored - labels.scored).norm(dim=-1).mean())
+    log = {name: term.detach() for name, term in terms.items()}
+    log['mpjpe'] = 1000 * (mesh.scored - labels.scored).detach().norm(dim=-1).mean()
     return total, log, mesh

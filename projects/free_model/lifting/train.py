@@ -42,16 +42,16 @@ BATCHES = {'lift': 512, 'image': 256}
 class Lifter(nn.Module):
     """Neck and head of the model, without its frozen backbone."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int = 1280) -> None:
         super().__init__()
-        self.neck = KeypointNeck()
+        self.neck = KeypointNeck(in_channels)
         self.head = ParametricMeshHead('open_body')
 
     def forward(
         self, keypoints: torch.Tensor, deep: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What the head reads, in float32 behind a neck in bfloat16."""
-        with torch.autocast('cpu', torch.bfloat16, enabled=self.training):
+        with torch.autocast(keypoints.device.type, torch.bfloat16, enabled=self.training):
             tokens = self.neck((keypoints,) if deep is None else (keypoints, deep))
         parts = (tokens.camera, tokens.joints, tokens.vertices)
         return self.head.read(TokenFeatures(*(part.float() for part in parts)))
@@ -88,19 +88,18 @@ class Shard:
         return self.keypoints[index], torch.from_numpy(self.deep[index]), labels
 
 
-def disturb(keypoints: torch.Tensor, deep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def disturb(keypoints: torch.Tensor, grid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Noise on key points and on the frozen map, so that images are not learnt by heart."""
-    count = len(keypoints)
-    noise = 0.008 * torch.randn(count, 17, 2)
-    lost = (torch.rand(count, 17, 1) < 0.03).float()
-    noise = noise + 0.15 * lost * torch.randn(count, 17, 2)
+    count, device = len(keypoints), keypoints.device
+    noise = 0.008 * torch.randn(count, 17, 2, device=device)
+    lost = (torch.rand(count, 17, 1, device=device) < 0.03).float()
+    noise = noise + 0.15 * lost * torch.randn(count, 17, 2, device=device)
     score = keypoints[..., 2:] * (1 - 0.6 * lost)
     keypoints = torch.cat((keypoints[..., :2] + noise, score), -1)
-    deep = deep.to(torch.bfloat16) / DEEP_SCALE
-    channels = (torch.rand(count, 1280, 1, 1) > 0.15) / 0.85
-    channels = channels * (1 + 0.15 * torch.randn(count, 1280, 1, 1))
-    cells = torch.rand(count, 1, 8, 8) > 0.1
-    return keypoints, deep * channels.to(deep.dtype) * cells.to(deep.dtype)
+    channels = (torch.rand(count, grid.shape[1], 1, 1, device=device) > 0.15) / 0.85
+    channels = channels * (1 + 0.15 * torch.randn(count, grid.shape[1], 1, 1, device=device))
+    cells = torch.rand(count, 1, 8, 8, device=device) > 0.1
+    return keypoints, grid * channels.to(grid.dtype) * cells.to(grid.dtype)
 
 
 @torch.inference_mode()
@@ -188,7 +187,8 @@ def train(options: argparse.Namespace, held_out: list[Shard], shards: list[Shard
                 shards[number].pick(body, np.sort(rng.choice(500, 32, replace=False)))
                 for number in rng.choice(len(shards), 8)
             ]
-            keypoints, deep = disturb(*(torch.cat([p[k] for p in parts]) for k in (0, 1)))
+            keypoints, deep = (torch.cat([p[k] for p in parts]) for k in (0, 1))
+            keypoints, deep = disturb(keypoints, deep.to(torch.bfloat16) / DEEP_SCALE)
             seen, terms, _ = judge(body, lifter(keypoints, deep), Labels.cat([p[2] for p in parts]))
             loss = seen + 0.5 * loss
         optimizer.zero_grad()
@@ -197,7 +197,7 @@ def train(options: argparse.Namespace, held_out: list[Shard], shards: list[Shard
         optimizer.step()
         steps += 1
         for name, value in terms.items():
-            log[name] = log.get(name, 0.0) + value / 100
+            log[name] = log.get(name, 0.0) + float(value) / 100
         if steps % 100 == 0:
             row = dict(
                 stage=options.stage,
