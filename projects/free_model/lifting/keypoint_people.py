@@ -9,6 +9,8 @@ from torch import Tensor
 
 from fastmetro_mm.body.joint_sets import SMPL24_FLIP
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
+from fastmetro_mm.synthetic.photo_poses import ON_THE_GROUND
+from fastmetro_mm.synthetic.pose_library import load_pose_library
 from projects.free_model.lifting.labels import Labels
 from projects.free_model.lifting.small_body import COCO17_FLIP, J24_TO_COCO17, SmallBody
 
@@ -16,6 +18,7 @@ MIRROR = torch.tensor([1.0, -1.0, -1.0])
 """Of a rotation vector, x -> -x."""
 _UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # body axes (y up) to camera axes (y down)
 _LEFT_ARM, _LEGS = (13, 16, 18, 20, 22), (1, 2, 4, 5, 7, 8, 10, 11)
+_NATURAL_NOISE = 0.04  # radians, at most; other poses get 0.12
 _ARMS = (13, 14, *range(16, 24))
 
 
@@ -28,12 +31,24 @@ class KeypointPeople:
         errors: (M, 17, 3) errors (x, y on a crop of [-1, 1]) and scores of MoveNet on drawn people
             all of whose joints are in the image: real rows keep what belongs together.
         seed: Start of the randomness.
+        natural: Share of people in a pose of real, upright motions, hardly changed.
     """
 
-    def __init__(self, body: SmallBody, poses: np.ndarray, errors: np.ndarray, seed: int) -> None:
+    def __init__(
+        self,
+        body: SmallBody,
+        poses: np.ndarray,
+        errors: np.ndarray,
+        seed: int,
+        natural: float = 0.0,
+    ) -> None:
         self.body, self.device = body, body.label_rows.device
         self.poses = torch.from_numpy(poses.astype(np.float32)).to(self.device)
         self.errors = torch.from_numpy(errors.astype(np.float32)).to(self.device)
+        self.natural = natural
+        library = load_pose_library()
+        upright = [i for i, s in enumerate(library.source) if library.names[s] not in ON_THE_GROUND]
+        self.motions = torch.from_numpy(library.poses[upright]).float().to(self.device)
         self.random = torch.Generator(self.device).manual_seed(seed)
 
     def _uniform(self, *shape: int) -> Tensor:
@@ -69,6 +84,10 @@ class KeypointPeople:
         noise[:, [10, 11, 22, 23]] *= 0.3
         noise[:, [4, 5], 1:] *= 0.3
         pose = between + noise
+        if self.natural:
+            real = self._some(self.motions, count)
+            real = real + noise * (_NATURAL_NOISE / 0.12)
+            pose = torch.where(self._chance(self.natural, count)[:, None, None], real, pose)
         mirrored = pose[:, list(SMPL24_FLIP)] * MIRROR.to(self.device)
         return torch.where(self._chance(0.5, count)[:, None, None], mirrored, pose)
 

@@ -2,7 +2,7 @@
 """Train the free body model on a GPU while people are being drawn.
 
     python -m projects.free_model.lifting.draw DRAWN --workers 14 --backgrounds PHOTOS &
-    python -m projects.free_model.lifting.stream DRAWN WORK/image.pth --start WORK/lift.pth --minutes 8
+    python -m projects.free_model.lifting.stream DRAWN WORK/image.pth --start WORK/lift.pth
 
 Every look at a drawn image is a new one: moved, scaled, turned, mirrored, coloured. With the
 backbone frozen its maps are kept for some steps in a ring, since looking costs more than learning.
@@ -82,12 +82,16 @@ class Pool:
         """Rows of shards, on the device."""
 
         def put(parts: list[np.ndarray]) -> Tensor:
-            joined = torch.from_numpy(np.stack([parts[s][r] for s, r in zip(shard, row)]))
+            joined = torch.from_numpy(
+                np.stack([parts[s][r] for s, r in zip(shard, row, strict=True)])
+            )
             if self.device.type == 'cuda':
                 return joined.pin_memory().to(self.device, non_blocking=True)
             return joined
 
-        return Drawn(put(self.images), *(put(self.rows[n]) for n in ('pose', 'betas', 'joints', 'box')))
+        return Drawn(
+            put(self.images), *(put(self.rows[n]) for n in ('pose', 'betas', 'joints', 'box'))
+        )
 
     def some(self, count: int) -> Drawn:
         """Random ones that are trained on."""
@@ -293,6 +297,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--tune', type=float, help='rate of the backbone, which is frozen without')
     parser.add_argument('--parts', nargs='+', default=['deep'], help='of the backbone, see MoveNet')
     parser.add_argument('--people', type=int, default=1024, help='without images, a step')
+    parser.add_argument('--natural', type=float, default=0.0, help='share of real motions in them')
     parser.add_argument('--batch', type=int, default=1024, help='with images, a step')
     parser.add_argument('--fresh', type=int, default=256, help='new looks a step')
     parser.add_argument('--ring', type=int, default=60_000, help='looks that are kept')
@@ -333,7 +338,8 @@ def train(options: argparse.Namespace, pool: Pool, device: torch.device) -> None
     weights = [p for group in groups for p in group['params']]
     scaler = torch.amp.GradScaler(device.type, enabled=tuned and device.type == 'cuda')
     poses = some_poses(options.target.parent / 'poses.npy')
-    people = KeypointPeople(body, poses, error_bank(backbone, pool, min(BANK, options.wait)), options.seed)
+    errors = error_bank(backbone, pool, min(BANK, options.wait))
+    people = KeypointPeople(body, poses, errors, options.seed, options.natural)
     ring, steps = Ring(options.ring), 0
     coming = pool.ahead(options.batch if tuned else options.fresh)
     lifter.train()
