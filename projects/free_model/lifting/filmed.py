@@ -110,10 +110,10 @@ def meet(cameras: list[Camera], seen: np.ndarray) -> tuple[np.ndarray, np.ndarra
         seen: Key points x, y in pixels and scores of one person. (C, K, 3)
 
     Returns:
-        Points, metres, NaN where fewer than three sure views agree (K, 3); their mean distance
-        from the views that they are made of, pixels (K,).
+        Points, metres, NaN where fewer than three sure views agree (K, 3); how many agree, less
+        a part of one for their largest distance (K,).
     """
-    points, off = np.full((seen.shape[1], 3), np.nan), np.full(seen.shape[1], np.nan)
+    points, agree = np.full((seen.shape[1], 3), np.nan), np.zeros(seen.shape[1])
     rays = np.stack([c.rays(s[:, :2]) for c, s in zip(cameras, seen, strict=True)])
     for k in range(seen.shape[1]):
         sure = np.flatnonzero(seen[:, k, 2] > SURE)
@@ -133,9 +133,9 @@ def meet(cameras: list[Camera], seen: np.ndarray) -> tuple[np.ndarray, np.ndarra
                 )
                 best = min(best, (away, point), key=lambda x: x[0])
             if best[0] < MEET:
-                off[k], points[k] = best
+                agree[k], points[k] = count - 0.5 * best[0] / MEET, best[1]
                 break
-    return points, off
+    return points, agree
 
 
 def frames(path: Path, numbers: list[int]) -> list[np.ndarray]:
@@ -182,7 +182,7 @@ class KeypointReader:
 def match(
     cameras: list[Camera], seen: list[list[np.ndarray]]
 ) -> list[tuple[tuple[int, ...], np.ndarray]]:
-    """Who is who in the views: the sets of people that agree on most key points, one by one.
+    """Who is who in the views: the sets of people whose views agree most, one by one.
 
     Args:
         cameras: C cameras.
@@ -194,10 +194,10 @@ def match(
     offers = []
     for some in itertools.product(*(range(len(people)) for people in seen)):
         chosen = np.stack([people[i][COCO_LIMBS] for people, i in zip(seen, some, strict=True)])
-        points, off = meet(cameras, chosen)
-        offers.append((np.isfinite(off).sum(), -np.nansum(off), some, points))
+        points, agree = meet(cameras, chosen)
+        offers.append((agree.sum(), (agree > 0).sum(), some, points))
     people: list[tuple[tuple[int, ...], np.ndarray]] = []
-    for met, _, some, points in sorted(offers, key=lambda offer: offer[:2], reverse=True):
+    for _, met, some, points in sorted(offers, key=lambda offer: offer[:2], reverse=True):
         others = (i == j for one, _ in people for i, j in zip(one, some, strict=True))
         if met >= ENOUGH and not any(others):
             people.append((some, points))
