@@ -78,8 +78,6 @@ def test_shards_are_whole_when_they_are_seen(tmp_path: Path, monkeypatch):
     np.testing.assert_array_equal(held.images.numpy(), images)
     np.testing.assert_array_equal(held.joints.numpy(), labels['joints'])
     some = pool.some(4)
-    assert (
-        all(any(torch.equal(one, other) for other in held.images) for one in some.images) is False
-    )
+    assert not any(torch.equal(one, other) for other in held.images for one in some.images)
     labels = stream.look_at(some).labels(SmallBody())
     assert isinstance(labels, Labels) and torch.isfinite(labels.coarse).all()
