@@ -201,7 +201,7 @@ def person_of(
         vertices=found.vertices[0],
         joints_3d=found.joints_3d[0],
         keypoints=keypoints.astype(np.float32),
-        camera=found.camera[0],
+        pred_cam=found.pred_cam[0],
         translation=np.full(3, np.nan),
         bbox=np.asarray(box.bbox, np.float32),
         bbox_score=box.score,

@@ -40,12 +40,12 @@ def mirror_prediction(person: PersonMesh, image_width: int) -> PersonMesh:
     # The crop is mirrored about its middle as well, so its axes are those of the image.
     matrix = person.crop_to_image.copy()
     matrix[0, 2] = image_width - matrix[0, 0] * person.crop_size - matrix[0, 2]
-    scale, shift_x, shift_y = person.camera
+    scale, shift_x, shift_y = person.pred_cam
     return replace(
         person,
         vertices=person.vertices * flip,
         joints_3d=person.joints_3d * flip,
         keypoints=keypoints,
-        camera=np.array([scale, -shift_x, shift_y], person.camera.dtype),
+        pred_cam=np.array([scale, -shift_x, shift_y], person.pred_cam.dtype),
         crop_to_image=matrix,
     )

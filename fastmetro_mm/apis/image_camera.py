@@ -155,7 +155,7 @@ def exif_focal_length(photo: str | Path | Image.Exif, image_size: tuple[int, int
 
 
 def translation_in_image(
-    camera: np.ndarray, crop_to_image: np.ndarray, crop_size: float, intrinsics: np.ndarray
+    pred_cam: np.ndarray, crop_to_image: np.ndarray, crop_size: float, intrinsics: np.ndarray
 ) -> np.ndarray:
     """Where a person stands before the image's camera.
 
@@ -164,7 +164,7 @@ def translation_in_image(
     middle this is ``geometry.camera.perspective_from_weak``.
 
     Args:
-        camera: Weak perspective ``(s, tx, ty)`` on the crop. (3,)
+        pred_cam: Weak perspective ``(s, tx, ty)`` on the crop. (3,)
         crop_to_image: Affine map from crop pixels to image pixels, not rotated. (2, 3)
         crop_size: Side of the crop, pixels.
         intrinsics: Matrix K of the image. (3, 3)
@@ -176,16 +176,16 @@ def translation_in_image(
     Reference:
         Li et al., CLIFF, ECCV 2022, eq. 1, for any K.
     """
-    if not (np.isfinite(camera).all() and camera[0] > 0):
+    if not (np.isfinite(pred_cam).all() and pred_cam[0] > 0):
         return np.full(3, np.nan)
-    flat = orthographic_from_weak(camera, crop_to_image, crop_size, (1, 1))
+    flat = orthographic_from_weak(pred_cam, crop_to_image, crop_size, (1, 1))
     pixels_per_metre = math.sqrt(abs(np.linalg.det(flat.matrix[:, :2])))
     focal = math.sqrt(intrinsics[0, 0] * intrinsics[1, 1])
     ray = np.linalg.solve(intrinsics, np.append(flat.matrix[:, 2], 1.0))
     return focal / pixels_per_metre * ray
 
 
-def camera_on_crop(flat: np.ndarray, crop_to_image: np.ndarray, crop_size: float) -> np.ndarray:
+def pred_cam_on_crop(flat: np.ndarray, crop_to_image: np.ndarray, crop_size: float) -> np.ndarray:
     """Weak-perspective camera on a crop that sees the same as a camera of the full image.
 
     The inverse of ``geometry.camera.orthographic_from_weak``.

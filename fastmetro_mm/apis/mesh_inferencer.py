@@ -339,7 +339,7 @@ class MeshInferencer:
         intrinsics = hint.matrix(image.size, image.exif, image.pixels)
         for person in pending.people:
             person.translation = translation_in_image(
-                person.camera, person.crop_to_image, person.crop_size, intrinsics
+                person.pred_cam, person.crop_to_image, person.crop_size, intrinsics
             )
         return FrameResult(
             image_path=image.path,

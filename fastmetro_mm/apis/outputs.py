@@ -115,7 +115,11 @@ class VideoOverlay(Output):
         """See the base class."""
         how = self.drawing
         drawn = draw_frame(
-            frame, how.renderer, camera=how.camera, draw_boxes=True, smpl_panel=how.smpl_panel
+            frame,
+            how.renderer,
+            projection=how.projection,
+            draw_boxes=True,
+            smpl_panel=how.smpl_panel,
         )
         if self._writer is None:
             from fastmetro_mm.apis.video_writer import VideoWriter  # FFmpeg: not for images

@@ -15,6 +15,7 @@ from fastmetro_mm.apis.motion_files import Motion, Recording
 from fastmetro_mm.apis.outputs import FrameFiles, ImageOverlay, Lines, Output, Report, VideoOverlay
 from fastmetro_mm.apis.shared_drawing import Drawing
 from fastmetro_mm.apis.stages import Worker
+from fastmetro_mm.compat.earlier_names import accept_old_keywords
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.exporters import NO_FBX
 from fastmetro_mm.structures.results import FrameResult
@@ -46,6 +47,7 @@ def check_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
     return tuple(kinds)
 
 
+@accept_old_keywords(camera='projection')
 class ResultSaver:
     """Saves the frames of one input under its name. Use as a context manager.
 
@@ -67,7 +69,7 @@ class ResultSaver:
         renderer: What draws; needed for ``overlay`` and ``html``.
         fps: Frames a second of a video; None for images.
         views: Views beside overlays of images: any of ``front side back top``.
-        camera: ``'network'`` or ``'scene'``, see ``frame_drawing.render_frame``.
+        projection: ``'network'`` or ``'scene'``, see ``frame_drawing.render_frame``.
         smpl_panel: Whether overlays have a second panel with the mesh of the SMPL head; for
             images, where the result has one, if not given, and never for videos.
         on_error: ``'raise'``, ``'skip'``, or a function that is called with the error of a kind.
@@ -87,7 +89,7 @@ class ResultSaver:
         renderer: Renderer | None = None,
         fps: float | None = None,
         views: Sequence[str] = ('side', 'top'),
-        camera: str = 'network',
+        projection: str = 'network',
         smpl_panel: bool | None = None,
         on_error: str | ErrorHandler = 'raise',
         options: ExportOptions | None = None,
@@ -95,7 +97,7 @@ class ResultSaver:
     ) -> None:
         # A frame of a video may be empty, so that its people do not tell.
         panel = bool(smpl_panel) if fps is not None else smpl_panel
-        drawing = Drawing(renderer, views, camera, panel)
+        drawing = Drawing(renderer, views, projection, panel)
         options = options or ExportOptions()
         if options.foot_lock and not options.floor:
             raise InputError('foot_lock needs floor: feet stand still on something')

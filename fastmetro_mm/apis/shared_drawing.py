@@ -20,13 +20,13 @@ class Drawing:
     Args:
         renderer: What draws.
         views: Views beside overlays of images: any of ``front side back top``.
-        camera: ``'network'`` or ``'scene'``, see ``frame_drawing.render_frame``.
+        projection: ``'network'`` or ``'scene'``, see ``frame_drawing.render_frame``.
         smpl_panel: See ``frame_drawing.draw_frame``.
     """
 
     renderer: Any = None
     views: Sequence[str] = ()
-    camera: str = 'network'
+    projection: str = 'network'
     smpl_panel: bool | None = None
     _frame: FrameResult | None = None
     _drawn: dict[str, Any] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Drawing:
             frame,
             'panels',
             lambda: draw_panels(
-                frame, self.renderer, camera=self.camera, smpl_panel=self.smpl_panel
+                frame, self.renderer, projection=self.projection, smpl_panel=self.smpl_panel
             ),
         )
         return join_panels(panels, self.sides(frame) if with_views and self.views else None)

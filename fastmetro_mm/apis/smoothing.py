@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from fastmetro_mm.apis.image_camera import camera_on_crop, translation_in_image
+from fastmetro_mm.apis.image_camera import pred_cam_on_crop, translation_in_image
 from fastmetro_mm.geometry.camera import crop_to_image, orthographic_from_weak
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
 
@@ -146,17 +146,19 @@ class MeshSmoother:
 
         # The crop jumps with its box, so what is filtered is the place in the image.
         flat = orthographic_from_weak(
-            person.camera, person.crop_to_image, person.crop_size, frame.image_size
+            person.pred_cam, person.crop_to_image, person.crop_size, frame.image_size
         ).matrix
         pixels_per_metre = math.sqrt(abs(np.linalg.det(flat[:, :2])))
         # in metres at the person's size, so that one `beta` fits all; the size by its logarithm
         place = run('place', np.append(flat[:, 2] / pixels_per_metre, math.log(pixels_per_metre)))
         pixels_per_metre = math.exp(place[2])
         steady = np.column_stack([np.eye(2) * pixels_per_metre, place[:2] * pixels_per_metre])
-        camera = camera_on_crop(steady, person.crop_to_image, person.crop_size)
-        person.camera = camera.astype(np.float32)
+        pred_cam = pred_cam_on_crop(steady, person.crop_to_image, person.crop_size)
+        person.pred_cam = pred_cam.astype(np.float32)
         person.translation = translation_in_image(
-            person.camera, person.crop_to_image, person.crop_size, frame.intrinsics
+            person.pred_cam, person.crop_to_image, person.crop_size, frame.intrinsics
         )
-        pixels = (camera[0] * (person.joints_3d[:, :2] + camera[1:]) + 1) * 0.5 * person.crop_size
+        pixels = (
+            (pred_cam[0] * (person.joints_3d[:, :2] + pred_cam[1:]) + 1) * 0.5 * person.crop_size
+        )
         person.keypoints = np.asarray(crop_to_image(pixels, person.crop_to_image), np.float32)

@@ -198,8 +198,8 @@ class MeshRuntime:
 
     def to_image(self, people: dict[str, np.ndarray]) -> np.ndarray:
         """Image positions (N, J, 2) of the joints: ``xy = s * (XY + t)`` spans the crop."""
-        camera, matrix = people['camera'], people['crop_to_image']
-        norm = camera[:, None, :1] * (people['joints_3d'][..., :2] + camera[:, None, 1:])
+        pred_cam, matrix = people['camera'], people['crop_to_image']
+        norm = pred_cam[:, None, :1] * (people['joints_3d'][..., :2] + pred_cam[:, None, 1:])
         pixels = (norm + 1) * 0.5 * float(self.contract['crop_size'])
         return pixels @ matrix[:, :, :2].swapaxes(1, 2) + matrix[:, None, :, 2]
 

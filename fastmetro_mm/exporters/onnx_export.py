@@ -58,7 +58,10 @@ class ExportedNetwork(nn.Module):
         """Normalised RGB crops (B, 3, H, W) to the tensors of ``output_names``."""
         prediction = self.model.head(self.model.extract_feat(image))
         outputs = [
-            getattr(prediction, name) for name in self.output_names if name not in SMPL_OUTPUTS
+            # the graph keeps the name that it was shipped with
+            prediction.pred_cam if name == 'camera' else getattr(prediction, name)
+            for name in self.output_names
+            if name not in SMPL_OUTPUTS
         ]
         if self.model.smpl_head is not None:
             head = self.model.smpl_head

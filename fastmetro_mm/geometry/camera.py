@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras: from the network's weak-perspective crop camera to a camera of the full image.
+"""Cameras: from ``pred_cam``, what the network says, to a camera of the full image.
+
+``pred_cam`` is the weak-perspective vector (s, tx, ty) on the crop; what is called ``camera`` is an
+object that projects (:class:`PerspectiveCamera`, :class:`OrthographicCamera`), and ``intrinsics``
+are its matrix K.
 
 Frames used in the whole package:
 
@@ -20,17 +24,19 @@ import math
 import numpy as np
 from torch import Tensor
 
+from fastmetro_mm.compat.earlier_names import accept_old_keywords
 from fastmetro_mm.geometry.camera_models import OrthographicCamera, PerspectiveCamera
 
 
-def weak_perspective_project(points: Tensor, camera: Tensor) -> Tensor:
-    """Project points of the root frame onto the crop with a scaled-orthographic camera.
+@accept_old_keywords(camera='pred_cam')
+def weak_perspective_project(points: Tensor, pred_cam: Tensor) -> Tensor:
+    """Project points of the root frame onto the crop by ``pred_cam``: scaled orthographic.
 
     Convention: ``xy = s * (XY + t)`` (not ``s * XY + t``); the crop spans [-1, 1], x right, y down.
 
     Args:
         points: Points in the root frame, metres. (B, N, 3)
-        camera: Weak-perspective ``(s, tx, ty)``. (B, 3)
+        pred_cam: Weak-perspective ``(s, tx, ty)``. (B, 3)
 
     Returns:
         Points in ``crop_norm``. (B, N, 2)
@@ -41,12 +47,12 @@ def weak_perspective_project(points: Tensor, camera: Tensor) -> Tensor:
     Reference:
         Cho et al., FastMETRO, ECCV 2022; ``orthographic_projection`` of the official code.
     """
-    if camera.ndim != 2 or camera.shape[-1] != 3 or points.ndim != 3 or points.shape[-1] != 3:
+    if pred_cam.ndim != 2 or pred_cam.shape[-1] != 3 or points.ndim != 3 or points.shape[-1] != 3:
         raise ValueError(
-            f'expected points (B, N, 3) and camera (B, 3), got {tuple(points.shape)} and '
-            f'{tuple(camera.shape)}'
+            f'expected points (B, N, 3) and pred_cam (B, 3), got {tuple(points.shape)} and '
+            f'{tuple(pred_cam.shape)}'
         )
-    return camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
+    return pred_cam[:, None, :1] * (points[..., :2] + pred_cam[:, None, 1:])
 
 
 def crop_to_image(points: np.ndarray | Tensor, matrix: np.ndarray | Tensor) -> np.ndarray | Tensor:
@@ -105,13 +111,14 @@ def overlay_focal_length(image_size: tuple[int, int]) -> float:
     return 5000.0 / 256.0 * max(image_size)
 
 
+@accept_old_keywords(camera='pred_cam')
 def orthographic_from_weak(
-    camera: np.ndarray, crop_to_image: np.ndarray, crop_size: float, image_size: tuple[int, int]
+    pred_cam: np.ndarray, crop_to_image: np.ndarray, crop_size: float, image_size: tuple[int, int]
 ) -> OrthographicCamera:
     """The network's own camera, as a camera of the full image. Exact, nothing is approximated.
 
     Args:
-        camera: Weak-perspective ``(s, tx, ty)``, s > 0. (3,)
+        pred_cam: Weak-perspective ``(s, tx, ty)``, s > 0. (3,)
         crop_to_image: Affine map from crop pixels to image pixels. (2, 3)
         crop_size: Side of the square crop, pixels.
         image_size: Width and height of the full image, pixels.
@@ -122,7 +129,7 @@ def orthographic_from_weak(
     Raises:
         ValueError: If s is not a positive, finite number.
     """
-    scale, *shift = _check_weak_camera(camera)
+    scale, *shift = _checked(pred_cam)
     affine = np.asarray(crop_to_image, dtype=np.float64)
     linear = affine[:, :2] * (0.5 * crop_size * scale)  # image pixels per metre
     origin = affine[:, :2] @ np.full(2, 0.5 * crop_size) + affine[:, 2]  # crop's centre
@@ -130,8 +137,9 @@ def orthographic_from_weak(
     return OrthographicCamera(np.column_stack([linear, offset]), *image_size)
 
 
+@accept_old_keywords(camera='pred_cam')
 def perspective_from_weak(
-    camera: np.ndarray,
+    pred_cam: np.ndarray,
     crop_to_image: np.ndarray,
     crop_size: float,
     image_size: tuple[int, int],
@@ -149,7 +157,7 @@ def perspective_from_weak(
     predictions live in the rotated crop's axes.
 
     Args:
-        camera: Weak-perspective ``(s, tx, ty)``, s > 0. (3,)
+        pred_cam: Weak-perspective ``(s, tx, ty)``, s > 0. (3,)
         crop_to_image: Affine map from crop pixels to image pixels: a similarity, mirrored or not.
             The official crop's corners are whole pixels, so that its sides may differ by one; the
             mean is taken, which moves points by at most a quarter of a pixel. (2, 3)
@@ -166,7 +174,7 @@ def perspective_from_weak(
     Reference:
         Li et al., CLIFF, ECCV 2022, eq. 1 for the unrotated crop.
     """
-    flat = orthographic_from_weak(camera, crop_to_image, crop_size, image_size)
+    flat = orthographic_from_weak(pred_cam, crop_to_image, crop_size, image_size)
     return perspective_from_orthographic(flat, focal_length)
 
 
@@ -211,12 +219,12 @@ def perspective_from_orthographic(
     return PerspectiveCamera(intrinsics, *image_size), translation
 
 
-def _check_weak_camera(camera: np.ndarray) -> np.ndarray:
-    """Weak-perspective camera as float64 (3,), checked."""
-    camera = np.asarray(camera, dtype=np.float64)
-    if camera.shape != (3,) or not np.isfinite(camera).all() or camera[0] <= 0:
+def _checked(pred_cam: np.ndarray) -> np.ndarray:
+    """Weak-perspective vector as float64 (3,), checked."""
+    pred_cam = np.asarray(pred_cam, dtype=np.float64)
+    if pred_cam.shape != (3,) or not np.isfinite(pred_cam).all() or pred_cam[0] <= 0:
         raise ValueError(
-            f'camera must be finite (s, tx, ty) with s > 0, got {camera.tolist()}; a network that '
-            'is not trained yet can predict such values'
+            f'pred_cam must be finite (s, tx, ty) with s > 0, got {pred_cam.tolist()}; a network '
+            'that is not trained yet can predict such values'
         )
-    return camera
+    return pred_cam

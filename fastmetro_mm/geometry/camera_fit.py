@@ -4,7 +4,7 @@
 import numpy as np
 
 
-def fit_weak_camera(
+def fit_pred_cam(
     points: np.ndarray, crop_norm: np.ndarray, weights: np.ndarray | None = None
 ) -> np.ndarray | None:
     """Weak-perspective camera that best projects 3D points onto their places in the crop.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.mesh_estimator import TopdownMeshEstimator
-from fastmetro_mm.models.views import ViewMerger, mean_camera
+from fastmetro_mm.models.views import ViewMerger, mean_pred_cam
 from fastmetro_mm.structures import MeshDataSample
 
 
@@ -47,7 +47,7 @@ class MeshTTAModel(BaseModel):
             ConfigError: If the first view is mirrored or turned.
         """
         network: Any = self.module
-        found, cameras, crops, joints = [], [], [], []
+        found, pred_cams, crops, joints = [], [], [], []
         first: list[MeshDataSample] = []
         for number in range(len(data['inputs'])):
             view = {name: values[number] for name, values in data.items()}
@@ -66,13 +66,13 @@ class MeshTTAModel(BaseModel):
                     )
             prediction = network.infer(view['inputs'], flip_test=False)
             found.append(self.merger.back(prediction, flip.bool(), rot))
-            cameras.append(prediction.camera.float())
+            pred_cams.append(prediction.pred_cam.float())
             maps = np.stack([sample.metainfo['crop_to_image'] for sample in samples])
             crops.append(torch.from_numpy(maps))
             joints.append(network.head.centre(found[-1])[1])
         size = float(np.ravel(first[0].metainfo['input_size'])[0])
-        camera = mean_camera(cameras, crops, size)
-        samples = network.results(self.merger(found, camera, network.poses(found[0])), first)
+        pred_cam = mean_pred_cam(pred_cams, crops, size)
+        samples = network.results(self.merger(found, pred_cam, network.poses(found[0])), first)
         for sample, far in zip(samples, spread(joints).cpu().numpy(), strict=True):
             sample.pred_instances.set_field(far[None], 'joint_spread')
         return samples

@@ -35,30 +35,30 @@ def check_test_cfg(test_cfg: dict | None) -> bool:
     return bool((test_cfg or {}).get('flip_test', False))
 
 
-def mean_camera(cameras: Sequence[Tensor], crops: Sequence[Tensor], size: float) -> Tensor:
-    """The camera on the first crop that stands for those on all.
+def mean_pred_cam(pred_cams: Sequence[Tensor], crops: Sequence[Tensor], size: float) -> Tensor:
+    """The ``pred_cam`` on the first crop that stands for those on all.
 
     Averaged are the size of a metre and the place of the root, both in the image.
 
     Args:
-        cameras: Weak perspective ``(s, tx, ty)`` on each crop. (B, 3)
+        pred_cams: Weak perspective ``(s, tx, ty)`` on each crop. (B, 3)
         crops: Affine maps from crop pixels to image pixels, turned or mirrored or not. (B, 2, 3)
         size: Side of the crops, pixels.
 
     Returns:
-        The camera on the first crop. (B, 3)
+        That on the first crop. (B, 3)
     """
     zooms, places = [], []
-    for camera, crop in zip(cameras, crops, strict=True):
-        camera, crop = camera.double(), crop.to(camera.device, torch.float64)
-        on_crop = (camera[:, :1] * camera[:, 1:] + 1) * (0.5 * size)
+    for pred_cam, crop in zip(pred_cams, crops, strict=True):
+        pred_cam, crop = pred_cam.double(), crop.to(pred_cam.device, torch.float64)
+        on_crop = (pred_cam[:, :1] * pred_cam[:, 1:] + 1) * (0.5 * size)
         places.append(torch.einsum('bij,bj->bi', crop[:, :, :2], on_crop) + crop[:, :, 2])
-        zooms.append(camera[:, 0] * torch.linalg.det(crop[:, :, :2]).abs().sqrt())
+        zooms.append(pred_cam[:, 0] * torch.linalg.det(crop[:, :, :2]).abs().sqrt())
     zoom, place = torch.stack(zooms).mean(0), torch.stack(places).mean(0)
     first = crops[0].to(place)
     on_crop = torch.linalg.solve(first[:, :, :2], place - first[:, :, 2]) / (0.5 * size) - 1
     scale = zoom / torch.linalg.det(first[:, :, :2]).abs().sqrt()
-    return torch.column_stack((scale, on_crop / scale[:, None])).to(cameras[0].dtype)
+    return torch.column_stack((scale, on_crop / scale[:, None])).to(pred_cams[0].dtype)
 
 
 class ViewMerger(nn.Module):
@@ -104,7 +104,7 @@ class ViewMerger(nn.Module):
 
         Returns:
             Full mesh, joints, rotations and shape of the image as it is; coarser meshes are left
-            as they are, and so is the camera, which belongs to the view's crop.
+            as they are, and so is ``pred_cam``, which belongs to the view's crop.
         """
         flip = flip.to(prediction.vertices.device)[:, None, None]
         angle = -torch.deg2rad(rot.to(prediction.vertices))
@@ -126,7 +126,7 @@ class ViewMerger(nn.Module):
             rotmat = torch.where(flip[..., None], self.mirror_rotations(rotmat), rotmat)
             rotmat = torch.cat((turn.mT[:, None].to(rotmat) @ rotmat[:, :1], rotmat[:, 1:]), dim=1)
         return MeshPrediction(
-            camera=prediction.camera,
+            pred_cam=prediction.pred_cam,
             joints=points(prediction.joints, self.joints),
             vertices_coarse=prediction.vertices_coarse,
             vertices_mid=prediction.vertices_mid,
@@ -137,13 +137,13 @@ class ViewMerger(nn.Module):
         )
 
     def forward(
-        self, predictions: Sequence[MeshPrediction], camera: Tensor, posed: bool
+        self, predictions: Sequence[MeshPrediction], pred_cam: Tensor, posed: bool
     ) -> MeshPrediction:
         """Average.
 
         Args:
             predictions: Of each view, brought back.
-            camera: Of all of them, see :func:`mean_camera`. (B, 3)
+            pred_cam: Of all of them, see :func:`mean_pred_cam`. (B, 3)
             posed: Whether the mesh is posed from rotations and shape: these are averaged then and
                 posed again, because the mean of two meshes has shorter limbs. Rotations are
                 averaged against the camera, in which errors do not add up along a limb.
@@ -175,7 +175,7 @@ class ViewMerger(nn.Module):
         levels = len(self.body.num_vertices)
         middle: Any = self.body.sampling.down(vertices, 0, 1) if levels == 3 else None
         return MeshPrediction(
-            camera=camera,
+            pred_cam=pred_cam,
             joints=joints,
             vertices_coarse=self.body.sampling.down(vertices, 0, levels - 1),
             vertices_mid=middle,
@@ -200,11 +200,11 @@ class ViewMerger(nn.Module):
         Returns:
             The raw prediction that both support.
         """
-        count, camera = len(prediction.camera), of_mirrored.camera * self.sign[[1, 0, 2]]
+        count, pred_cam = len(prediction.pred_cam), of_mirrored.pred_cam * self.sign[[1, 0, 2]]
         flip = torch.ones(count, dtype=torch.bool)
         same = torch.eye(2, 3).repeat(count, 1, 1)
         return self(
             [prediction, self.back(of_mirrored, flip, torch.zeros(count))],
-            mean_camera([prediction.camera, camera], [same, same], 1.0),
+            mean_pred_cam([prediction.pred_cam, pred_cam], [same, same], 1.0),
             posed,
         )

@@ -76,8 +76,8 @@ class GraphFeatures:
             for name, value in zip(self.outputs, found, strict=True)
         }
         if 'vertices' not in tokens:
-            camera = tokens['camera']
-            tokens['vertices'] = camera.new_zeros(len(camera), 0, camera.shape[-1])
+            token = tokens['cam_token']
+            tokens['vertices'] = token.new_zeros(len(token), 0, token.shape[-1])
         return TokenFeatures(**tokens)
 
 

@@ -24,9 +24,9 @@ from fastmetro_mm.fileio import write_json
 from fastmetro_mm.model_zoo.files import cache_folder
 from fastmetro_mm.structures import TokenFeatures
 
-FORMAT = 1
+FORMAT = 2
 """Counted up where graphs of an earlier version of this package would answer otherwise."""
-TOKENS = ('camera', 'joints', 'vertices', 'keypoints')
+TOKENS = ('cam_token', 'joints', 'vertices', 'keypoints')
 
 
 class Beginning(nn.Module):

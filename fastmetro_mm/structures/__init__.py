@@ -5,7 +5,8 @@ Axis letters used everywhere: B batch, J joints, V vertices, T tokens, C channel
 metres, angles radians, image positions pixels. Camera axes: x right, y down, z forward.
 """
 
-from fastmetro_mm.structures.results import FrameResult, PersonMesh, load_npz
+from fastmetro_mm.structures.person import PersonMesh
+from fastmetro_mm.structures.results import FrameResult, load_npz
 from fastmetro_mm.structures.samples import MeshDataSample, MeshPrediction, TokenFeatures
 from fastmetro_mm.structures.targets import LABELS, MeshTargets
 

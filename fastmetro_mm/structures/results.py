@@ -8,8 +8,7 @@ origin at the pelvis (hands: wrist); ``camera = root + translation``; pixels are
 from __future__ import annotations
 
 import json
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,111 +19,20 @@ from fastmetro_mm.errors import InputError
 from fastmetro_mm.fileio import write_atomically
 from fastmetro_mm.foreign_files.archives import NpzFile
 from fastmetro_mm.foreign_files.damage import raise_as
-from fastmetro_mm.geometry.camera import (
-    OrthographicCamera,
-    PerspectiveCamera,
-    orthographic_from_weak,
+from fastmetro_mm.geometry.camera import PerspectiveCamera
+from fastmetro_mm.structures.person import PersonMesh
+from fastmetro_mm.structures.person_arrays import (
+    file_key,
+    person_of,
+    plain,
+    stack_people,
+    write_arrays,
 )
 
 FORMAT = 'fastmetro_mm.frame.1'
 """Name and version of the npz and JSON layout, stored in every file."""
 
-_OPTIONAL_ARRAYS = (
-    'global_orient',
-    'body_pose',
-    'betas',
-    'smpl_vertices',
-    'detected_keypoints',
-    'joint_confidence',
-    'joint_spread',
-)
 _HAND = 'hand_'  # before the arrays of hands that go with bodies
-_UNKNOWN = -1  # stands for None where a file holds whole numbers
-
-
-@dataclass
-class PersonMesh:
-    """One person (or hand) of an image.
-
-    Args:
-        vertices: Root frame, metres. (V, 3)
-        joints_3d: Root frame, metres; 14 joints, hands 21. (J, 3)
-        keypoints: The same joints as the network's own camera sees them, image pixels. (J, 2)
-        camera: Weak perspective ``(s, tx, ty)`` on the crop: ``xy = s * (XY + t)``. (3,)
-        translation: Metres, to add to root-frame points for the image's camera
-            (``FrameResult.intrinsics``). NaN if the network's camera is of no use (scale not
-            positive), which only untrained networks give: see ``is_placed``. (3,)
-        bbox: Box the crop was made from, x1 y1 x2 y2, image pixels. (4,)
-        bbox_score: Confidence of the box; 1 for boxes that were given.
-        crop_to_image: Affine map from crop pixels to image pixels. (2, 3)
-        crop_size: Side of the crop, pixels.
-        track_id: Number of the person through a video, None for single images.
-        is_right: Hands: whether it is a right one; None for bodies. Left hands are stored as
-            left hands: mesh, keypoints, camera and crop are mirrored back already.
-        global_orient: Rotation of the SMPL head. (3, 3)
-        body_pose: Rotations of the SMPL head, joints 1 to 23. (23, 3, 3)
-        betas: Shape of the SMPL head. (10,)
-        smpl_vertices: Mesh of the SMPL head, root frame, metres. (V, 3)
-        detected_keypoints: What the detector saw: x, y in image pixels and a score of 0 to 1;
-            COCO's 17 keypoints of a person, MediaPipe's 21 landmarks of a hand. None where the
-            box came from elsewhere. (K, 3)
-        joint_confidence: For each of ``joints_3d`` the probability that it is right, see
-            docs/inference.md; of networks that can tell. (J,)
-        joint_spread: Test-time augmentation: how far its views lie apart, the standard deviation
-            of each joint's place, metres. (J,)
-    """
-
-    vertices: np.ndarray
-    joints_3d: np.ndarray
-    keypoints: np.ndarray
-    camera: np.ndarray
-    translation: np.ndarray
-    bbox: np.ndarray
-    bbox_score: float
-    crop_to_image: np.ndarray
-    crop_size: float
-    track_id: int | None = None
-    is_right: bool | None = None
-    global_orient: np.ndarray | None = None
-    body_pose: np.ndarray | None = None
-    betas: np.ndarray | None = None
-    smpl_vertices: np.ndarray | None = None
-    detected_keypoints: np.ndarray | None = None
-    joint_confidence: np.ndarray | None = None
-    joint_spread: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        if self.is_right is not None:
-            self.is_right = bool(self.is_right)  # NumPy's False is not False
-
-    @property
-    def is_placed(self) -> bool:
-        """Whether the person has a place in the scene and a finite mesh: it can be drawn."""
-        return bool(np.isfinite(self.translation).all() and np.isfinite(self.vertices).all())
-
-    @property
-    def confidence(self) -> float | None:
-        """Share of the joints that are expected to be right; None where nothing tells."""
-        return None if self.joint_confidence is None else float(self.joint_confidence.mean())
-
-    @property
-    def camera_vertices(self) -> np.ndarray:
-        """Vertices in the frame of the image's camera, metres (V, 3)."""
-        return self.vertices + self.translation
-
-    def image_camera(self, image_size: tuple[int, int]) -> OrthographicCamera:
-        """The network's own camera as a camera of the full image, exact.
-
-        Args:
-            image_size: Width and height, pixels.
-
-        Returns:
-            Camera that projects root-frame points to image pixels.
-
-        Raises:
-            ValueError: If the person is not placed.
-        """
-        return orthographic_from_weak(self.camera, self.crop_to_image, self.crop_size, image_size)
 
 
 @dataclass
@@ -238,12 +146,13 @@ class FrameResult:
             with_meshes: Whether to include vertices and faces, which are most of the size.
 
         Returns:
-            Keys as the attributes, without the image; and ``format``.
+            Keys as the attributes (``camera`` for ``pred_cam``), without the image; and
+            ``format``.
         """
         skipped = set() if with_meshes else {'vertices', 'smpl_vertices'}
         people = [
             {
-                item.name: _plain(getattr(person, item.name))
+                file_key(item.name): plain(getattr(person, item.name))
                 for item in fields(person)
                 if item.name not in skipped
             }
@@ -255,16 +164,16 @@ class FrameResult:
             frame_index=self.frame_index,
             time=self.time,
             image_size=list(self.image_size),
-            intrinsics=_plain(self.intrinsics),
+            intrinsics=plain(self.intrinsics),
             body=self.body,
             people=people,
         )
         if self.hand_body is not None:
             content['hand_body'] = self.hand_body
         if with_meshes:
-            content['faces'] = _plain(self.faces)
+            content['faces'] = plain(self.faces)
             if self.hand_faces is not None:
-                content['hand_faces'] = _plain(self.hand_faces)
+                content['hand_faces'] = plain(self.hand_faces)
         return content
 
     def save_json(self, path: str | Path, with_meshes: bool = False) -> Path:
@@ -303,13 +212,13 @@ class FrameResult:
             body=np.array(self.body),
             faces=self.faces.astype(np.int32),
         )
-        arrays.update(_stacked(self.bodies))
+        arrays.update(stack_people(self.bodies))
         if self.hand_faces is not None:
             others = [person for person in self.people if self._is_other_hand(person)]
-            arrays.update({f'{_HAND}{name}': value for name, value in _stacked(others).items()})
+            arrays.update({f'{_HAND}{name}': value for name, value in stack_people(others).items()})
             arrays[f'{_HAND}body'] = np.array(self.hand_body)
             arrays[f'{_HAND}faces'] = self.hand_faces.astype(np.int32)
-        return write_atomically(_npz_path(path), lambda name: _write_npz(name, arrays))
+        return write_atomically(_npz_path(path), lambda name: write_arrays(name, arrays))
 
 
 def load_npz(path: str | Path) -> FrameResult:
@@ -342,12 +251,12 @@ def load_npz(path: str | Path) -> FrameResult:
 
 
 def _frame(arrays: Mapping[str, np.ndarray]) -> FrameResult:
-    people = [_person(arrays, number) for number in range(len(arrays['bbox_score']))]
+    people = [person_of(arrays, number) for number in range(len(arrays['bbox_score']))]
     hands = {
         name.removeprefix(_HAND): value for name, value in arrays.items() if name.startswith(_HAND)
     }
     if hands:
-        people += [_person(hands, number) for number in range(len(hands['bbox_score']))]
+        people += [person_of(hands, number) for number in range(len(hands['bbox_score']))]
     time = float(arrays.get('time', np.nan))
     return FrameResult(
         image_path=str(arrays['image_path']) or None,
@@ -368,52 +277,3 @@ def _npz_path(path: str | Path) -> Path:
     if path.suffix.lower() != '.npz':
         raise InputError(f'{path}: the name must end with .npz')
     return path
-
-
-def _write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """``np.savez``, not compressed, which would take longer than a small network."""
-    with zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as file:
-        for name, array in arrays.items():
-            with file.open(f'{name}.npy', 'w', force_zip64=True) as entry:
-                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
-
-
-def _stacked(people: Sequence[PersonMesh]) -> dict[str, np.ndarray]:
-    """Arrays of people of one mesh; people are the first axis."""
-    arrays = {}
-    for item in fields(PersonMesh):
-        values = [getattr(person, item.name) for person in people]
-        if item.name in _OPTIONAL_ARRAYS:
-            if values and all(value is not None for value in values):
-                arrays[item.name] = np.stack(values)
-        elif item.name in ('track_id', 'is_right'):
-            arrays[item.name] = np.array(
-                [_UNKNOWN if value is None else int(value) for value in values], np.int64
-            )
-        else:
-            arrays[item.name] = np.array(values, np.float32 if not values else None)
-    return arrays
-
-
-def _person(arrays: Mapping[str, np.ndarray], number: int) -> PersonMesh:
-    values: dict[str, Any] = {}
-    for item in fields(PersonMesh):
-        if item.name in arrays:
-            values[item.name] = arrays[item.name][number]
-    for name in ('bbox_score', 'crop_size'):
-        values[name] = float(values[name])
-    track_id, is_right = int(values['track_id']), int(values['is_right'])
-    values['track_id'] = None if track_id == _UNKNOWN else track_id
-    values['is_right'] = None if is_right == _UNKNOWN else bool(is_right)
-    return PersonMesh(**values)
-
-
-def _plain(value: Any) -> Any:
-    """Lists and builtin values instead of arrays; None instead of numbers JSON does not know."""
-    if isinstance(value, np.ndarray):
-        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
-            known = value.astype(object)
-            known[~np.isfinite(value)] = None
-            return known.tolist()
-        return value.tolist()
-    return value.item() if isinstance(value, np.generic) else value

@@ -9,6 +9,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from fastmetro_mm.compat.earlier_names import accept_old_keywords
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.geometry.camera import PerspectiveCamera, overlay_focal_length
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
@@ -29,11 +30,12 @@ def has_smpl_mesh(person: PersonMesh) -> bool:
     return person.smpl_vertices is not None and bool(np.isfinite(person.smpl_vertices).all())
 
 
+@accept_old_keywords(camera='projection')
 def render_frame(
     frame: FrameResult,
     renderer: Renderer,
     image: np.ndarray | None = None,
-    camera: str = 'network',
+    projection: str = 'network',
     mesh: str = 'network',
 ) -> RenderResult:
     """Draw people over their image, nearer ones before farther ones.
@@ -42,7 +44,7 @@ def render_frame(
         frame: The result. People without a place in the scene are left out.
         renderer: What draws.
         image: RGB image; that of the frame, or white, if not given. (H, W, 3) uint8
-        camera: ``'network'`` draws everybody where the network's own (weak-perspective) camera
+        projection: ``'network'`` draws everybody where the network's own (weak-perspective) camera
             sees them, which fits the image best; ``'scene'`` uses the frame's intrinsics and
             translations, which is right when the camera is known.
         mesh: ``'network'``, or ``'smpl'``: that of the SMPL head, of those who have one.
@@ -52,12 +54,12 @@ def render_frame(
         for none).
 
     Raises:
-        InputError: If the camera's or the mesh's name is unknown.
+        InputError: If the projection's or the mesh's name is unknown.
     """
     if mesh not in ('network', 'smpl'):
         raise InputError(f"mesh must be 'network' or 'smpl', got {mesh!r}")
-    if camera not in ('network', 'scene'):
-        raise InputError(f"camera must be 'network' or 'scene', got {camera!r}")
+    if projection not in ('network', 'scene'):
+        raise InputError(f"projection must be 'network' or 'scene', got {projection!r}")
     frame = frame.at_image_scale()
     placed = [
         number
@@ -65,7 +67,7 @@ def render_frame(
         if person.is_placed and (mesh == 'network' or has_smpl_mesh(person))
     ]
     view = frame.camera
-    if camera == 'network':
+    if projection == 'network':
         view = PerspectiveCamera.from_focal_length(
             overlay_focal_length(frame.image_size), frame.image_size
         )
@@ -76,7 +78,7 @@ def render_frame(
         vertices = person.vertices
         if mesh != 'network' and person.smpl_vertices is not None:
             vertices = person.smpl_vertices
-        if camera == 'scene':
+        if projection == 'scene':
             meshes.append(RenderMesh(vertices + person.translation, faces, color))
         else:
             found, _ = scene_of(
@@ -92,12 +94,13 @@ def render_frame(
     return result
 
 
+@accept_old_keywords(camera='projection')
 def draw_frame(
     frame: FrameResult,
     renderer: Renderer,
     image: np.ndarray | None = None,
     views: Sequence[str] = (),
-    camera: str = 'network',
+    projection: str = 'network',
     opacity: float = 0.9,
     draw_boxes: bool = False,
     smpl_panel: bool | None = None,
@@ -109,7 +112,7 @@ def draw_frame(
         renderer: What draws.
         image: RGB image; that of the frame if not given. (H, W, 3) uint8
         views: Any of ``front side back top``, each a square as high as the image.
-        camera: See :func:`render_frame`.
+        projection: See :func:`render_frame`.
         opacity: 1 hides the image behind the meshes.
         draw_boxes: Whether to draw boxes and track numbers.
         smpl_panel: Whether a second overlay shows the meshes of the SMPL head; if anybody has one
@@ -118,7 +121,7 @@ def draw_frame(
     Returns:
         RGB; panels have a line of text above if there are several. (H', W', 3) uint8
     """
-    panels = draw_panels(frame, renderer, image, camera, opacity, draw_boxes, smpl_panel)
+    panels = draw_panels(frame, renderer, image, projection, opacity, draw_boxes, smpl_panel)
     return join_panels(panels, draw_views(frame, renderer, views) if views else None)
 
 
@@ -126,7 +129,7 @@ def draw_panels(
     frame: FrameResult,
     renderer: Renderer,
     image: np.ndarray | None = None,
-    camera: str = 'network',
+    projection: str = 'network',
     opacity: float = 0.9,
     draw_boxes: bool = False,
     smpl_panel: bool | None = None,
@@ -137,7 +140,7 @@ def draw_panels(
         frame: See :func:`draw_frame`, also for the others.
         renderer: What draws.
         image: RGB image; that of the frame if not given. (H, W, 3) uint8
-        camera: See :func:`render_frame`.
+        projection: See :func:`render_frame`.
         opacity: 1 hides the image behind the meshes.
         draw_boxes: Whether to draw boxes and track numbers.
         smpl_panel: Whether a second overlay shows the meshes of the SMPL head.
@@ -151,7 +154,7 @@ def draw_panels(
         smpl_panel = any(person.is_placed and has_smpl_mesh(person) for person in frame.people)
     panels = []
     for label, mesh in (('overlay', 'network'), ('SMPL head', 'smpl'))[: 2 if smpl_panel else 1]:
-        overlay = render_frame(frame, renderer, image, camera, mesh).image
+        overlay = render_frame(frame, renderer, image, projection, mesh).image
         if opacity < 1 and image is not None:
             overlay = cv2.addWeighted(image, 1 - opacity, overlay, opacity, 0)
         if draw_boxes:

@@ -10,7 +10,7 @@ from mmengine.structures import InstanceData
 
 from fastmetro_mm.body.joint_sets import J24, J24_TO_J14
 from fastmetro_mm.geometry.camera import OrthographicCamera, crop_to_image, orthographic_from_weak
-from fastmetro_mm.geometry.camera_fit import fit_similarity, fit_weak_camera
+from fastmetro_mm.geometry.camera_fit import fit_pred_cam, fit_similarity
 from fastmetro_mm.structures import MeshDataSample
 from fastmetro_mm.visualization.mesh_views import PlacedPerson
 
@@ -64,17 +64,17 @@ def predicted_people(
         cannot be drawn (scale not positive, not finite: an untrained network) are left out.
     """
     instances = sample.get('pred_instances')
-    if instances is None or field not in instances or 'camera' not in instances:
+    if instances is None or field not in instances or _pred_cam(instances) is None:
         return []
     palette: Sequence = (SMPL_COLOR,) if field == 'smpl_vertices' else PREDICTION_COLORS
     palette = palette if colors is None else colors
     people = []
     for number in range(len(instances)):
         person = instances[number]
-        vertices, weak = to_numpy(person[field])[0], to_numpy(person.camera)[0]
-        if not (np.isfinite(vertices).all() and np.isfinite(weak).all() and weak[0] > 0):
+        vertices, pred_cam = to_numpy(person[field])[0], to_numpy(_pred_cam(person))[0]
+        if not (np.isfinite(vertices).all() and np.isfinite(pred_cam).all() and pred_cam[0] > 0):
             continue
-        camera = _prediction_camera(sample, person, weak, len(instances), image_size)
+        camera = _prediction_camera(sample, person, pred_cam, len(instances), image_size)
         people.append(PlacedPerson(vertices, camera, palette[number % len(palette)]))
     return people
 
@@ -95,12 +95,13 @@ def true_people(sample: MeshDataSample, image_size: tuple[int, int]) -> list[Pla
     truth = sample.get('gt_instances')
     if truth is None or 'vertices' not in truth or 'crop_to_image' not in sample:
         return []
-    weak = _label_camera(sample)
-    if weak is None and 'pred_instances' in sample and 'camera' in sample.pred_instances:
-        weak = to_numpy(sample.pred_instances.camera)[0]
-    if weak is None or not (np.isfinite(weak).all() and weak[0] > 0):
+    pred_cam = _label_pred_cam(sample)
+    if pred_cam is None and 'pred_instances' in sample:
+        predicted = _pred_cam(sample.pred_instances)
+        pred_cam = None if predicted is None else to_numpy(predicted)[0]
+    if pred_cam is None or not (np.isfinite(pred_cam).all() and pred_cam[0] > 0):
         return []
-    camera = orthographic_from_weak(weak, sample.crop_to_image, _crop_size(sample), image_size)
+    camera = orthographic_from_weak(pred_cam, sample.crop_to_image, _crop_size(sample), image_size)
     return [PlacedPerson(to_numpy(truth.vertices)[0], camera, TRUTH_COLOR)]
 
 
@@ -164,24 +165,31 @@ def _crop_size(sample: MeshDataSample) -> float:
 def _prediction_camera(
     sample: MeshDataSample,
     person: Any,
-    weak: np.ndarray,
+    pred_cam: np.ndarray,
     number_of_people: int,
     image_size: tuple[int, int],
 ) -> OrthographicCamera:
     """Camera of one predicted person in the full image."""
     if number_of_people == 1 and 'crop_to_image' in sample:
-        return orthographic_from_weak(weak, sample.crop_to_image, _crop_size(sample), image_size)
+        return orthographic_from_weak(
+            pred_cam, sample.crop_to_image, _crop_size(sample), image_size
+        )
     # mmpose's merge keeps the metainfo of the first person only. Where this person's crop lay
     # follows from its joints, known both in the crop and in the image.
     joints, pixels = to_numpy(person.joints_3d)[0], to_numpy(person.keypoints)[0]
-    crop = weak[0] * (joints[:, :2] + weak[1:]) + 1  # a crop of 2 x 2 "pixels"
-    return orthographic_from_weak(weak, fit_similarity(crop, pixels), 2, image_size)
+    crop = pred_cam[0] * (joints[:, :2] + pred_cam[1:]) + 1  # a crop of 2 x 2 "pixels"
+    return orthographic_from_weak(pred_cam, fit_similarity(crop, pixels), 2, image_size)
 
 
-def _label_camera(sample: MeshDataSample) -> np.ndarray | None:
+def _pred_cam(instances: InstanceData) -> Any:
+    """The network's weak perspective; dumped samples hold it under its earlier name."""
+    return instances.get('pred_cam', instances.get('camera'))
+
+
+def _label_pred_cam(sample: MeshDataSample) -> np.ndarray | None:
     labels = sample.get('gt_instance_labels')
     if labels is None or 'joints_2d' not in labels or 'joints_3d' not in labels:
         return None
     joints_2d, joints_3d = to_numpy(labels.joints_2d)[0], to_numpy(labels.joints_3d)[0]
     weights = joints_2d[:, 2] * joints_3d[:, 3]
-    return fit_weak_camera(joints_3d[:, :3], joints_2d[:, :2], np.maximum(weights, 0))
+    return fit_pred_cam(joints_3d[:, :3], joints_2d[:, :2], np.maximum(weights, 0))

@@ -92,6 +92,6 @@ class KeypointPriorLoss(ParametricBodyLoss):
         return KeypointCase(
             **vars(case),
             rotmat=full(prediction.rotmat),
-            marks=weak_perspective_project(points, full(prediction.camera)),
+            marks=weak_perspective_project(points, full(prediction.pred_cam)),
             labels=full(targets.joints_2d),
         )

@@ -26,7 +26,7 @@ from fastmetro_mm.synthetic.scene import Studio
 from projects.fit_to_keypoints.fitting import Bodies, Weights, fit_bodies, project, size_on_image
 from projects.free_model.lifting.small_body import J24_TO_COCO17, SmallBody
 
-SEED, TOGETHER, PICTURE, CROP = 30_000, 50, 288, 256
+SEED, TOGETHER, SIDE, CROP = 30_000, 50, 288, 256
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def look(count: int, backgrounds: str | None = None) -> Seen:
     network = MODELS.build(model)
     network.load_state_dict(load_weights('open_body'))
     network.eval()
-    studio = Studio('body', (PICTURE, PICTURE), 'photo', backgrounds)
+    studio = Studio('body', (SIDE, SIDE), 'photo', backgrounds)
     rows: dict[str, list] = {name: [] for name in ('noisy', 'true', 'truth', 'guessed', 'known')}
     before: dict[int, list] = {0: [], 2: []}
     for start in range(0, count, TOGETHER):
@@ -89,7 +89,7 @@ def look(count: int, backgrounds: str | None = None) -> Seen:
             for steps, answers in before.items():
                 network.head.fit_steps = steps
                 answer = network.head(tokens)
-                answers.append((answer.rotmat, answer.betas, answer.camera))
+                answers.append((answer.rotmat, answer.betas, answer.pred_cam))
             root, truth = network.body.root_and_joints(torch.from_numpy(people.vertices))
         noisy = torch.zeros(len(images), len(J24), 3)
         noisy[:, J24_TO_COCO17] = tokens.keypoints.float()

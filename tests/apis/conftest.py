@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fastmetro_mm.apis import FrameResult, MeshInferencer, PersonMesh
-from fastmetro_mm.apis.image_camera import camera_on_crop
+from fastmetro_mm.apis.image_camera import pred_cam_on_crop
 from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.body.build import build_body_model
@@ -108,12 +108,12 @@ def _perfect(vertices, translation, camera):
     side = 1.2 * (high - low).max()
     crop_to_image = np.column_stack([np.eye(2) * side / 224, (low + high) / 2 - side / 2])
     flat = np.column_stack([np.eye(2) * scale, offset])
-    weak = camera_on_crop(flat, crop_to_image, 224)
+    weak = pred_cam_on_crop(flat, crop_to_image, 224)
     return PersonMesh(
         vertices=vertices,
         joints_3d=vertices[:14],
         keypoints=pixels[:14],
-        camera=weak,
+        pred_cam=weak,
         translation=translation,
         bbox=np.concatenate([low, high]),
         bbox_score=1.0,

@@ -34,7 +34,7 @@ def people_image(three_people, renderer, tmp_path_factory):
     """Generated image file of three people, and the frame with their true boxes."""
     frame = three_people[0]
     path = tmp_path_factory.mktemp('images') / 'people.png'
-    cv2.imwrite(str(path), render_frame(frame, renderer, camera='scene').image[..., ::-1])
+    cv2.imwrite(str(path), render_frame(frame, renderer, projection='scene').image[..., ::-1])
     return path, frame
 
 

@@ -27,7 +27,7 @@ def test_boxes_overlap(three_people):
 
 def test_overlay_fits_the_masks_with_a_known_camera(three_people, renderer):
     frame, _, truth = three_people
-    found = render_frame(frame, renderer, camera='scene').index
+    found = render_frame(frame, renderer, projection='scene').index
     for number in range(3):
         # what is visible of each: wrong order of occlusion would cut the others
         assert iou(found == number, truth == number) >= 0.97
@@ -48,13 +48,13 @@ def test_people_without_a_place_are_left_out(three_people, renderer):
     frame, _, truth = three_people
     lost = replace(frame.people[1], translation=np.full(3, np.nan))
     frame = replace(frame, people=[frame.people[0], lost, frame.people[2]])
-    found = render_frame(frame, renderer, camera='scene').index
+    found = render_frame(frame, renderer, projection='scene').index
     assert set(np.unique(found)) == {-1, 0, 2}
     assert iou(found == 2, truth == 2) >= 0.97
     nobody = replace(frame, people=[lost])
     assert np.array_equal(draw_frame(nobody, renderer), frame.image)
     with pytest.raises(InputError, match="'network' or 'scene'"):
-        render_frame(frame, renderer, camera='other')
+        render_frame(frame, renderer, projection='other')
 
 
 def test_views_stand_beside_the_overlay(three_people, renderer):
@@ -93,7 +93,7 @@ def test_smpl_mesh_gets_a_second_overlay(three_people, renderer):
     alone[:, -shift:] = False
     seen = np.roll((right != frame.image).any(-1), -shift, axis=1)
     assert seen[alone].mean() > 0.9
-    found = render_frame(frame, renderer, camera='scene', mesh='smpl').index
+    found = render_frame(frame, renderer, projection='scene', mesh='smpl').index
     assert set(np.unique(found)) == {-1, 0, 1}
     views = draw_frame(frame, renderer, views=('side',))
     assert views.shape[1] == 2 * width + height

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fastmetro_mm.apis import CameraHint
-from fastmetro_mm.apis.image_camera import camera_on_crop, exif_focal_length, translation_in_image
+from fastmetro_mm.apis.image_camera import exif_focal_length, pred_cam_on_crop, translation_in_image
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.geometry.camera import (
     PerspectiveCamera,
@@ -59,7 +59,7 @@ def test_all_points_project_alike_with_a_long_lens_and_with_the_networks_camera(
     )
     flat = orthographic_from_weak(WEAK, CROP, 224, SIZE)
     assert np.abs(flat.project(points) - expected).max() < 1e-6
-    assert camera_on_crop(flat.matrix, CROP, 224) == pytest.approx(WEAK)
+    assert pred_cam_on_crop(flat.matrix, CROP, 224) == pytest.approx(WEAK)
 
 
 def test_it_is_the_camera_of_the_geometry_module():

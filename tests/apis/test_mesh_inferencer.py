@@ -59,7 +59,7 @@ def test_projection_agrees_with_the_crop(inferencer, photo):
     (frame,) = inferencer(photo, bboxes=BOX, camera=CameraHint(focal_length=1e6))
     person = frame.people[0]
     for points in (person.vertices, person.joints_3d):
-        crop = (person.camera[0] * (points[:, :2] + person.camera[1:]) + 1) * 0.5 * SIDE
+        crop = (person.pred_cam[0] * (points[:, :2] + person.pred_cam[1:]) + 1) * 0.5 * SIDE
         expected = crop @ person.crop_to_image[:, :2].T + person.crop_to_image[:, 2]
         exact = person.image_camera(frame.image_size).project(points)
         assert np.abs(exact - expected).max() < 1e-2
@@ -320,7 +320,7 @@ def test_the_mesh_of_a_crop_is_that_of_the_official_demo(
     vertices = expected.vertices[0].numpy()
     shift = (person.vertices - vertices).mean(axis=0)  # ours are centred on the pelvis or wrist
     assert np.abs(person.vertices - shift - vertices).max() < 1e-4 * np.ptp(vertices)
-    assert person.camera == pytest.approx(expected.camera[0].numpy(), abs=1e-5)
+    assert person.pred_cam == pytest.approx(expected.pred_cam[0].numpy(), abs=1e-5)
     width, height = frame.image_size
     side = min(width, height)
     corners = person.crop_to_image @ np.array([[0, 0, 1], [SIDE, SIDE, 1]]).T
@@ -514,7 +514,7 @@ def test_weights_are_loaded_and_fast_is_close(weights_file, inferencer, photo):
     (first,) = loaded(photo, bboxes=BOX)
     (second,) = inferencer(photo, bboxes=BOX)
     # half precision has 8 binary digits; docs/performance.md has millimetres on trained weights
-    assert np.allclose(first.people[0].camera, second.people[0].camera, atol=2e-3)
+    assert np.allclose(first.people[0].pred_cam, second.people[0].pred_cam, atol=2e-3)
 
 
 def test_body_and_hands_share_a_scene(inferencer, hand_config, photo, tmp_path):

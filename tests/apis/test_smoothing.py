@@ -38,20 +38,20 @@ def test_people_are_smoothed_by_track(three_people):
         people = []
         for number, person in enumerate(frame.people):
             noise = rng.normal(0, 0.01, 3).astype(np.float32)
-            camera = person.camera * (1 + rng.normal(0, 0.01, 3))
+            camera = person.pred_cam * (1 + rng.normal(0, 0.01, 3))
             people.append(
                 replace(
                     person,
                     vertices=person.vertices + noise,
-                    camera=camera,
+                    pred_cam=camera,
                     track_id=number if number else None,
                 )
             )
-        before = [person.camera.copy() for person in people]
+        before = [person.pred_cam.copy() for person in people]
         result = smoother.update(replace(frame, frame_index=index, people=people))
         rough.append(before[1])
-        calm.append(result.people[1].camera)
-        assert np.array_equal(result.people[0].camera, before[0])  # no track: left alone
+        calm.append(result.people[1].pred_cam)
+        assert np.array_equal(result.people[0].pred_cam, before[0])  # no track: left alone
     rough, calm = np.array(rough)[10:], np.array(calm)[10:]
     assert (calm.std(axis=0) < 0.6 * rough.std(axis=0)).all()
     person = result.people[1]

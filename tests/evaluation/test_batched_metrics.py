@@ -255,7 +255,7 @@ def test_predictions_of_a_batch_are_those_of_its_samples():
     head = FastMETROHead(OPEN_BODY)
     generator = torch.Generator().manual_seed(2)
     raw = MeshPrediction(
-        camera=torch.rand(3, 3, generator=generator),
+        pred_cam=torch.rand(3, 3, generator=generator),
         joints=None,
         vertices_coarse=None,
         vertices=0.3 * torch.randn(3, 6890, 3, generator=generator),
@@ -272,13 +272,13 @@ def test_predictions_of_a_batch_are_those_of_its_samples():
     together = head.predict(raw, samples)
     for index, (sample, found) in enumerate(zip(samples, together, strict=True)):
         one = copy.copy(raw)
-        one.camera, one.vertices = (x[index : index + 1] for x in (raw.camera, raw.vertices))
+        one.pred_cam, one.vertices = (x[index : index + 1] for x in (raw.pred_cam, raw.vertices))
         (alone,) = head.predict(one, [sample])
         assert isinstance(alone, InstanceData) and set(alone.keys()) == set(found.keys())
         for name in found.keys():
             assert found[name].dtype == np.float32 and found[name].shape[0] == 1
             np.testing.assert_allclose(found[name], alone[name], rtol=1e-5, atol=1e-5)
-        s, tx, ty = found.camera[0]
+        s, tx, ty = found.pred_cam[0]
         on_crop = (s * (found.joints_3d[0, :, :2] + [tx, ty]) + 1) / 2 * sample.input_size[0]
         matrix = sample.crop_to_image
         np.testing.assert_allclose(

@@ -46,7 +46,7 @@ def make_frame(open_body):
                     vertices=vertices,
                     joints_3d=np.zeros((14, 3), np.float32),
                     keypoints=np.zeros((14, 2), np.float32),
-                    camera=np.array([0.9, 0, 0], np.float32),
+                    pred_cam=np.array([0.9, 0, 0], np.float32),
                     translation=np.array([number * 0.8 - 0.3, 0.1, 4.0 + 0.5 * number]),
                     bbox=np.array([10.0 + 100 * number, 20, 200, 400]),
                     bbox_score=0.9,

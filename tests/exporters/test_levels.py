@@ -94,7 +94,7 @@ def test_left_hands_face_outwards_too():
             vertices=vertices * ([1, 1, 1] if is_right else [-1, 1, 1]),
             joints_3d=np.zeros((21, 3)),
             keypoints=np.zeros((21, 2)),
-            camera=np.ones(3),
+            pred_cam=np.ones(3),
             translation=np.array([0.0, 0, 1]),
             bbox=np.array([0.0, 0, 9, 9]),
             bbox_score=1.0,

@@ -144,7 +144,7 @@ def test_nearer_person_is_nearer_in_one_scene():
 
 
 @pytest.mark.parametrize('weak', [[0.0, 0, 0], [-0.5, 0, 0], [np.nan, 0, 0], [1.0, 0]])
-def test_unusable_weak_camera_is_named(weak):
+def test_unusable_pred_cam_is_named(weak):
     with pytest.raises(ValueError, match='s > 0'):
         perspective_from_weak(np.array(weak), similarity(1, 0, (0, 0)), 224, IMAGE_SIZE)
 

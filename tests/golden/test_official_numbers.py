@@ -77,7 +77,7 @@ def test_transformers_and_up_sampling(repo_dir, arrays):
     with torch.no_grad():
         out = network.eval().head(network.neck(inputs.feature_map()))
     found = dict(
-        pred_cam=out.camera,
+        pred_cam=out.pred_cam,
         pred_joints=out.joints,
         pred_coarse=out.vertices_coarse,
         pred_mid=out.vertices_mid[:, :: inputs.EVERY],

@@ -223,7 +223,7 @@ def test_prediction_is_centred_and_projected_into_the_image():
     pelvis = regressor[0] @ raw.vertices[0].numpy()
     np.testing.assert_allclose(predicted.vertices[0], raw.vertices[0].numpy() - pelvis, atol=1e-5)
     # xy = s (XY + t) on the crop in [-1, 1]; then pixels; then x' = 2 x + 10, y' = 2 y + 20
-    s, tx, ty = predicted.camera[0]
+    s, tx, ty = predicted.pred_cam[0]
     on_crop = s * (predicted.joints_3d[0, :, :2] + [tx, ty])
     wanted = (on_crop + 1) / 2 * SIZE * 2 + [10, 20]
     np.testing.assert_allclose(predicted.keypoints[0], wanted, atol=1e-3)

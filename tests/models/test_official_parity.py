@@ -11,7 +11,7 @@ from fastmetro_mm.models.network_kind import model_kind
 
 # official name of an output -> ours
 OUTPUTS = {
-    'pred_cam': 'camera',
+    'pred_cam': 'pred_cam',
     'pred_3d_joints': 'joints',
     'pred_3d_vertices_coarse': 'vertices_coarse',
     'pred_3d_vertices_intermediate': 'vertices_mid',

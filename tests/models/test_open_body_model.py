@@ -48,7 +48,7 @@ def test_drawn_people_are_found(network, people):
     assert np.median(error) < 95 < np.median(mean_body)
 
     # and where the crop shows them: torso lengths off, joints inside the crop only
-    places = weak_perspective_project(prediction.joints, prediction.camera).numpy()
+    places = weak_perspective_project(prediction.joints, prediction.pred_cam).numpy()
     roots = vertices[:, :1] - network.body.centre(vertices)[0][:, :1]
     drawn = people.project((truth + roots).numpy()) / 128 - 1
     torso = np.linalg.norm(drawn[:, SHOULDERS].mean(1) - drawn[:, HIPS].mean(1), axis=-1)[:, None]

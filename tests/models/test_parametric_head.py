@@ -99,7 +99,7 @@ def _targets(pose, betas, vertices, joints):
 def test_criterion_is_zero_at_the_truth_and_ignores_what_has_no_label(body):
     pose, betas = _pose(1), torch.zeros(1, 10)
     prediction = _head_that_answers(body, pose, betas)(_tokens(1))
-    prediction.camera = torch.tensor([[1.0, 0.0, 0.0]])
+    prediction.pred_cam = torch.tensor([[1.0, 0.0, 0.0]])
     vertices, joints = body.centre(body.pose(pose.flatten(1), betas).vertices)
     targets = _targets(pose, betas, vertices, joints)
     criterion = ParametricBodyLoss(body)
@@ -118,7 +118,7 @@ def test_neck_starts_with_what_key_points_say():
     neck = KeypointNeck(in_channels=16, hidden_dims=32, embed_dims=16, num_heads=2).eval()
     keypoints, grid = torch.rand(2, 17, 3), torch.randn(2, 16, 8, 8)
     alone, both = neck((keypoints,)), neck((keypoints, grid))
-    assert alone.joints.shape == (2, 24, 16) and alone.camera.shape == (2, 16)
+    assert alone.joints.shape == (2, 24, 16) and alone.cam_token.shape == (2, 16)
     torch.testing.assert_close(both.joints, alone.joints)
     with torch.no_grad():
         neck.joint_correction.weight.normal_()
@@ -141,7 +141,7 @@ def test_neck_names_what_does_not_fit():
 def _seen_by(fit, prediction):
     """Where the key points of a prediction lie on the crop, all of them seen."""
     points = fit.regressor(prediction.vertices)
-    places = prediction.camera[:, None, :1] * (points[..., :2] + prediction.camera[:, None, 1:])
+    places = prediction.pred_cam[:, None, :1] * (points[..., :2] + prediction.pred_cam[:, None, 1:])
     return torch.cat((places, torch.ones_like(places[..., :1])), -1)
 
 
@@ -157,7 +157,7 @@ def test_fit_brings_bones_to_the_key_points_and_leaves_what_lies_there(body):
     raised = pose.clone()
     raised[0, 16, 2] = 0.35  # the left arm is really a little higher
     truth = _head_that_answers(body, raised, betas)(tokens)
-    truth.camera = plain.camera
+    truth.pred_cam = plain.pred_cam
 
     tokens.keypoints = _seen_by(head.fit, plain)
     torch.testing.assert_close(head(tokens).vertices, plain.vertices, atol=1e-4, rtol=0)

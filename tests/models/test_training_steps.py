@@ -51,7 +51,7 @@ def test_losses_and_gradients_follow_the_official_run(
     for step, wanted in enumerate(golden[:4]):
         out = model(images, None, mode='tensor')
         terms = model.head.criterion(
-            pred_cam=out.camera,
+            pred_cam=out.pred_cam,
             pred_joints=out.joints,
             pred_coarse=out.vertices_coarse,
             pred_mid=out.vertices_mid,

@@ -22,7 +22,7 @@ from fastmetro_mm.geometry.rotation import (
     rotmat_to_axis_angle,
 )
 from fastmetro_mm.models.tta_model import MeshTTAModel
-from fastmetro_mm.models.views import ViewMerger, mean_camera
+from fastmetro_mm.models.views import ViewMerger, mean_pred_cam
 from fastmetro_mm.structures import MeshDataSample, MeshPrediction
 
 SIZE = 64
@@ -65,7 +65,7 @@ def images():
 def assert_mirrored(one, other, vertices, joints, atol=1e-5):
     np.testing.assert_allclose(other.vertices, one.vertices[:, vertices] * SIGN, atol=atol)
     np.testing.assert_allclose(other.joints_3d, one.joints_3d[:, joints] * SIGN, atol=atol)
-    np.testing.assert_allclose(other.camera, one.camera * [1, -1, 1], atol=atol)
+    np.testing.assert_allclose(other.pred_cam, one.pred_cam * [1, -1, 1], atol=atol)
     across = one.keypoints[:, joints] * [-1, 1] + [SIZE, 0]
     np.testing.assert_allclose(other.keypoints, across, atol=1e-2)
 
@@ -156,7 +156,7 @@ def seen_in(view, body, pose, betas):
     zoom = 1.1 / scale
     camera = torch.tensor([[zoom, *(root / zoom)]], dtype=torch.float32)
     return MeshPrediction(
-        camera=camera, joints=joints, vertices_coarse=vertices, vertices_mid=vertices,
+        pred_cam=camera, joints=joints, vertices_coarse=vertices, vertices_mid=vertices,
         vertices=vertices, rotmat=rotmat, betas=betas,
     )  # fmt: skip
 
@@ -175,7 +175,7 @@ def test_views_of_a_body_come_back_to_the_same_body():
         assert (back[-1].vertices - truth.vertices).norm(dim=-1).max() < 2e-3
         assert (back[-1].joints - truth.joints).norm(dim=-1).max() < 2e-3
         torch.testing.assert_close(back[-1].rotmat, truth.rotmat, atol=2e-5, rtol=0)
-    merged = merger(back, truth.camera, posed=True)
+    merged = merger(back, truth.pred_cam, posed=True)
     torch.testing.assert_close(merged.rotmat, truth.rotmat, atol=2e-5, rtol=0)
     assert (merged.vertices - truth.vertices).norm(dim=-1).max() < 1e-4
 
@@ -193,15 +193,17 @@ def test_joints_are_mirrored_back_and_turned_back():
 def test_cameras_of_views_meet_in_the_image():
     body = build_body('open_body')
     pose, betas = np.zeros(72, np.float32), torch.zeros(1, 10)
-    cameras = [seen_in(view, body, pose, betas).camera for view in VIEWS]
+    cameras = [seen_in(view, body, pose, betas).pred_cam for view in VIEWS]
     crops = [torch.from_numpy(crop_map(*view))[None] for view in VIEWS]
     for camera, crop in zip(cameras, crops, strict=True):  # all see the root where it is
         seen = orthographic_from_weak(camera[0].numpy(), crop[0].numpy(), SIZE, (300, 300))
         np.testing.assert_allclose(seen.matrix[:, 2], [115, 80], atol=1e-3)
-    torch.testing.assert_close(mean_camera(cameras, crops, SIZE), cameras[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        mean_pred_cam(cameras, crops, SIZE), cameras[0], atol=1e-5, rtol=1e-5
+    )
     # twice as large in one of two views: one and a half times on average
     larger = cameras[0] * torch.tensor([2.0, 0.5, 0.5])
-    mean = mean_camera([cameras[0], larger], [crops[0], crops[0]], SIZE)
+    mean = mean_pred_cam([cameras[0], larger], [crops[0], crops[0]], SIZE)
     torch.testing.assert_close(mean[:, 0], 1.5 * cameras[0][:, 0])
 
 
@@ -261,11 +263,11 @@ def test_tta_model_averages_views_and_says_how_far_they_lie_apart():
     sample = MeshTTAModel(Oracle(model, answers)).test_step(tta_data(VIEWS))[0]
     found = sample.pred_instances
     np.testing.assert_allclose(found.vertices, truth.vertices, atol=1e-4)
-    np.testing.assert_allclose(found.camera, truth.camera, atol=1e-5)
+    np.testing.assert_allclose(found.pred_cam, truth.pred_cam, atol=1e-5)
     assert sample.rot == 0 and not sample.flip
     assert found.joint_spread.shape == (1, 14) and found.joint_spread.max() < 2e-3
-    joints = truth.joints[0, :, :2] + truth.camera[0, 1:]
-    pixels = (truth.camera[0, 0] * joints + 1).numpy() * SIZE / 2
+    joints = truth.joints[0, :, :2] + truth.pred_cam[0, 1:]
+    pixels = (truth.pred_cam[0, 0] * joints + 1).numpy() * SIZE / 2
     crop = crop_map(*VIEWS[0])
     np.testing.assert_allclose(found.keypoints[0], pixels @ crop[:, :2].T + crop[:, 2], atol=1e-2)
 

@@ -21,7 +21,7 @@ def frame(number: int, size: tuple[int, int], tracks: tuple[int, ...]) -> FrameR
             vertices=rng.normal(size=(4, 3)),
             joints_3d=np.zeros((14, 3)),
             keypoints=np.zeros((14, 2)),
-            camera=np.array([1.0, 0, 0]),
+            pred_cam=np.array([1.0, 0, 0]),
             translation=np.array([0.1 * track, 0.2, 5.0]),
             bbox=np.zeros(4),
             bbox_score=1.0,

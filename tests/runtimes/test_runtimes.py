@@ -82,7 +82,7 @@ def test_every_library_gives_the_same_people(network, crops, cache, library):
     made = preparing.prepare_network(copy.deepcopy(network), 'exact', library)
     for count in (3, 1):
         found = answer(made, crops[:count])
-        for name in ('vertices', 'joints', 'camera'):
+        for name in ('vertices', 'joints', 'pred_cam'):
             torch.testing.assert_close(
                 getattr(found, name), getattr(expected, name)[:count], rtol=1e-3, atol=2e-4
             )
@@ -108,7 +108,7 @@ def test_a_damaged_conversion_is_made_anew(cache):
     (folder / 'finish.onnx').write_bytes(b'cut off')
     assert graphs.find_graphs(folder) is None
     graphs.make_graphs(network, folder)
-    assert graphs.find_graphs(folder).outputs == ('camera', 'joints', 'vertices')
+    assert graphs.find_graphs(folder).outputs == ('cam_token', 'joints', 'vertices')
 
 
 @needs_converter

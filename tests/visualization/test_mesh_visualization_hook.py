@@ -42,7 +42,7 @@ class SphereModel(nn.Module):
         for sample in batch['data_samples']:
             sample.pred_instances = InstanceData(
                 vertices=self.vertices[None].numpy(),
-                camera=np.array([[0.8, 0, 0]], np.float32),
+                pred_cam=np.array([[0.8, 0, 0]], np.float32),
                 joints_3d=np.zeros((1, 14, 3), np.float32),
                 keypoints=np.full((1, 14, 2), 100, np.float32),
                 keypoint_scores=np.ones((1, 14), np.float32),

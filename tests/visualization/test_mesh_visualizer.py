@@ -47,7 +47,7 @@ def make_sample(vertices, corner=(60.0, 30.0), scale=0.5, weak=(0.8, 0.1, -0.2))
     sample.pred_instances = InstanceData(
         vertices=vertices[None].astype(np.float32),
         joints_3d=joints[None].astype(np.float32),
-        camera=weak,
+        pred_cam=weak,
         keypoints=(crop * scale + corner)[None].astype(np.float32),
         keypoint_scores=np.ones((1, 14), np.float32),
     )
@@ -148,7 +148,7 @@ def test_smpl_mesh_gets_its_own_row(visualizer, sphere):
 def test_untrained_networks_do_not_stop_the_drawing(visualizer, sphere, damage):
     sample = make_sample(sphere[0])
     if damage == 'scale':
-        sample.pred_instances.camera[0, 0] = -0.1
+        sample.pred_instances.pred_cam[0, 0] = -0.1
     elif damage == 'vertices':
         sample.pred_instances.vertices[0, 0] = np.nan
     else:

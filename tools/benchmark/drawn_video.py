@@ -45,7 +45,7 @@ def walking(phase: float, heading: float) -> np.ndarray:
 
 
 def draw_frames(frames: int, size: tuple[int, int], fps: float, seed: int = 0):
-    """Pictures of two walkers.
+    """Images of two walkers.
 
     Args:
         frames: How many.

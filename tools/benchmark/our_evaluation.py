@@ -68,7 +68,10 @@ def known_network(body: dict) -> Any:
         self: Any, inputs: dict, data_samples: Sequence[Any] | None = None
     ) -> MeshPrediction:
         return MeshPrediction(
-            camera=inputs['camera'], joints=None, vertices_coarse=None, vertices=inputs['vertices']
+            pred_cam=inputs['camera'],
+            joints=None,
+            vertices_coarse=None,
+            vertices=inputs['vertices'],
         )
 
     estimator._forward = MethodType(answer, estimator)

@@ -161,7 +161,7 @@ class CocoSMPLSource:
         try:
             box = square_box(*shaped(entry['bbox'], 'bbox', (4,)), padding=self.padding)
             measured = _millimetres(entry)
-            pose, betas, trans, gender, camera = self._fit(entry, info)
+            pose, betas, trans, gender, intrinsics = self._fit(entry, info)
         except (KeyError, TypeError, AttributeError) as error:
             raise SkipRow(f'box, keypoints or fit missing ({error})') from None
         joints_3d, posed = measured, None
@@ -177,10 +177,10 @@ class CocoSMPLSource:
         if posed is not None:
             joints_3d = with_confidence(posed)
         joints_2d = self._points(entry)
-        if joints_2d is None and camera is not None and joints_3d is not None:
+        if joints_2d is None and intrinsics is not None and joints_3d is not None:
             seen = joints_3d[:, 3:] > 0
             places = np.where(seen, joints_3d[:, :3], joints_3d[J24_PELVIS, :3])
-            joints_2d = with_confidence(project(places, camera), joints_3d[:, 3])
+            joints_2d = with_confidence(project(places, intrinsics), joints_3d[:, 3])
         label = make_label(*box, joints_2d, joints_3d, pose, betas, gender)
         return TSVRow(self.key(index), image, label)
 
@@ -190,10 +190,12 @@ class CocoSMPLSource:
         if found is None:
             raise SkipRow('no SMPL fit for the annotation')
         fit = found.get('smpl_param', found if 'pose' in found else None)
-        camera = found.get('cam_param') or info.get('cam_param')
-        if camera is None and 'f' in info:
-            camera = {'focal': info['f'], 'princpt': info['c']}
-        matrix = None if camera is None else intrinsics_of(camera['focal'], camera['princpt'])
+        cam_param = found.get('cam_param') or info.get('cam_param')
+        if cam_param is None and 'f' in info:
+            cam_param = {'focal': info['f'], 'princpt': info['c']}
+        matrix = (
+            None if cam_param is None else intrinsics_of(cam_param['focal'], cam_param['princpt'])
+        )
         if fit is None and self._fits is not None:
             raise SkipRow('no SMPL fit for the annotation')
         if fit is None:

@@ -114,13 +114,13 @@ class EMDBSource:
             raise SkipRow('box marked invalid')
         x1, y1, x2, y2 = sequence['bboxes'][frame]
         box = square_box(x1, y1, x2 - x1, y2 - y1, _PADDING)
-        camera = sequence['extrinsics'][frame]
+        extrinsics = sequence['extrinsics'][frame]
         pose, joints = self.mesh.from_world(
             sequence['poses'][frame],
             sequence['betas'],
             sequence['trans'][frame],
-            camera[:3, :3],
-            camera[:3, 3],
+            extrinsics[:3, :3],
+            extrinsics[:3, 3],
             sequence['gender'],
         )
         joints_2d = joints_3d = None

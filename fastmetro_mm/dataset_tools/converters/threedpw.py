@@ -144,8 +144,8 @@ class ThreeDPWSource:
         number, actor, frame = self._rows[index]
         sequence, key = self._sequences[number], self.key(index)
         row = TSVRow(key, read_image(find_image(self._images, key)))
-        camera = sequence['cam_poses'][frame]
-        rotation, translation = camera[:3, :3], camera[:3, 3]
+        extrinsics = sequence['cam_poses'][frame]
+        rotation, translation = extrinsics[:3, :3], extrinsics[:3, 3]
         betas = sequence['betas'][actor]
         kinematic = (
             sequence['jointPositions'][actor][frame].reshape(24, 3) @ rotation.T + translation

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
-from fastmetro_mm.dataset_tools.inspection.sample_image import trusted_points, weak_camera
+from fastmetro_mm.dataset_tools.inspection.sample_image import label_pred_cam, trusted_points
 from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
 from fastmetro_mm.datasets.transforms.crop_geometry import (
     apply_affine,
@@ -186,10 +186,10 @@ def _projection_error(
     if trusted is not None:
         points[~trusted, 2] = 0
     sample = {'joints_2d': points, 'has_2d': info['has_2d']}
-    camera = weak_camera(points_3d, sample)
+    pred_cam = label_pred_cam(points_3d, sample)
     seen = trusted_points(sample)
-    if camera is None:
+    if pred_cam is None:
         # no positive scale: the best image of the joints is upside down
         return 1.0 if seen.sum() >= _ENOUGH_JOINTS else None
-    placed = camera[0] * (points_3d[seen, :2] + camera[1:])
+    placed = pred_cam[0] * (points_3d[seen, :2] + pred_cam[1:])
     return float(np.sqrt(((placed - points[seen, :2]) ** 2).sum(1).mean()) / 2)

@@ -17,7 +17,7 @@ from fastmetro_mm.body.skeletons import (
 )
 from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
 from fastmetro_mm.geometry.camera import orthographic_from_weak
-from fastmetro_mm.geometry.camera_fit import fit_weak_camera
+from fastmetro_mm.geometry.camera_fit import fit_pred_cam
 from fastmetro_mm.visualization.render_types import RenderMesh
 from fastmetro_mm.visualization.software_renderer import SoftwareRenderer
 
@@ -79,7 +79,7 @@ def trusted_points(sample: dict) -> np.ndarray:
     return (np.asarray(sample['joints_2d'])[:, 2] > 0) & bool(sample.get('has_2d', 0))
 
 
-def weak_camera(points_3d: np.ndarray, sample: dict) -> np.ndarray | None:
+def label_pred_cam(points_3d: np.ndarray, sample: dict) -> np.ndarray | None:
     """Weak-perspective camera (s, tx, ty) that puts 3D joints onto the 2D labels of a crop.
 
     None where too few joints carry a label.
@@ -87,7 +87,7 @@ def weak_camera(points_3d: np.ndarray, sample: dict) -> np.ndarray | None:
     weights = trusted_points(sample).astype(np.float64)
     if weights.sum() < _MIN_POINTS:
         return None
-    return fit_weak_camera(points_3d, np.asarray(sample['joints_2d'])[:, :2], weights)
+    return fit_pred_cam(points_3d, np.asarray(sample['joints_2d'])[:, :2], weights)
 
 
 def draw_mesh(sample: dict, mesh: LabelMesh, renderer: SoftwareRenderer) -> np.ndarray | None:
@@ -105,11 +105,11 @@ def draw_mesh(sample: dict, mesh: LabelMesh, renderer: SoftwareRenderer) -> np.n
     if posed is None:
         return None
     vertices, joints = posed
-    camera = weak_camera(joints, sample)
-    if camera is None:
+    pred_cam = label_pred_cam(joints, sample)
+    if pred_cam is None:
         return None
     size = sample['img'].shape[0]
-    flat = orthographic_from_weak(camera, _IDENTITY, size, (size, size))
+    flat = orthographic_from_weak(pred_cam, _IDENTITY, size, (size, size))
     return renderer.render(
         [RenderMesh(vertices, mesh.faces)], flat, np.ascontiguousarray(sample['img'])
     ).image

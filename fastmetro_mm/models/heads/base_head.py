@@ -83,12 +83,12 @@ class MeshHead(BaseModule):
                 used.
 
         Returns:
-            One ``InstanceData`` of numpy arrays a sample: ``vertices joints_3d camera keypoints
+            One ``InstanceData`` of numpy arrays a sample: ``vertices joints_3d pred_cam keypoints
             keypoint_scores`` (see :class:`MeshDataSample`).
         """
         vertices, joints = self.centre(prediction)
-        camera = prediction.camera.float()
-        on_crop = weak_perspective_project(joints, camera)  # (B, J, 2) in [-1, 1]
+        pred_cam = prediction.pred_cam.float()
+        on_crop = weak_perspective_project(joints, pred_cam)  # (B, J, 2) in [-1, 1]
 
         known = [sample.metainfo for sample in data_samples]
         sizes, to_image = (
@@ -99,7 +99,8 @@ class MeshHead(BaseModule):
         batch = dict(
             vertices=vertices.cpu().numpy(),
             joints_3d=joints.cpu().numpy(),
-            camera=camera.cpu().numpy(),
+            pred_cam=pred_cam.cpu().numpy(),
+            camera=pred_cam.cpu().numpy(),  # the same under its earlier name
             keypoints=np.asarray(crop_to_image(pixels, to_image), np.float32),
             keypoint_scores=np.ones(joints.shape[:2], dtype=np.float32),
         )

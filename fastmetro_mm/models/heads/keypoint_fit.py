@@ -76,7 +76,7 @@ class KeypointFit(nn.Module):
     def step(
         self,
         turned: Tensor,
-        camera: Tensor,
+        pred_cam: Tensor,
         joints: Tensor,
         vertices: Tensor,
         keypoints: Tensor,
@@ -86,17 +86,17 @@ class KeypointFit(nn.Module):
 
         Args:
             turned: Rotations against the camera. (B, 24, 3, 3)
-            camera: Weak perspective (s, tx, ty). (B, 3)
+            pred_cam: Weak perspective (s, tx, ty). (B, 3)
             joints: Of the skeleton, in the frame of the vertices. (B, 24, 3)
             vertices: Of these rotations, on the root, metres. (B, V, 3)
             keypoints: x and y on the crop in [-1, 1] and a score. (B, 17, 3)
             so_far: What earlier steps have changed in all, zeros at first. (B, 75)
 
         Returns:
-            New rotations, new camera, and the change in all.
+            New rotations, new ``pred_cam``, and the change in all.
         """
         points = self.regressor(vertices)
-        scale, shift = camera[:, None, :1], camera[:, None, 1:] * camera[:, None, :1]
+        scale, shift = pred_cam[:, None, :1], pred_cam[:, None, 1:] * pred_cam[:, None, :1]
         off = keypoints[..., :2] - (scale * points[..., :2] + shift)  # (B, K, 2)
         everything = torch.cat((joints, points), dim=1)
         limbs = everything[:, self.after] - joints[:, None]  # (B, K, 24, 3)
@@ -109,14 +109,14 @@ class KeypointFit(nn.Module):
         ).flatten(3)  # (B, K, 2, 72)
         ones = torch.ones_like(off[..., :1])
         zeros = torch.zeros_like(ones)
-        by_camera = torch.stack(
+        by_pred_cam = torch.stack(
             (
                 torch.cat((points[..., :1], ones, zeros), -1),
                 torch.cat((points[..., 1:2], zeros, ones), -1),
             ),
             dim=2,
         )  # (B, K, 2, 3)
-        jacobian = torch.cat((by_turn, by_camera), -1).flatten(1, 2)  # (B, 2K, 75)
+        jacobian = torch.cat((by_turn, by_pred_cam), -1).flatten(1, 2)  # (B, 2K, 75)
         sure = (1 + (off / _DOUBT).square().sum(-1)).pow(-2)
         weight = (keypoints[..., 2].square() * sure).repeat_interleave(2, dim=1)
         weighted = jacobian * weight[..., None]
@@ -124,7 +124,7 @@ class KeypointFit(nn.Module):
         right = (weighted * off.flatten(1)[..., None]).sum(1) - self.damping * so_far
         change = torch.linalg.solve(matrix, right)
         turn = axis_angle_to_rotmat(change[:, :-3].unflatten(1, (-1, 3)))
-        scale = (camera[:, :1] + change[:, -3:-2]).clamp(min=0.1)
+        scale = (pred_cam[:, :1] + change[:, -3:-2]).clamp(min=0.1)
         shift = shift[:, 0] + change[:, -2:]
         return turn @ turned, torch.cat((scale, shift / scale), 1), so_far + change
 

@@ -87,7 +87,7 @@ class FastMETROHead(MeshHead):
                 mid = self.coarse2intermediate_upsample(coarse.transpose(1, 2)).transpose(1, 2)
                 finest_known = mid  # (B, 1723, 3)
             return MeshPrediction(
-                camera=self.cam_predictor(tokens.camera.to(dtype)),
+                pred_cam=self.cam_predictor(tokens.cam_token.to(dtype)),
                 joints=self.xyz_regressor(tokens.joints.to(dtype)),
                 vertices_coarse=coarse,
                 vertices_mid=mid,

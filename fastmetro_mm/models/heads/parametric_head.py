@@ -77,18 +77,18 @@ class ParametricMeshHead(MeshHead):
             The prediction with ``rotmat`` and ``betas``, metres, on the root.
         """
         with full_precision(tokens.joints):
-            turned, betas, camera = self.read(tokens)
+            turned, betas, pred_cam = self.read(tokens)
             confidence = None
             if self.confidence is not None and tokens.keypoints is not None:
                 confidence = self.confidence(tokens.keypoints)
             if self.fit is not None and not self.training and tokens.keypoints is not None:
-                turned, camera = self._fit(turned, betas, camera, tokens.keypoints)
+                turned, pred_cam = self._fit(turned, betas, pred_cam, tokens.keypoints)
             rotmat = local_rotations(turned, self.parents)
             vertices, joints = self.body.centre(self.body.pose(rotmat, betas).vertices)
             sampling, levels = self.body.sampling, len(self.body.num_vertices)
             mid: Any = sampling.down(vertices, 0, 1) if levels == 3 else None
             return MeshPrediction(
-                camera=camera,
+                pred_cam=pred_cam,
                 joints=joints,
                 vertices_coarse=sampling.down(vertices, 0, levels - 1),
                 vertices_mid=mid,
@@ -105,27 +105,26 @@ class ParametricMeshHead(MeshHead):
             tokens: Camera (B, C) and joint tokens (B, J, C).
 
         Returns:
-            Rotations against the camera (B, J, 3, 3), betas (B, 10) and the weak-perspective
-            camera (B, 3).
+            Rotations against the camera (B, J, 3, 3), betas (B, 10) and ``pred_cam`` (B, 3).
         """
         dtype = self.rotation_weight.dtype
-        joints, camera = tokens.joints.to(dtype), tokens.camera.to(dtype)
+        joints, token = tokens.joints.to(dtype), tokens.cam_token.to(dtype)
         six = torch.einsum('bjc,jco->bjo', joints, self.rotation_weight) + self.rotation_bias
-        return rotation_6d_to_rotmat(six), self.shape_predictor(camera), self.cam_predictor(camera)
+        return rotation_6d_to_rotmat(six), self.shape_predictor(token), self.cam_predictor(token)
 
     def _fit(
-        self, turned: Tensor, betas: Tensor, camera: Tensor, keypoints: Tensor
+        self, turned: Tensor, betas: Tensor, pred_cam: Tensor, keypoints: Tensor
     ) -> tuple[Tensor, Tensor]:
         assert self.fit is not None
         so_far = turned.new_zeros(len(turned), 3 * len(self.parents) + 3)
         for _ in range(self.fit_steps):
             posed = self.body.pose(local_rotations(turned, self.parents), betas)
             root, _ = self.body.root_and_joints(posed.vertices)
-            turned, camera, so_far = self.fit.step(
-                turned, camera, posed.joints - root, posed.vertices - root,
+            turned, pred_cam, so_far = self.fit.step(
+                turned, pred_cam, posed.joints - root, posed.vertices - root,
                 keypoints.to(turned.dtype), so_far,
             )  # fmt: skip
-        return turned, camera
+        return turned, pred_cam
 
     def centre(self, prediction: MeshPrediction) -> tuple[Tensor, Tensor]:
         """The mesh and its joints, which are on their root already."""

@@ -84,7 +84,7 @@ class MeshCriterion(nn.Module):
         """
         if prediction is None or targets is None:
             prediction, targets = self.named(**tensors)
-        with full_precision(prediction.camera):
+        with full_precision(prediction.pred_cam):
             case = self.prepare(prediction, targets)
             terms: dict[str, Any] = {name: term(self, case) for name, term in self.TERMS.items()}
             terms['total'] = sum(weight * terms[name] for name, weight in self.weights.items())

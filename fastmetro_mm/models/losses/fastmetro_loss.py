@@ -176,7 +176,7 @@ class FastMETROLoss(MeshCriterion):
         pelvis, joints = self.body.root_and_joints(pred[0])
         true_pelvis, _ = self.body.root_and_joints(true[0])
         return BodyCase(
-            pred_cam=full(prediction.camera),
+            pred_cam=full(prediction.pred_cam),
             tokens=self.body.centre_tokens(full(prediction.joints)),
             joints=joints - pelvis,
             pred=tuple(mesh - pelvis for mesh in pred),

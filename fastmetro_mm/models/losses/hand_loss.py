@@ -161,7 +161,7 @@ class HandMeshLoss(MeshCriterion):
         true_wrist, true_joints = self.body.root_and_joints(true, full(targets.joints))
         true_joints = true_joints - true_wrist
         return HandCase(
-            pred_cam=full(prediction.camera),
+            pred_cam=full(prediction.pred_cam),
             tokens=self.body.centre_tokens(full(prediction.joints)),
             joints=joints - wrist,
             pred=(fine - wrist, full(prediction.vertices_coarse) - wrist),

@@ -115,7 +115,7 @@ class ParametricBodyLoss(MeshCriterion):
             true=self.body.centre(full(targets.vertices))[0],
             joints=joints,
             joints_3d=self.select_labels(targets.joints_3d, 4, 'joints_3d'),
-            places=weak_perspective_project(joints, full(prediction.camera)),
+            places=weak_perspective_project(joints, full(prediction.pred_cam)),
             joints_2d=self.select_labels(targets.joints_2d, 3, 'joints_2d'),
             has_3d=targets.has_3d,
             has_smpl=targets.has_smpl,

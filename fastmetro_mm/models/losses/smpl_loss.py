@@ -163,7 +163,7 @@ class SMPLParamLoss(MeshCriterion):
         )
         vertices, joints = self.body.centre(full(prediction.smpl_vertices))
         return ParameterCase(
-            pred_cam=full(prediction.camera).detach(),
+            pred_cam=full(prediction.pred_cam).detach(),
             pred_rotmat=full(prediction.rotmat),
             rotmat=axis_angle_to_rotmat(full(targets.pose).reshape(batch, count, 3)),
             pred_betas=full(prediction.betas),

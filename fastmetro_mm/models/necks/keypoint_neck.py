@@ -139,16 +139,16 @@ class KeypointNeck(BaseModule):
                 f'{tuple(keypoints.shape)}'
             )
         lifted = self.lift(self._featurise(keypoints).flatten(1))
-        camera, joints = lifted.unflatten(1, (-1, self.embed_dims)).split(
+        cam_token, joints = lifted.unflatten(1, (-1, self.embed_dims)).split(
             (1, self.num_joints), dim=1
         )
         if grids:
-            camera, joints = self._correct(camera, joints, grids[0])
+            cam_token, joints = self._correct(cam_token, joints, grids[0])
         # not len(), which would fix the batch of an exported graph
         nothing = joints.new_zeros(joints.shape[0], 0, self.embed_dims)
-        return TokenFeatures(camera[:, 0], joints, nothing, keypoints)
+        return TokenFeatures(cam_token[:, 0], joints, nothing, keypoints)
 
-    def _correct(self, camera: Tensor, joints: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+    def _correct(self, cam_token: Tensor, joints: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         if self.conv_1x1 is None:
             raise ConfigError(
                 'KeypointNeck got a feature map but was built without one: set '
@@ -162,12 +162,12 @@ class KeypointNeck(BaseModule):
             )
         grid = grid.to(joints.dtype)
         image = self.conv_1x1(grid).flatten(2).transpose(1, 2)  # (B, HW, C)
-        encoded = self.transformer.encoder(torch.cat((camera, image), dim=1), self.position)
+        encoded = self.transformer.encoder(torch.cat((cam_token, image), dim=1), self.position)
         decoded = self.transformer.decoder(
             joints, encoded[:, 1:], self.position[1:], self.attention_mask
         )
         return (
-            camera + self.camera_correction(encoded[:, :1]),
+            cam_token + self.camera_correction(encoded[:, :1]),
             joints + self.joint_correction(decoded),
         )
 

@@ -129,18 +129,23 @@ class FastMETRONeck(BaseModule):
             )
         position, _ = self._positions_of(x.shape[2:])
         image = self.conv_1x1(x).flatten(2).transpose(1, 2)  # (B, HW, 512)
-        camera = self.cam_token_embed.weight.expand(x.shape[0], 1, -1)  # (B, 1, 512)
+        cam_token = self.cam_token_embed.weight.expand(x.shape[0], 1, -1)  # (B, 1, 512)
         return self._run(
-            self.transformer_1, camera, image, self._learned_tokens(), position, self._attend_once()
+            self.transformer_1,
+            cam_token,
+            image,
+            self._learned_tokens(),
+            position,
+            self._attend_once(),
         )
 
     def finish(
-        self, camera: Tensor, image: Tensor, tokens: Tensor, grid: tuple[int, int] | None = None
+        self, cam_token: Tensor, image: Tensor, tokens: Tensor, grid: tuple[int, int] | None = None
     ) -> TokenFeatures:
         """The second transformer, which needs all digits.
 
         Args:
-            camera: From :meth:`begin`.
+            cam_token: From :meth:`begin`.
             image: From there.
             tokens: From there.
             grid: (H, W) of the feature map; ``feature_size`` if not given.
@@ -149,13 +154,15 @@ class FastMETRONeck(BaseModule):
             Tokens of the second width.
         """
         _, position = self._positions_of(grid or self.feature_size)
-        camera, image, tokens = (x.to(position.dtype) for x in (camera, image, tokens))
-        camera = self.dim_reduce_enc_cam(camera)  # (B, 1, 128)
+        cam_token, image, tokens = (x.to(position.dtype) for x in (cam_token, image, tokens))
+        cam_token = self.dim_reduce_enc_cam(cam_token)  # (B, 1, 128)
         image = self.dim_reduce_enc_img(image)  # (B, HW, 128)
         tokens = self.dim_reduce_dec(tokens)  # (B, J + V, 128)
-        camera, _, tokens = self._run(self.transformer_2, camera, image, tokens, position, None)
+        cam_token, _, tokens = self._run(
+            self.transformer_2, cam_token, image, tokens, position, None
+        )
         return TokenFeatures(
-            camera=camera[:, 0],
+            cam_token=cam_token[:, 0],
             joints=tokens[:, : self.num_joints],
             vertices=tokens[:, self.num_joints :],
         )
@@ -175,18 +182,18 @@ class FastMETRONeck(BaseModule):
     def _run(
         self,
         transformer: Transformer,
-        camera: Tensor,
+        cam_token: Tensor,
         image: Tensor,
         tokens: Tensor,
         position: Tensor,
         first_self_attention: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        encoded = transformer.encoder(torch.cat((camera, image), dim=1), position)
-        camera, image = encoded[:, :1], encoded[:, 1:]
+        encoded = transformer.encoder(torch.cat((cam_token, image), dim=1), position)
+        cam_token, image = encoded[:, :1], encoded[:, 1:]
         tokens = transformer.decoder(
             tokens, image, position[1:], self.attention_mask, first_self_attention
         )
-        return camera, image, tokens
+        return cam_token, image, tokens
 
     def _learned_tokens(self) -> Tensor:
         """Joint and vertex tokens, the same for every image. (1, J + V, 512)."""

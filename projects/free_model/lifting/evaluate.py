@@ -55,7 +55,7 @@ def main() -> None:
         found['mean_body_pa_mpjpe'].append(
             1000 * pa_mpjpe(np.repeat(mean_body, len(joints), 0), centred)
         )
-        places = weak_perspective_project(seen.joints, seen.camera).numpy()
+        places = weak_perspective_project(seen.joints, seen.pred_cam).numpy()
         drawn = people.project(truth.numpy()) / (people.images.shape[1] / 2) - 1
         middle = drawn[:, list(SHOULDERS)].mean(1) - drawn[:, list(HIPS)].mean(1)
         torso = np.linalg.norm(middle, axis=-1)[:, None]

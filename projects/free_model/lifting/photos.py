@@ -110,7 +110,7 @@ class Scorer:
         for name, steps in (('', self.steps), (' without the last steps', 0)):
             self.network.head.fit_steps = steps
             answer = self.network.head(tokens)
-            places = weak_perspective_project(self.regressor(answer.vertices), answer.camera)
+            places = weak_perspective_project(self.regressor(answer.vertices), answer.pred_cam)
             share = close_share(places[0], tokens.keypoints[0])
             if share is not None:
                 row[f'close{name}'] = share

@@ -53,7 +53,7 @@ class Lifter(nn.Module):
         """What the head reads, in float32 behind a neck in bfloat16."""
         with torch.autocast(keypoints.device.type, torch.bfloat16, enabled=self.training):
             tokens = self.neck((keypoints,) if deep is None else (keypoints, deep))
-        parts = (tokens.camera, tokens.joints, tokens.vertices)
+        parts = (tokens.cam_token, tokens.joints, tokens.vertices)
         return self.head.read(TokenFeatures(*(part.float() for part in parts)))
 
 
