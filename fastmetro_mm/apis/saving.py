@@ -15,7 +15,7 @@ from fastmetro_mm.apis.motion_files import Motion, Recording
 from fastmetro_mm.apis.outputs import FrameFiles, ImageOverlay, Lines, Output, Report, VideoOverlay
 from fastmetro_mm.apis.shared_drawing import Drawing
 from fastmetro_mm.apis.stages import Worker
-from fastmetro_mm.compat.earlier_names import accept_old_keywords
+from fastmetro_mm.earlier_names import accept_old_keywords
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.exporters import NO_FBX
 from fastmetro_mm.structures.results import FrameResult

@@ -6,7 +6,7 @@ import sys
 
 from fastmetro_mm.doctor.finding import Finding
 
-GL_MEND = 'apt-get install -y libegl1 libgl1 libegl-mesa0 libgles2 && pip install pyrender==0.1.45'
+GL_FIX = 'apt-get install -y libegl1 libgl1 libegl-mesa0 libgles2 && pip install pyrender==0.1.45'
 SECONDS = 90
 
 # A red triangle over the middle of an image: the middle pixel must turn red, the corner stay.
@@ -61,7 +61,7 @@ def check_drawing() -> list[Finding]:
         opengl = Finding('drawing (OpenGL)', 'ok', f'pyrender draws through {detail}')
     else:
         opengl = Finding(
-            'drawing (OpenGL)', 'note', f'{detail}; the slower software renderer is used', GL_MEND
+            'drawing (OpenGL)', 'note', f'{detail}; the slower software renderer is used', GL_FIX
         )
     works, detail = try_renderer('software')
     if works:

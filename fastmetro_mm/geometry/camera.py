@@ -24,7 +24,7 @@ import math
 import numpy as np
 from torch import Tensor
 
-from fastmetro_mm.compat.earlier_names import accept_old_keywords
+from fastmetro_mm.earlier_names import accept_old_keywords
 from fastmetro_mm.geometry.camera_models import OrthographicCamera, PerspectiveCamera
 
 

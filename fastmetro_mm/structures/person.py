@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmetro_mm.compat.earlier_names import accept_old_keywords, alias_of
+from fastmetro_mm.earlier_names import accept_old_keywords, alias_of
 from fastmetro_mm.geometry.camera import OrthographicCamera, orthographic_from_weak
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from fastmetro_mm.compat.earlier_names import accept_old_keywords, alias_of
+from fastmetro_mm.earlier_names import accept_old_keywords, alias_of
 
 
 class MeshDataSample(PoseDataSample):

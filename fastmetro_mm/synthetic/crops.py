@@ -13,6 +13,7 @@ from fastmetro_mm.datasets.transforms.crop_geometry import (
     crop_window,
     invert_affine,
 )
+from fastmetro_mm.earlier_names import alias_of
 from fastmetro_mm.synthetic.scene import Studio
 
 
@@ -28,7 +29,7 @@ class PersonCrops:
         vertices: (N, V, 3) float32, metres, camera axes, from the labelled root.
         joints_3d: (N, K, 3) float32, metres, camera axes, from the labelled root.
         keypoints: (N, K, 3) float32, crop pixels, and 1 where inside the image.
-        camera: (N, 4) float64, focal lengths and principal point fx, fy, cx, cy, crop pixels.
+        intrinsics: (N, 4) float64, focal lengths and principal point fx, fy, cx, cy, crop pixels.
         root: (N, 3) float64, labelled root in the camera, metres.
     """
 
@@ -38,13 +39,15 @@ class PersonCrops:
     vertices: np.ndarray
     joints_3d: np.ndarray
     keypoints: np.ndarray
-    camera: np.ndarray
+    intrinsics: np.ndarray
     root: np.ndarray
+
+    camera = alias_of('intrinsics')
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Crop pixels (N, P, 2) of (N, P, 3) points, metres from the root, camera axes."""
         moved = points + self.root[:, None]
-        focal, principal = self.camera[:, None, :2], self.camera[:, None, 2:]
+        focal, principal = self.intrinsics[:, None, :2], self.intrinsics[:, None, 2:]
         return moved[..., :2] / moved[..., 2:] * focal + principal
 
 
@@ -63,7 +66,7 @@ def draw_crops(studio: Studio, rngs: Sequence[np.random.Generator], size: int = 
         ValueError: The studio draws another scene.
     """
     plans = [studio.plan(rng) for rng in rngs]
-    images, vertices, joints, keypoints, cameras, roots = [], [], [], [], [], []
+    images, vertices, joints, keypoints, intrinsics, roots = [], [], [], [], [], []
     for rng, plan, posed in zip(rngs, plans, studio.pose(plans), strict=True):
         photo, label = studio.take_photo(rng, plan, posed)
         window = crop_window(np.array(label['center']), label['scale'], size)
@@ -78,7 +81,7 @@ def draw_crops(studio: Studio, rngs: Sequence[np.random.Generator], size: int = 
         joints.append(main.posed.keypoints - root)
         roots.append(root + main.camera.translation)
         center = apply_affine(main.camera.principal[None], to_crop)[0]
-        cameras.append([*(main.camera.focal * to_crop[[0, 1], [0, 1]]), *center])
+        intrinsics.append([*(main.camera.focal * to_crop[[0, 1], [0, 1]]), *center])
     return PersonCrops(
         images=np.stack(images),
         pose=np.stack([plan.pose for plan in plans]),
@@ -86,6 +89,6 @@ def draw_crops(studio: Studio, rngs: Sequence[np.random.Generator], size: int = 
         vertices=np.stack(vertices).astype(np.float32),
         joints_3d=np.stack(joints).astype(np.float32),
         keypoints=np.stack(keypoints).astype(np.float32),
-        camera=np.array(cameras),
+        intrinsics=np.array(intrinsics),
         root=np.stack(roots),
     )

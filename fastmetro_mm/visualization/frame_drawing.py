@@ -9,7 +9,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from fastmetro_mm.compat.earlier_names import accept_old_keywords
+from fastmetro_mm.earlier_names import accept_old_keywords
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.geometry.camera import PerspectiveCamera, overlay_focal_length
 from fastmetro_mm.structures.results import FrameResult, PersonMesh

@@ -61,8 +61,8 @@ def translation_of(camera: Tensor, intrinsics: Tensor) -> Tensor:
 
 def intrinsics_of(people: PersonCrops) -> tuple[Tensor, Tensor]:
     """The guessed and the true K of crops, (N, 3, 3) each."""
-    known = torch.zeros(len(people.camera), 3, 3)
-    values = torch.from_numpy(people.camera).float()
+    known = torch.zeros(len(people.intrinsics), 3, 3)
+    values = torch.from_numpy(people.intrinsics).float()
     known[:, 0, 0], known[:, 1, 1] = values[:, 0], values[:, 1]
     known[:, :2, 2], known[:, 2, 2] = values[:, 2:], 1
     guessed = known.clone()

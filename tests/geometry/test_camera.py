@@ -51,7 +51,7 @@ def test_weak_projection_adds_translation_before_scaling():
 
 
 def test_weak_projection_names_wrong_shapes():
-    with pytest.raises(ValueError, match=r'camera \(B, 3\)'):
+    with pytest.raises(ValueError, match=r'pred_cam \(B, 3\)'):
         weak_perspective_project(torch.zeros(1, 4, 3), torch.zeros(1, 2))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fastmetro_mm.compat.earlier_names import accept_old_keywords
+from fastmetro_mm.earlier_names import accept_old_keywords
 from fastmetro_mm.geometry.camera import perspective_from_weak, weak_perspective_project
 from fastmetro_mm.structures import FrameResult, MeshPrediction, PersonMesh, TokenFeatures, load_npz
 
