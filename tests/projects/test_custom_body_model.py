@@ -72,11 +72,11 @@ def test_a_training_step(folder, repo_dir, monkeypatch):
     )
     sample = MeshDataSample(metainfo=dict(img_key='a', gender='none'))
     sample.gt_instance_labels = labels
-    losses = network.train().loss(torch.zeros(2, 3, 96, 96), [sample, sample])
+    losses = network.train().loss(torch.zeros(2, 3, 192, 192), [sample, sample])
     losses['loss_mesh'].backward()
     assert torch.isfinite(losses['loss_mesh'])
     assert float(network.neck.vertex_token_embed.weight.grad.abs().sum()) > 0
-    vertices = network.eval()(torch.zeros(1, 3, 96, 96), None, mode='tensor').vertices
+    vertices = network.eval()(torch.zeros(1, 3, 192, 192), None, mode='tensor').vertices
     assert vertices.shape == (1, LEVELS[0], 3)
 
 
