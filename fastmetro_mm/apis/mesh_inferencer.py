@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from fastmetro_mm.apis.batching import finished, in_batches
 from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.crops import Crop, Cropper, PendingImage, person_of
 from fastmetro_mm.apis.detector_choice import BoxFinder, free_detector, given_detector, is_free
@@ -219,12 +219,14 @@ class MeshInferencer:
         found = self.look(source, finder, track, on_error, detect_every)
         if overlap:
             found = ahead(found, 1)
-        results = self._in_batches(found, hint, size, batch_size, on_error)
+        results = in_batches(
+            found, self.run_crops, lambda done: self.place(done, hint), size, batch_size, on_error
+        )
         if overlap:
             results = ahead(results, _AHEAD)
         if progress:
             results = show_progress(results, source.length)
-        return _finish(results, smoother, keep_images)
+        return finished(results, smoother, keep_images)
 
     def look(
         self,
@@ -257,41 +259,6 @@ class MeshInferencer:
         for image, boxes in found:
             yield PendingImage(image, list(self._crops(image, boxes, on_error)))
         finder.finish()
-
-    def _in_batches(
-        self,
-        found: Iterator[PendingImage],
-        hint: CameraHint,
-        gather: int,
-        batch_size: int,
-        on_error: ErrorHandler,
-    ) -> Iterator[FrameResult]:
-        """Run the network whenever enough people have gathered; yield images in order."""
-        waiting: deque[PendingImage] = deque()
-        queue: list[tuple[PendingImage, Crop]] = []
-
-        def run() -> None:
-            for start in range(0, len(queue), batch_size):
-                self.run_crops(queue[start : start + batch_size])
-            queue.clear()
-
-        def finished(everything: bool) -> Iterator[FrameResult]:
-            while waiting and (everything or waiting[0].is_complete):
-                pending, result = waiting.popleft(), None
-                with guarded(pending.image.where, on_error):
-                    result = self.place(pending, hint)
-                if result is not None:
-                    yield result
-
-        for pending in found:
-            waiting.append(pending)
-            queue.extend((pending, crop) for crop in pending.crops)
-            # Images without people must not pile up either.
-            if len(queue) >= gather or len(waiting) >= 2 * batch_size:
-                run()
-            yield from finished(everything=False)
-        run()
-        yield from finished(everything=True)
 
     def _crops(
         self, image: SourceImage, boxes: Sequence[PersonBox], on_error: ErrorHandler
@@ -352,14 +319,3 @@ class MeshInferencer:
             image=image.pixels,
             time=image.time,
         )
-
-
-def _finish(
-    results: Iterator[FrameResult], smoother: MeshSmoother | None, keep_images: bool
-) -> Iterator[FrameResult]:
-    for result in results:
-        if smoother is not None:
-            smoother.update(result)
-        if not keep_images:
-            result.image = None
-        yield result

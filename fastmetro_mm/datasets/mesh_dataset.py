@@ -3,14 +3,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import logging
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,11 +15,10 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, TRANSFORMS
 from torch.utils.data import Dataset
 
-from fastmetro_mm.datasets.labels import LAYOUTS, parse_label
+from fastmetro_mm.datasets.labels import LAYOUTS
 from fastmetro_mm.datasets.metainfo import BODY14_METAINFO, HAND21_METAINFO, METAINFO
 from fastmetro_mm.datasets.sample_seed import SampleSeed
-from fastmetro_mm.datasets.set_yaml import SetYaml
-from fastmetro_mm.datasets.tsv import CompositeTSV, TSVFile, read_int_table
+from fastmetro_mm.datasets.set_rows import SetRows
 from fastmetro_mm.errors import ConfigError, DataRowError, DataSetError
 
 _MAX_TRIES = 100
@@ -118,21 +113,13 @@ class MeshTSVDataset(Dataset):
         """Open the files and check that they belong together; nothing on a second call."""
         if self._ready:
             return
-        self._yaml = SetYaml(self.ann_file)
-        image = self._open('img')
-        if image is None:
-            raise DataSetError(f'{self.ann_file} has no "img" entry: name the img.tsv there')
-        self._img = image
-        self._label = self._open('label')
-        self._hw = self._open('hw')
-        if self._label is None and self.pipeline and not self.test_mode:
+        self._rows = SetRows(self.ann_file, self._layout, self.check_rows, self.on_stale)
+        if not self._rows.has_labels and self.pipeline and not self.test_mode:
             raise DataSetError(
                 f'{self.ann_file} has no "label" entry and training needs labels: '
                 'name the label.tsv there, or use the set with test_mode=True'
             )
-        if self.check_rows:
-            self._check_counts(self._yaml.composite)
-        lines = self._read_lines()
+        lines = self._rows.lines()
         if self._indices is not None:
             lines = (
                 lines[: self._indices]
@@ -149,48 +136,6 @@ class MeshTSVDataset(Dataset):
         self._unusable = torch.zeros(len(lines), dtype=torch.uint8).share_memory_()
         self._ready = True
 
-    def _open(self, part: str) -> TSVFile | CompositeTSV | None:
-        paths = self._yaml.files(part)
-        if paths is None:
-            return None
-        sources = [TSVFile(path, self.on_stale) for path in paths]
-        if not self._yaml.composite:
-            return sources[0]
-        linelist = self._yaml.linelist
-        assert linelist is not None  # SetYaml asks a composite set for one
-        return CompositeTSV(sources, read_int_table(linelist, 2), linelist)
-
-    def _check_counts(self, composite: bool) -> None:
-        for part, file in (('label', self._label), ('hw', self._hw)):
-            if file is None:
-                continue
-            images, others = _sources(self._img), _sources(file)
-            if len(images) != len(others):
-                raise DataSetError(
-                    f'{self.ann_file}: {len(images)} img files but '
-                    f'{len(others)} {part} files: list them in pairs'
-                )
-            for img, other in zip(images, others, strict=True):
-                if len(img) != len(other):
-                    raise DataSetError(
-                        f'{other.path} has {len(other)} rows but {img.path} has {len(img)}: use '
-                        'files of one release, or set check_rows=False if this is meant'
-                    )
-
-    def _read_lines(self) -> np.ndarray:
-        path = self._yaml.linelist
-        if self._yaml.composite or path is None:  # a composite linelist picked the rows already
-            return np.arange(len(self._img))
-        lines = read_int_table(path, 1)[:, 0]
-        limit = min(len(f) for f in (self._img, self._label, self._hw) if f is not None)
-        bad = np.flatnonzero((lines < 0) | (lines >= limit))
-        if len(bad):
-            raise DataSetError(
-                f'{path} line {bad[0] + 1}: row {lines[bad[0]]} does not exist, '
-                f'the files have {limit}: use the linelist of these files'
-            )
-        return lines
-
     def __len__(self) -> int:
         self.full_init()
         return len(self._lines)
@@ -202,23 +147,18 @@ class MeshTSVDataset(Dataset):
 
     def source_files(self) -> list[Path]:
         """The yaml and all files of the set."""
-        files = [path for paths in self.part_files().values() for path in paths]
-        return [self.ann_file, *files, *filter(None, [self._yaml.linelist])]
+        self.full_init()
+        return self._rows.source_files()
 
     def part_files(self) -> dict[str, list[Path]]:
         """TSV files of the parts ``img``, ``hw`` and ``label`` that the set has."""
         self.full_init()
-        parts = {'img': self._img, 'hw': self._hw, 'label': self._label}
-        return {
-            name: [file.path for file in _sources(part)]
-            for name, part in parts.items()
-            if part is not None
-        }
+        return self._rows.part_files()
 
     def where(self, idx: int) -> str:
         """File and row of a sample's image as text."""
         self.full_init()
-        return self._img.where(int(self._lines[idx]))
+        return self._rows.where(int(self._lines[idx]))
 
     def get_data_info(self, idx: int) -> dict:
         """Sample before the pipeline.
@@ -227,77 +167,13 @@ class MeshTSVDataset(Dataset):
             DataRowError: The row cannot be used; names file and row.
         """
         self.full_init()
-        line = int(self._lines[idx])
-        image = self._columns(self._img, line)
-        info: dict[str, Any] = dict(
-            img_key=self._key(self._img, line, image),
+        info = dict(
             sample_idx=int(idx),
             dataset_name=self._metainfo['dataset_name'],
             flip_indices=self._metainfo['flip_indices'],
             gender='none',
         )
-        try:
-            info['img_bytes'] = base64.b64decode(image[-1], validate=True)
-        except binascii.Error:
-            raise self._error(self._img, line, 'the image column is not base64') from None
-        if self._hw is not None:
-            columns = self._columns(self._hw, line)
-            self._compare_keys(self._hw, line, columns, info['img_key'])
-            info['img_key'] = self._key(self._hw, line, columns)  # as in the official loader
-            info['ori_shape'] = self._parse_size(columns[1], line)
-        if self._label is not None:
-            columns = self._columns(self._label, line)
-            self._compare_keys(self._label, line, columns, info['img_key'])
-            try:
-                info.update(parse_label(columns[1], self._layout))
-            except DataRowError as error:
-                raise self._error(self._label, line, str(error)) from None
-        return info
-
-    def _columns(self, file: TSVFile | CompositeTSV, line: int) -> list[bytes]:
-        columns = file.row(line)
-        if len(columns) < 2 or not columns[0]:
-            raise self._error(file, line, 'expected a key, a tab and a value (cut off?)')
-        return columns
-
-    def _key(self, file: TSVFile | CompositeTSV, line: int, columns: list[bytes]) -> str:
-        try:
-            return columns[0].decode()
-        except UnicodeDecodeError:
-            raise self._error(file, line, 'the key is not UTF-8 text') from None
-
-    def _compare_keys(
-        self, file: TSVFile | CompositeTSV, line: int, columns: list[bytes], key: str
-    ) -> None:
-        if self.check_rows and columns[0] != key.encode():
-            raise self._error(
-                file,
-                line,
-                f'key {columns[0][:60]!r} but the image is {key!r} '
-                '(set check_rows=False if this is meant)',
-            )
-
-    def _parse_size(self, text: bytes, line: int) -> tuple[int, int]:
-        try:
-            content = json.loads(text)[0]
-            height, width = content['height'], content['width']
-        except (ValueError, TypeError, KeyError, IndexError, RecursionError):
-            parts = text.split(b' ')  # old form "H W"
-            height, width = parts if len(parts) == 2 else (0, 0)
-        try:
-            size = int(height), int(width)
-        except (TypeError, ValueError, OverflowError):
-            size = (0, 0)
-        if min(size) <= 0:
-            assert self._hw is not None  # the text is its own
-            raise self._error(self._hw, line, 'does not hold a height and width')
-        return size
-
-    @staticmethod
-    def _error(file: TSVFile | CompositeTSV, line: int, reason: str) -> DataRowError:
-        return DataRowError(
-            f'{file.where(line)}: {reason}; fix the row or take it out of the linelist'
-        )
+        return {**info, **self._rows.read(int(self._lines[idx]))}
 
     def prepare_data(self, idx: int) -> dict:
         """Sample after the pipeline.
@@ -313,7 +189,7 @@ class MeshTSVDataset(Dataset):
                 if results is None:
                     raise DataRowError(f'{type(transform).__name__} dropped the sample')
         except DataRowError as error:
-            raise self._error(self._img, int(self._lines[idx]), f'{key}: {error}') from None
+            raise self._rows.error(int(self._lines[idx]), f'{key}: {error}') from None
         return results
 
     def set_augmentation_seed(self, seed: int) -> None:
@@ -371,8 +247,3 @@ class HandMeshTSVDataset(MeshTSVDataset):
 
     METAINFO = HAND21_METAINFO
     BODY = 'hand'
-
-
-def _sources(part: TSVFile | CompositeTSV) -> Sequence[TSVFile]:
-    """The files of a part."""
-    return [part] if isinstance(part, TSVFile) else part.sources
