@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the shipped configs, in a checkout and in an installed wheel alike."""
 
+from __future__ import annotations
+
 import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastmetro_mm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -63,3 +71,35 @@ def config_path(name: str) -> str:
             f'no shipped config {name!r} in {config_root()}; did you mean {" or ".join(similar)}?'
         )
     return str(path)
+
+
+def read_config(path: str | Path) -> Config:
+    """Read any config, and import what its ``custom_imports`` names.
+
+    mmengine imports it for configs of text only, and an import of Python configs happens when the
+    thing is built: what registers something would never run.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The config.
+
+    Raises:
+        ConfigError: One of the modules cannot be imported.
+    """
+    from mmengine.config import Config
+    from mmengine.utils import import_modules_from_strings
+
+    config = Config.fromfile(path, import_custom_modules=False)
+    wanted = config.get('custom_imports')
+    if wanted:
+        try:
+            import_modules_from_strings(**wanted)
+        except (ImportError, TypeError) as error:
+            raise ConfigError(
+                f'{path}: custom_imports={wanted}: {error.__context__ or error}: expected '
+                "dict(imports=['module']); run `python -m fastmetro_mm ...` in the folder that "
+                'holds the module, or name that folder in PYTHONPATH'
+            ) from None
+    return config

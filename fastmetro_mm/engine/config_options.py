@@ -11,7 +11,7 @@ import mmengine.device.utils
 import torch
 from mmengine.config import Config
 
-from fastmetro_mm.config_files import config_names, config_path
+from fastmetro_mm.config_files import config_names, config_path, read_config
 from fastmetro_mm.engine.checkpoints.resume import find_resume_checkpoint
 from fastmetro_mm.engine.work_dir import free_work_dir
 from fastmetro_mm.errors import CliError
@@ -75,7 +75,7 @@ def load_config(path: str) -> Config:
         alike = difflib.get_close_matches(path, there, n=3, cutoff=0.7)
         fix = f'did you mean {" or ".join(alike)}?' if alike else 'check the path (see configs/)'
         raise CliError(f'{path}: no such config file: {fix}')
-    return Config.fromfile(path)
+    return read_config(path)
 
 
 def _walk(node: Any) -> Iterator[tuple[Any, Any, Any]]:

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import nn
 
-from fastmetro_mm.config_files import config_path
+from fastmetro_mm.config_files import config_path, read_config
 from fastmetro_mm.errors import InputError, MissingFileError
 from fastmetro_mm.model_zoo.files import CONFIG_FILE
 from fastmetro_mm.model_zoo.lookup import find_model
@@ -50,7 +50,7 @@ def resolve_config(model: str | Path | Config) -> Config:
             )
         model = config_path(str(model))
     with _BUILDING:
-        return Config.fromfile(model)
+        return read_config(model)
 
 
 def load_network(model: str | Path | Config, weights: str | Path | None, device: str) -> nn.Module:

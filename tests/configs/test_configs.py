@@ -13,6 +13,9 @@ from mmpose.registry import METRICS, MODELS, TRANSFORMS
 
 from fastmetro_mm import config_names, config_path
 from fastmetro_mm.body.model_files import find_model_file
+from fastmetro_mm.engine.config_options import load_config
+from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.model_zoo.model_loading import resolve_config
 from fastmetro_mm.models.network_kind import model_kind
 
 LAYERS = {'s': 1, 'm': 2, 'l': 3}
@@ -154,6 +157,30 @@ def test_text_style_configs_work_with_custom_imports(tmp_path):
     model = init_model(str(path), device='cpu')
     assert type(model).__name__ == 'TopdownMeshEstimator'
     assert model.dataset_meta['num_keypoints'] == 14
+
+
+@pytest.mark.parametrize('read', [load_config, resolve_config])
+def test_python_configs_import_what_they_name_too(read, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = f'mine_{read.__name__}'
+    (tmp_path / f'{name}.py').write_text(
+        'from mmpose.registry import MODELS\n'
+        f'MODELS.register_module(name={name!r}, module=type({name!r}, (), {{}}))\n'
+    )
+    path = tmp_path / 'config.py'
+    path.write_text(
+        'from mmengine.config import read_base\n'
+        'with read_base():\n'
+        '    from .base import *\n'
+        f'custom_imports = dict(imports=[{name!r}])\n'
+    )
+    (tmp_path / 'base.py').write_text("data_root = 'data'\n")
+    assert read(str(path)).data_root == 'data'
+    assert MODELS.get(name).__name__ == name
+    for wrong in ("dict(imports=['not_there'])", "dict(modules=['a'])", "['a']"):
+        path.write_text(f'custom_imports = {wrong}\n')
+        with pytest.raises(ConfigError, match=r'config\.py: custom_imports=.*not_there|expected'):
+            read(str(path))
 
 
 def test_modern_schedule_rises_falls_and_spares_the_backbone():

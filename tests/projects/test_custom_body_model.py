@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """``projects/custom_body_model``: the surface moves as the old one, and a network learns on it."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from scipy.spatial import cKDTree
@@ -13,6 +14,7 @@ from fastmetro_mm.body.assets import BODY_KINDS
 from fastmetro_mm.body.mesh_body import build_body
 from fastmetro_mm.body.model_checks import FAMILIES
 from fastmetro_mm.body.own_body import register_body
+from fastmetro_mm.engine.config_options import load_config
 from fastmetro_mm.errors import ConfigError, MissingBodyFileError
 from fastmetro_mm.structures import MeshDataSample
 from projects.custom_body_model.build import main
@@ -60,7 +62,10 @@ def test_the_same_pose_gives_the_same_person(folder):
 
 def test_a_training_step(folder, repo_dir, monkeypatch):
     monkeypatch.setenv('FASTMETRO_DENSE_BODY', str(folder))
-    config = Config.fromfile(repo_dir / 'projects/custom_body_model/configs/dense_body.py')
+    # as in a new process: the config itself makes the body known
+    monkeypatch.delitem(BODY_KINDS, 'dense_body')
+    monkeypatch.delitem(sys.modules, 'projects.custom_body_model.bodies', raising=False)
+    config = load_config(str(repo_dir / 'projects/custom_body_model/configs/dense_body.py'))
     network = MODELS.build(config.model)
     network.init_weights()
     labels = InstanceData(
