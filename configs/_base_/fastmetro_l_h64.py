@@ -2,9 +2,8 @@
 """FastMETRO-L with HRNet-W64 for bodies: the largest network, every dimension written out."""
 
 from mmengine.config import read_base
-from mmpose.models.data_preprocessors import PoseDataPreprocessor
 
-from fastmetro_mm.models import TopdownMeshEstimator
+from fastmetro_mm.models import MeshDataPreprocessor, TopdownMeshEstimator
 from fastmetro_mm.models.backbones import FusedHRNet
 from fastmetro_mm.models.heads import FastMETROHead
 from fastmetro_mm.models.losses import FastMETROLoss
@@ -16,7 +15,7 @@ with read_base():
 model = dict(
     type=TopdownMeshEstimator,
     data_preprocessor=dict(
-        type=PoseDataPreprocessor,
+        type=MeshDataPreprocessor,
         mean=[123.675, 116.28, 103.53],  # ImageNet, RGB
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=False,  # our pipelines load RGB

@@ -74,7 +74,7 @@ class MeshInferencer:
             ``'fast'`` cuts them in one warp, runs backbone and first transformer in half
             precision where the hardware has it and the network bears it, and leaves out the mirror
             images that the shipped body looks at; docs/performance.md.
-        compiled: On a GPU: compile the network, replay CUDA graphs, one for every batch size.
+        compiled: On a GPU: record the network as CUDA graphs, one for every batch size.
         runtime: What runs backbone and transformers: ``'torch'``; ``'openvino'`` or
             ``'onnxruntime'``, optional packages, for which the network is converted once; or
             ``'auto'``, the one that was the fastest when it was measured here, at the first use.

@@ -21,6 +21,8 @@ class HandBody(MeshBody):
     joints from the joint tokens only.
     """
 
+    fingertips: Tensor
+    to_labels: Tensor
     joint_set = 'hand21'
     joint_names = HAND21
     label_names = HAND21
@@ -49,8 +51,8 @@ class HandBody(MeshBody):
     def pose(self, pose: Tensor, betas: Tensor) -> BodyModelOutput:
         """As for a body; joints are the 21 of the labels."""
         posed = super().pose(pose, betas)
-        tips = posed.vertices[:, self.fingertips]
-        joints = torch.cat((posed.joints, tips), dim=1)[:, MANO_TIPS_TO_HAND21]
+        tips = posed.vertices.index_select(1, self.fingertips)
+        joints = torch.cat((posed.joints, tips), dim=1).index_select(1, self.to_labels)
         return BodyModelOutput(posed.vertices, joints)
 
     def _rows(self) -> np.ndarray:
@@ -59,7 +61,10 @@ class HandBody(MeshBody):
 
     def _read_model(self) -> None:
         super()._read_model()
-        self.fingertips = [int(i) for i in self._arrays().get('fingertip_ids', MANO_FINGERTIPS)]
+        tips = np.asarray(self._arrays().get('fingertip_ids', MANO_FINGERTIPS), np.int64)
+        for name, index in (('fingertips', tips), ('to_labels', MANO_TIPS_TO_HAND21)):
+            index = torch.as_tensor(index, device=self.label_index.device)
+            self.register_buffer(name, index, persistent=False)
         self._regressor = self._make_regressor()
 
     def _read_levels(self) -> None:

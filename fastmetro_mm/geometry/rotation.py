@@ -182,7 +182,16 @@ def global_rotations(local: Tensor, parents: Sequence[int]) -> Tensor:
     return torch.stack(turned, dim=1)
 
 
-def local_rotations(turned: Tensor, parents: Sequence[int]) -> Tensor:
-    """Rotation of every joint against its parent; the inverse of :func:`global_rotations`."""
-    parent = turned[:, [0, *parents[1:]]]
+def local_rotations(turned: Tensor, parents: Sequence[int] | Tensor) -> Tensor:
+    """Rotation of every joint against its parent; the inverse of :func:`global_rotations`.
+
+    Args:
+        turned: (B, J, 3, 3)
+        parents: As there; as a tensor on the device, where the root is its own, nothing has to be
+            copied to it.
+
+    Returns:
+        (B, J, 3, 3)
+    """
+    parent = turned[:, parents if isinstance(parents, Tensor) else [0, *parents[1:]]]
     return torch.cat((turned[:, :1], (parent.mT @ turned)[:, 1:]), dim=1)

@@ -45,7 +45,7 @@ class TopdownMeshEstimator(BasePoseEstimator):
         train_cfg: Unused; mmpose's inference functions set it.
         test_cfg: ``dict(flip_test=True)`` averages the prediction with that of the mirror image;
             the official evaluation does not.
-        data_preprocessor: ``PoseDataPreprocessor`` with ImageNet mean and deviation, RGB.
+        data_preprocessor: ``MeshDataPreprocessor`` with ImageNet mean and deviation, RGB.
         init_cfg: See mmengine's ``BaseModule``.
         metainfo: See mmpose's ``BasePoseEstimator``.
     """
@@ -170,10 +170,21 @@ class TopdownMeshEstimator(BasePoseEstimator):
 
     def _mesh(self, inputs: Tensor) -> MeshPrediction:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_mesh):
-            prediction = self.head(self.extract_feat(inputs))
+            prediction = self.mesh_of(inputs)
         if self.smpl_head is not None:
             prediction.rotmat, prediction.betas = self.smpl_head(prediction.vertices_mid)
         return prediction
+
+    def mesh_of(self, inputs: Tensor) -> MeshPrediction:
+        """Run backbone, neck and mesh head.
+
+        Args:
+            inputs: Normalised RGB crops. (B, 3, 224, 224)
+
+        Returns:
+            Raw, uncentred prediction in metres.
+        """
+        return self.head(self.extract_feat(inputs))
 
     def build_targets(
         self, data_samples: Sequence[MeshDataSample], device: torch.device

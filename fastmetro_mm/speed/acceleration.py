@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.backbones import FusedHRNet
+from fastmetro_mm.speed.cuda_graphs import CudaGraphs
 from fastmetro_mm.speed.packed import can_pack, pack
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -39,9 +40,9 @@ def accelerate(
     Args:
         network: A :class:`TopdownMeshEstimator` in evaluation mode, weights loaded.
         speed: ``'exact'`` or ``'fast'``.
-        compiled: On a GPU, also compile backbone and transformers with ``torch.compile``, once
-            for every batch size, and replay them as CUDA graphs. On the CPU packed weights are
-            faster than compiling (measured), and it is refused.
+        compiled: On a GPU, also record the network as CUDA graphs, once for every batch size, and
+            replay them (see ``cuda_graphs.py``). On the CPU packed weights are faster than
+            compiling (measured), and it is refused.
         keep_plain: Whether the parts that are replaced are kept, which takes their memory a
             second time. Without them ``state_dict()`` and :func:`restore` are refused.
 
@@ -78,12 +79,15 @@ def accelerate(
             pack(part)
     network.image_layout = dict(dtype=dtype, memory_format=torch.channels_last)
     if compiled:
-        # Made inside of a CUDA graph it would be overwritten by the next replay.
-        network.neck.keep_first_attention()
-        network.extract_feat = torch.compile(
-            network.extract_feat, mode='reduce-overhead', dynamic=False
-        )
+        replay_graphs(network)
     return network
+
+
+def replay_graphs(network: Any) -> None:
+    """Let a network replay CUDA graphs, in place: all of it, or what comes before its head."""
+    name = 'mesh_of' if network.head.never_waits else 'extract_feat'
+    anchor = next(network.head.parameters())
+    setattr(network, name, CudaGraphs(getattr(network, name), anchor))
 
 
 def restore(network: Any) -> nn.Module:
@@ -132,7 +136,8 @@ class PlainParts:
         for name, part in self.require_parts().items():
             setattr(network, name, part.to(device))
         network.image_layout = self.image_layout
-        network.__dict__.pop('extract_feat', None)  # the compiled one
+        for name in ('extract_feat', 'mesh_of'):  # the recorded ones
+            network.__dict__.pop(name, None)
         for handle in self._hooks:
             handle.remove()
 

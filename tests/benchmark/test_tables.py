@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the benchmarks write is what they measured."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -43,18 +45,51 @@ def test_the_gpu_table_takes_its_place_in_the_page(benchmark, monkeypatch, tmp_p
     page = tmp_path / 'page.md'
     monkeypatch.setattr(gpu_table, 'PAGE', page)
     page.write_text(f'before\n{gpu_table.BEGIN}\nNot measured.\n{gpu_table.END}\nafter\n')
+    numbers = dict(images_per_second=400.0, added_mb=99.6)
     rows = [
-        dict(work='S', who='exact', milliseconds=2.5, images_per_second=400.0, peak_mb=99.6),
+        dict(work='S', who='exact', milliseconds=2.5, difference=2e-6, **numbers),
+        dict(work='waits', who='fast', waits={'fastmetro_mm/x.py:3': 2}),
         dict(work='S', who='fast', left_out='no driver'),
+        dict(work='S', who='official', milliseconds=10.0, **numbers),
     ]
     for _ in range(2):
         gpu_table.put_into_page(gpu_table.table(rows, 'a card', 20))
     text = page.read_text()
-    assert text.count('| S | exact | 2.50 | 400 | 100 |') == 1 and 'Not measured' not in text
+    assert text.count('| S | exact | 2.50 | 400 | 4.00 | 100 | 2e-06 m |') == 1
     assert '| S | fast | not run: no driver |' in text and 'a card' in text
+    assert '| waits | fast | 2 times |  |  |  | `fastmetro_mm/x.py:3` 2 |' in text
+    assert 'Not measured' not in text and text.index('| S | official') < text.index('| waits')
     assert text.startswith('before\n') and text.endswith('after\n')
     page.write_text('nothing')
     with pytest.raises(CliError, match='is missing'):
         gpu_table.put_into_page('table')
     with pytest.raises(SystemExit):
         gpu_table.main(['--device', 'cpu', '--write', '--quick'])
+
+
+def test_every_row_of_the_gpu_table_is_guarded(benchmark, monkeypatch, tmp_path, capsys):
+    import gpu_rows
+    import gpu_table
+
+    def out_of_memory(bench):
+        raise RuntimeError('CUDA out of memory.\nTried to allocate')
+
+    chosen = [row for row in gpu_rows.rows(quick=True)
+              if row.who in ('exact', gpu_rows.GRAPHS, gpu_rows.HALF, 'official')]  # fmt: skip
+    chosen.insert(1, gpu_rows.Row('failing', 'ours', out_of_memory))
+    monkeypatch.setattr(gpu_table, 'rows', lambda quick: chosen)
+    target = tmp_path / 'rows.json'
+    arguments = ['--device', 'cpu', '--quick', '--rounds', '1', '--json', str(target)]
+    assert gpu_table.main(arguments) == 0
+    found = {(row['work'], row['who']): row for row in json.loads(target.read_text())['rows']}
+    assert len(found) == len(chosen)
+    assert found['failing', 'ours']['left_out'] == 'RuntimeError: CUDA out of memory.'
+    name = 'S-R50 inference, batch 1'
+    assert 'are for GPUs' in found[name, gpu_rows.GRAPHS]['left_out']
+    assert '--against' in found[name, 'official']['left_out']
+    assert found[name, 'exact']['milliseconds'] > 0 and found[name, 'exact']['difference'] < 1e-4
+    assert found['S-R50 training step, batch 2', gpu_rows.HALF]['turns'] == 1
+    assert 'RuntimeError: CUDA out of memory.' in capsys.readouterr().out
+    gpu_table.main([*arguments, '--budget', '0'])
+    left_out = {row['left_out'] for row in json.loads(target.read_text())['rows']}
+    assert left_out == {'no time was left'}

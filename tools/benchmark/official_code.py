@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contestants that run the official code out of a checkout, unchanged, on the CPU.
+"""Contestants that run the official code out of a checkout, unchanged, on the CPU or a GPU.
 
 The checkout is copied to a temporary folder with a body model file in the licensed file's layout
 beside it (made from the free body, the arithmetic is the same), because the code opens its files
 by relative path and the licensed one cannot be shipped. Three things of the environment are
 replaced, nothing of what is measured: modules that no longer install and are not used here are
-left empty, ``.cuda()`` does nothing, and the training loop is fed by the benchmark.
+left empty, ``.cuda()`` does nothing on the CPU, and the training loop is fed by the benchmark.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import logging
 import os
 import pickle
@@ -97,7 +98,7 @@ def prepare(checkout: str | Path, target: Path) -> Path:
     return data
 
 
-def enter(folder: str) -> None:
+def enter(folder: str, device: str = 'cpu') -> None:
     """Make the official modules importable and its relative paths right, for this process."""
     for name in _GONE:
         sys.modules[name] = types.ModuleType(name)
@@ -113,11 +114,13 @@ def enter(folder: str) -> None:
     sys.modules['src.modeling.hrnet.config'] = config
     sys.path.insert(0, folder)
     os.chdir(folder)
+    if device != 'cpu':
+        return
     torch.Tensor.cuda = lambda self, *_, **__: self
     torch.nn.Module.cuda = lambda self, *_, **__: self
 
 
-def arguments(size: str, smpl_head: bool = False) -> argparse.Namespace:
+def arguments(size: str, smpl_head: bool = False, device: str = 'cpu') -> argparse.Namespace:
     """The official defaults, through the official parser."""
     from src.tools import run_fastmetro_bodymesh as body
 
@@ -128,20 +131,22 @@ def arguments(size: str, smpl_head: bool = False) -> argparse.Namespace:
         sys.argv = kept
     args.model_name = f'FastMETRO-{size}'
     args.use_smpl_param_regressor = smpl_head
-    args.device = torch.device('cpu')
+    args.device = torch.device(device)
     args.distributed = False
     args.num_train_epochs = 1
     return args
 
 
-def build(size: str, backbone: str, smpl_head: bool = False) -> tuple[Any, Any, Any, Any]:
+def build(
+    size: str, backbone: str, smpl_head: bool = False, device: str = 'cpu'
+) -> tuple[Any, Any, Any, Any]:
     """Network with rule weights, body model, mesh sampler and arguments."""
     from src.modeling._smpl import SMPL, Mesh
     from src.modeling.hrnet.hrnet_cls_net_featmaps import get_cls_net
     from src.modeling.model import FastMETRO_Body_Network
     from torchvision.models import resnet50
 
-    args = arguments(size, smpl_head)
+    args = arguments(size, smpl_head, device)
     if backbone == 'h64':
         stages = {
             name: dict(BLOCK=block, NUM_MODULES=modules, NUM_BLOCKS=blocks, NUM_CHANNELS=channels,
@@ -151,27 +156,38 @@ def build(size: str, backbone: str, smpl_head: bool = False) -> tuple[Any, Any, 
         features = get_cls_net({'MODEL': {'EXTRA': stages}}, pretrained='')
     else:
         features = torch.nn.Sequential(*list(resnet50(weights=None).children())[:-2])
-    smpl = SMPL()
-    sampler = Mesh(device=torch.device('cpu'))
+    smpl = SMPL().to(args.device)
+    sampler = Mesh(device=args.device)
     network = FastMETRO_Body_Network(args, features, sampler)
     network.load_state_dict(rule_weights(network.state_dict()))
-    return network, smpl, sampler, args
+    return network.to(args.device), smpl, sampler, args
+
+
+@functools.lru_cache(2)
+def _evaluated(size: str, backbone: str, device: str) -> Any:
+    """Network in evaluation, kept for other batches."""
+    return build(size, backbone, device=device)[0].eval()
 
 
 def inference(
-    commands: Commands, folder: str, size: str, backbone: str, batch: int, repeat: int = 1
+    commands: Commands,
+    folder: str,
+    size: str,
+    backbone: str,
+    batch: int,
+    repeat: int = 1,
+    device: str = 'cpu',
 ) -> None:
     """``repeat`` forward passes in evaluation."""
-    enter(folder)
-    network, *_ = build(size, backbone)
-    network.eval()
-    x = images(batch)
+    enter(folder, device)
+    network = _evaluated(size, backbone, device)
+    x = images(batch).to(device)
     with torch.no_grad():
         for _ in commands:
             for _ in range(repeat):
                 out = network(x)
-    commands.outputs['vertices'] = out['pred_3d_vertices_fine'].numpy()
-    commands.outputs['joints'] = out['pred_3d_joints'].numpy()
+    commands.outputs['vertices'] = out['pred_3d_vertices_fine'].cpu().numpy()
+    commands.outputs['joints'] = out['pred_3d_joints'].cpu().numpy()
 
 
 class _Fed:
@@ -192,20 +208,24 @@ class _Fed:
         raise self.Finished
 
 
-def training(commands: Commands, folder: str, size: str, backbone: str, batch: int) -> None:
+def training(
+    commands: Commands, folder: str, size: str, backbone: str, batch: int, device: str = 'cpu'
+) -> None:
     """Steps of the official ``run_train``: from batch to batch of its own loop."""
-    enter(folder)
+    enter(folder, device)
     from src.tools import run_fastmetro_bodymesh as body
 
     body.logger = logging.getLogger('official')
-    network, smpl, sampler, args = build(size, backbone)
+    network, smpl, sampler, args = build(size, backbone, device=device)
     faces, edges = (
         torch.from_numpy(
             np.load(f'src/modeling/data/smpl_1723_{what}.npy', allow_pickle=False).astype(np.int64)
-        )
+        ).to(device)
         for what in ('faces', 'edges')
     )
     x, labels = training_batch(batch)
+    if device != 'cpu':  # as its loader does
+        x, labels = x.pin_memory(), {name: value.pin_memory() for name, value in labels.items()}
     loader = _Fed(commands, ([''] * batch, x, labels))
     with contextlib.suppress(_Fed.Finished):
         body.run_train(args, loader, None, network, smpl, sampler, None, faces, edges)

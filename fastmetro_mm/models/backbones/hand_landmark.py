@@ -109,7 +109,8 @@ class HandLandmark(ShippedBackbone):
         best = found['presence'].view(4, batch).argmax(0)
         points = found['landmarks'].float().view(4, batch, NUM_LANDMARKS, 3)
         points = points[best, torch.arange(batch, device=x.device)] / half
-        across, down, depth = (points - points.new_tensor([1.0, 1.0, 0.0])).unbind(-1)
+        across, down, depth = points.unbind(-1)
+        across, down = across - 1, down - 1
         # back by quarter turns: (x, y) of a crop turned counter-clockwise is (-y, x) before
         across_turned = torch.stack((across, -down, -across, down))
         down_turned = torch.stack((down, across, -down, -across))

@@ -106,9 +106,9 @@ class MoveNet(ShippedBackbone):
         if not self.with_keypoints:
             return (self.grid(maps),)
         found = _decode_maps(maps)
-        size = found.new_tensor([x.shape[3], x.shape[2]])
-        places = found[..., :2] * (2 / size) - 1
-        return torch.cat((places, found[..., 2:]), dim=-1), self.grid(maps)
+        across, down, score = found.unbind(-1)
+        places = across * (2 / x.shape[3]) - 1, down * (2 / x.shape[2]) - 1
+        return torch.stack((*places, score), dim=-1), self.grid(maps)
 
     def grid(self, maps: dict[str, Tensor]) -> Tensor:
         """Put maps of ``evidence`` together on the deep map's grid (B, C, H/32, W/32)."""
@@ -158,9 +158,10 @@ def decode_single(
         x, y in pixels of the input and score. (B, 17, 3)
     """
     batch, joints, height, width = heatmaps.shape
-    middle = heatmaps.new_tensor([[height // 2, width // 2]])
     cells = cells_of(height, width, heatmaps.device)  # (h*w, 2)
-    to_middle = (cells - middle).norm(dim=-1) + DISTANCE_FLOOR
+    # number by number: a tensor of both would be copied to the device every time
+    to_middle = torch.stack((cells[:, 0] - height // 2, cells[:, 1] - width // 2), -1)
+    to_middle = to_middle.norm(dim=-1) + DISTANCE_FLOOR
     # the graph holds these weights in half precision
     peak = (centers.flatten(1) * to_middle.reciprocal().half().float()).argmax(1)  # (B,)
     index = peak.view(batch, 1, 1).expand(-1, 2 * joints, 1)

@@ -37,7 +37,13 @@ class MeshHead(BaseModule):
         body: Which mesh: the estimator's :class:`MeshBody`, or ``dict(name='smpl', ...)``.
         criterion: Loss, needed for training only. It gets ``body`` unless it names one itself.
         init_cfg: See mmengine's ``BaseModule``.
+
+    Attributes:
+        never_waits: Whether :meth:`forward` leaves a GPU to itself, neither copying to it nor
+            waiting for it, so that it can be recorded as a CUDA graph.
     """
+
+    never_waits = True
 
     def __init__(
         self, body: MeshBody | dict, criterion: dict | None = None, init_cfg: dict | None = None

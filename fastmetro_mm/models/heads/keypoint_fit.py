@@ -122,7 +122,8 @@ class KeypointFit(nn.Module):
         weighted = jacobian * weight[..., None]
         matrix = weighted.mT @ jacobian + torch.diag(self.damping)
         right = (weighted * off.flatten(1)[..., None]).sum(1) - self.damping * so_far
-        change = torch.linalg.solve(matrix, right)
+        # damped, so there is a solution; `solve` would wait for the device to ask
+        change, _ = torch.linalg.solve_ex(matrix, right)
         turn = axis_angle_to_rotmat(change[:, :-3].unflatten(1, (-1, 3)))
         scale = (pred_cam[:, :1] + change[:, -3:-2]).clamp(min=0.1)
         shift = shift[:, 0] + change[:, -2:]

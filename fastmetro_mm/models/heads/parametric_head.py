@@ -41,6 +41,8 @@ class ParametricMeshHead(MeshHead):
         init_cfg: See mmengine's ``BaseModule``.
     """
 
+    parents: Tensor
+
     def __init__(
         self,
         body: MeshBody | dict,
@@ -52,8 +54,9 @@ class ParametricMeshHead(MeshHead):
     ) -> None:
         super().__init__(body, criterion, init_cfg)
         model: Any = self.body.require_model()
-        self.parents = tuple(model.parents)
-        count = self.num_joints = len(self.parents)
+        count = self.num_joints = len(model.parents)
+        parents = torch.tensor([0, *model.parents[1:]])  # the root is its own
+        self.register_buffer('parents', parents, persistent=False)
         self.rotation_weight = nn.Parameter(0.02 * torch.randn(count, in_channels, 6))
         self.rotation_bias = nn.Parameter(torch.tensor(_FACING).repeat(count, 1))
         self.shape_predictor = nn.Linear(in_channels, NUM_BETAS)
@@ -63,6 +66,7 @@ class ParametricMeshHead(MeshHead):
             nn.init.zeros_(layer.bias)
         self.fit_steps = fit_steps
         self.fit = KeypointFit(self.body) if fit_steps else None
+        self.never_waits = not fit_steps  # its linear system is solved by a library that may
         self.confidence = JointConfidence(**confidence) if confidence else None
         with torch.no_grad():
             self.cam_predictor.bias[0] = self.body.filling_scale
@@ -116,7 +120,7 @@ class ParametricMeshHead(MeshHead):
         self, turned: Tensor, betas: Tensor, pred_cam: Tensor, keypoints: Tensor
     ) -> tuple[Tensor, Tensor]:
         assert self.fit is not None
-        so_far = turned.new_zeros(len(turned), 3 * len(self.parents) + 3)
+        so_far = turned.new_zeros(len(turned), 3 * self.num_joints + 3)
         for _ in range(self.fit_steps):
             posed = self.body.pose(local_rotations(turned, self.parents), betas)
             root, _ = self.body.root_and_joints(posed.vertices)
