@@ -270,8 +270,9 @@ def waits_of(bench: Bench, work: Callable[[], Any]) -> dict[str, Any]:
         work()
     places: Counter[str] = Counter()
 
-    def note(*_: Any) -> None:
-        places[_place(traceback.extract_stack())] += 1
+    def note(message: Any, *_: Any) -> None:
+        if 'called a synchronizing' in str(message):
+            places[_place(traceback.extract_stack())] += 1
 
     torch.cuda.synchronize(bench.device)
     with warnings.catch_warnings():
