@@ -32,6 +32,7 @@ class KeypointPeople:
             all of whose joints are in the image: real rows keep what belongs together.
         seed: Start of the randomness.
         natural: Share of people in a pose of real, upright motions, hardly changed.
+        spread: Factor of the noise on the others' poses and of how often they mix limbs.
     """
 
     def __init__(
@@ -41,11 +42,12 @@ class KeypointPeople:
         errors: np.ndarray,
         seed: int,
         natural: float = 0.0,
+        spread: float = 1.0,
     ) -> None:
         self.body, self.device = body, body.label_rows.device
         self.poses = torch.from_numpy(poses.astype(np.float32)).to(self.device)
         self.errors = torch.from_numpy(errors.astype(np.float32)).to(self.device)
-        self.natural = natural
+        self.natural, self.spread = natural, spread
         library = load_pose_library()
         upright = [i for i, s in enumerate(library.source) if library.names[s] not in ON_THE_GROUND]
         self.motions = torch.from_numpy(library.poses[upright]).float().to(self.device)
@@ -74,16 +76,17 @@ class KeypointPeople:
         ):
             chosen = torch.zeros(24, dtype=torch.bool, device=self.device)
             chosen[list(rows)] = True
-            taken = self._chance(share, count)[:, None] & chosen
+            taken = self._chance(self.spread * share, count)[:, None] & chosen
             pose = torch.where(taken[..., None], source, pose)
-        step = 0.6 * self._uniform(count, 1, 1) * self._chance(0.15, count)[:, None, None]
+        step = 0.6 * self._uniform(count, 1, 1)
+        step = step * self._chance(0.15 * self.spread, count)[:, None, None]
         between = torch.lerp(pose, other, step)
         between[:, 0] = pose[:, 0]
         noise = 0.12 * self._uniform(count, 1, 1) * self._normal(count, 24, 3)
         noise[:, 0] = 0
         noise[:, [10, 11, 22, 23]] *= 0.3
         noise[:, [4, 5], 1:] *= 0.3
-        pose = between + noise
+        pose = between + self.spread * noise
         if self.natural:
             real = self._some(self.motions, count)
             real = real + noise * (_NATURAL_NOISE / 0.12)
