@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -34,6 +35,21 @@ def test_contestants_take_turns_and_leave_their_outputs(benchmark):
         assert min(timings[name].seconds) >= seconds
     slow, quick = timings['slow'].outputs, timings['quick'].outputs
     assert largest_difference(slow, quick, 'value') == 0.5
+
+
+def test_known_outputs_go_through_our_evaluation(benchmark):
+    from inputs import evaluation_batches
+    from our_evaluation import known_network, loaded_samples
+
+    ((outputs, labels),) = evaluation_batches(2, 2)
+    network = known_network(dict(name='open_body'))
+    for row, sample in enumerate(network.predict(outputs, loaded_samples(labels, 0))):
+        found = sample.pred_instances
+        np.testing.assert_array_equal(found.pred_cam[0], outputs['camera'][row])
+        mesh = outputs['vertices'][row].numpy()
+        np.testing.assert_allclose(
+            found.vertices[0] - found.vertices[0, :1], mesh - mesh[:1], atol=1e-5
+        )
 
 
 def test_another_version_runs_with_its_own_code(benchmark, tmp_path):
