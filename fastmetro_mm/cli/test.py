@@ -5,7 +5,8 @@ import argparse
 import os
 from pathlib import Path
 
-from fastmetro_mm.engine.cli import OneLineParser, add_common, apply_common, friendly_errors
+from fastmetro_mm.engine.cli import OneLineParser, add_common
+from fastmetro_mm.engine.command_run import command_run
 from fastmetro_mm.errors import CliError
 
 _WORST = 12  # images in a report
@@ -112,28 +113,21 @@ def write_report(folder: Path, cfg, network) -> Path:
 
 def main(argv: list[str] | None = None) -> None:
     """Evaluate; a user's mistake ends with one line and exit code 2."""
-    with friendly_errors():
-        args = parse_args(argv)
-        apply_common(args)
+    with command_run(parse_args, argv) as args:
         from mmengine.dist import is_main_process
         from mmengine.fileio import dump
 
-        from fastmetro_mm.engine.config_options import choose_device
-        from fastmetro_mm.engine.runner import build_runner, leave_process_group
+        from fastmetro_mm.engine.runner import build_runner
         from fastmetro_mm.fileio import write_atomically
 
-        choose_device(args.device)
-        try:
-            runner = build_runner(build_config(args))
-            metrics = runner.test()
-            if is_main_process():
-                print_metrics(metrics)
-                if args.report:
-                    network = getattr(runner.model, 'module', runner.model)  # of several processes
-                    print(write_report(Path(args.report), runner.cfg, network))
-                if args.out:
-                    text = dump(metrics, file_format=Path(args.out).suffix[1:])
-                    data = text if isinstance(text, bytes) else str(text).encode()
-                    write_atomically(args.out, data)
-        finally:
-            leave_process_group()
+        runner = build_runner(build_config(args))
+        metrics = runner.test()
+        if is_main_process():
+            print_metrics(metrics)
+            if args.report:
+                network = getattr(runner.model, 'module', runner.model)  # of several processes
+                print(write_report(Path(args.report), runner.cfg, network))
+            if args.out:
+                text = dump(metrics, file_format=Path(args.out).suffix[1:])
+                data = text if isinstance(text, bytes) else str(text).encode()
+                write_atomically(args.out, data)

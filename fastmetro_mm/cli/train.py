@@ -4,13 +4,8 @@
 import argparse
 from contextlib import nullcontext
 
-from fastmetro_mm.engine.cli import (
-    OneLineParser,
-    add_common,
-    apply_common,
-    friendly_errors,
-    process_rank,
-)
+from fastmetro_mm.engine.cli import OneLineParser, add_common, process_rank
+from fastmetro_mm.engine.command_run import command_run
 from fastmetro_mm.errors import CliError
 
 
@@ -82,18 +77,11 @@ def build_config(args: argparse.Namespace):
 
 def main(argv: list[str] | None = None) -> None:
     """Train; a user's mistake ends with one line and exit code 2."""
-    with friendly_errors():
-        args = parse_args(argv)
-        apply_common(args)
-        from fastmetro_mm.engine.config_options import choose_device
-        from fastmetro_mm.engine.runner import build_runner, leave_process_group
+    with command_run(parse_args, argv) as args:
+        from fastmetro_mm.engine.runner import build_runner
         from fastmetro_mm.engine.work_dir import locked
 
-        choose_device(args.device)
-        try:
-            cfg = build_config(args)
-            first = args.launcher == 'none' or process_rank() == 0
-            with locked(cfg.work_dir) if first else nullcontext():
-                build_runner(cfg).train()
-        finally:
-            leave_process_group()
+        cfg = build_config(args)
+        first = args.launcher == 'none' or process_rank() == 0
+        with locked(cfg.work_dir) if first else nullcontext():
+            build_runner(cfg).train()
