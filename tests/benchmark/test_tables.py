@@ -52,8 +52,10 @@ def test_the_gpu_table_takes_its_place_in_the_page(benchmark, monkeypatch, tmp_p
         dict(work='S', who='fast', left_out='no driver'),
         dict(work='S', who='official', milliseconds=10.0, **numbers),
     ]
+    run = tmp_path / 'run.json'
+    run.write_text(json.dumps(dict(device='a card', torch='2.11.0', rounds=50, rows=rows)))
     for _ in range(2):
-        gpu_table.put_into_page(gpu_table.table(rows, 'a card', 20))
+        gpu_table.main(['--put', str(run)])
     text = page.read_text()
     assert text.count('| S | exact | 2.50 | 400 | 4.00 | 100 | 2e-06 m |') == 1
     assert '| S | fast | not run: no driver |' in text and 'a card' in text

@@ -13,6 +13,7 @@ row. ``--device cpu --quick`` tries the script without a GPU; nothing is put int
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 import time
@@ -40,19 +41,17 @@ _HEAD = (
 )
 
 
-def measure(
-    bench: Bench, quick: bool, deadline: float, json: Path | None = None
-) -> list[dict[str, Any]]:
+def measure(bench: Bench, quick: bool, deadline: float, file: Path | None = None) -> dict[str, Any]:
     """Measure row by row.
 
     Args:
         bench: What they share.
         quick: See :func:`gpu_rows.rows`.
         deadline: No row begins after this ``time.perf_counter()``.
-        json: File that is written after every row.
+        file: JSON that is written after every row.
 
     Returns:
-        The rows; what cannot run here says why.
+        The machine and the rows; what cannot run here says why.
     """
     found: list[dict[str, Any]] = []
     for row in rows(quick):
@@ -61,9 +60,9 @@ def measure(
         else:
             found.append(one(bench, row))
         print(line(found[-1], found), flush=True)
-        if json:
-            write_json(json, dict(_machine(bench.device), rows=found), indent=1)
-    return found
+        if file:
+            write_json(file, dict(_machine(bench), rows=found), indent=1)
+    return dict(_machine(bench), rows=found)
 
 
 def one(bench: Bench, row: Row) -> dict[str, Any]:
@@ -85,9 +84,14 @@ def _name(error: Exception) -> str:
     return type(error).__name__
 
 
-def _machine(device: torch.device) -> dict[str, Any]:
-    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else 'CPU'
-    return dict(device=name, torch=torch.__version__, cuda=torch.version.cuda)
+def _machine(bench: Bench) -> dict[str, Any]:
+    gpu = bench.device.type == 'cuda'
+    return dict(
+        device=torch.cuda.get_device_name(bench.device) if gpu else 'CPU',
+        torch=torch.__version__,
+        cuda=torch.version.cuda,
+        rounds=bench.rounds,
+    )
 
 
 def line(row: dict[str, Any], found: list[dict[str, Any]]) -> str:
@@ -115,8 +119,9 @@ def line(row: dict[str, Any], found: list[dict[str, Any]]) -> str:
     )
 
 
-def table(found: list[dict[str, Any]], device_name: str, rounds: int) -> str:
-    """The part of the page, rows of one work beside each other."""
+def table(run: dict[str, Any]) -> str:
+    """The part of the page, rows of one work beside each other, from what ``--json`` wrote."""
+    found = run['rows']
     works = list(dict.fromkeys(row['work'] for row in found))
     ordered = sorted(
         (row for row in found if 'waits' not in row), key=lambda row: works.index(row['work'])
@@ -124,8 +129,8 @@ def table(found: list[dict[str, Any]], device_name: str, rounds: int) -> str:
     waits = [row for row in found if 'waits' in row]
     text = ''.join(f'{line(row, found)}\n' for row in ordered + waits)
     return (
-        f'{BEGIN}\n\n{device_name}, PyTorch {torch.__version__}, median of up to {rounds} turns '
-        '(0.7 s at most), the device waited for at both ends of each. TF32 as PyTorch has it '
+        f'{BEGIN}\n\n{run["device"]}, PyTorch {run["torch"]}, median of up to {run["rounds"]} '
+        'turns (0.7 s at most), the device waited for at both ends of each. TF32 as PyTorch has it '
         f'(in convolutions only), none in `exact`:\n\n{_HEAD}{text}\n{END}'
     )
 
@@ -153,21 +158,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--quick', action='store_true', help='see whether it runs; no numbers')
     parser.add_argument('--write', action='store_true', help='put the table into the page')
     parser.add_argument('--json', type=Path, help='write the rows to this file, after each')
+    parser.add_argument('--put', type=Path, metavar='JSON',
+                        help='only put the table of an earlier run into the page')  # fmt: skip
     args = parser.parse_args(argv)
     warnings.filterwarnings('ignore')
     with friendly_errors():
+        if args.put:
+            put_into_page(table(json.loads(args.put.read_text(encoding='utf-8'))))
+            return 0
         device = torch.device(args.device)
         if device.type == 'cuda' and not torch.cuda.is_available():
             raise CliError('no CUDA device here: --device cpu --quick tries the script')
         if args.write and (device.type != 'cuda' or args.quick):
             raise CliError('--write is for whole measurements on a GPU')
         torch.set_flush_denormal(True)  # random weights of the CPU's trial are full of them
-        json = args.json and args.json.absolute()  # the official code changes the folder
+        file = args.json and args.json.absolute()  # the official code changes the folder
         with arena(args.against) as (official, body):
             bench = Bench(device, args.rounds, official, body)
-            found = measure(bench, args.quick, started + args.budget, json)
+            found = measure(bench, args.quick, started + args.budget, file)
         if args.write:
-            put_into_page(table(found, torch.cuda.get_device_name(device), args.rounds))
+            put_into_page(table(found))
     return 0
 
 
