@@ -15,28 +15,51 @@ def benchmark(repo_dir, monkeypatch):
     monkeypatch.syspath_prepend(str(repo_dir / 'tools' / 'benchmark'))
 
 
-def test_runtimes_are_compared_with_the_fastest_peer(benchmark, monkeypatch):
+def test_runtimes_are_compared_with_the_fastest_peer(benchmark):
     import runtimes
+    from workers import Timing
 
-    now = [0.0]
+    plan = runtimes.plan_of('S-R50', (1, 8, 32), 7, warm_up=2)
+    assert plan == [(1, 8)] * 9 + [(8, 1)] * 9 + [(32, 1)] * 7  # fewer turns of long ones
+    expected = {batch: np.ones((batch, 4, 3)) for batch in (1, 8, 32)}
 
-    def run(seconds, off):
-        def answer(image):
-            now[0] += seconds
-            return np.full((len(image), 4, 3), 1.0 + off)
+    def timing(seconds, off):
+        left = {f'vertices {batch}': value + off for batch, value in expected.items()}
+        slow_start = [9.0] * 2 + [seconds] * 7
+        return Timing([], 0.0, 100.0, 0.0, dict(left, seconds=slow_start * 2 + [9.0] * 2
+                                                + [4 * seconds] * 5))  # fmt: skip
 
-        return answer
-
-    monkeypatch.setattr(runtimes, 'images', lambda batch: runtimes.torch.zeros(batch, 3, 4, 4))
-    runs = {'OpenVINO': run(0.4, 0), 'OpenVINO bf16': run(0.2, 0.5), 'fast, torch': run(0.1, 0.25)}
-    rows = runtimes._race('S-R50', 8, runs, run(1, 0), 3, lambda: now[0])
-    found = {row['who']: row for row in rows}
+    timings = {'OpenVINO': timing(0.4, 0), 'OpenVINO bf16': timing(0.2, 0.5),
+               'official': timing(0.6, 0), 'fast, torch': timing(0.1, 0.25)}  # fmt: skip
+    rows = runtimes.rows_of('S-R50', plan, timings, expected, warm_up=2)
+    assert len(rows) == 12
+    found = {row['who']: row for row in rows if row['work'] == 'S-R50 run times, batch 8'}
     assert {who: pytest.approx(row['ratio']) for who, row in found.items()} == {
-        'OpenVINO': 0.5, 'OpenVINO bf16': 1.0, 'fast, torch': 2.0}  # fmt: skip
+        'OpenVINO': 0.5, 'OpenVINO bf16': 1.0, 'official': 1 / 3, 'fast, torch': 2.0}  # fmt: skip
     assert found['fast, torch']['milliseconds'] == pytest.approx(100)
     assert found['fast, torch']['items_per_second'] == pytest.approx(80)
     assert found['fast, torch']['difference'] == 0.25
-    assert len(found['OpenVINO']['all_milliseconds']) == 3
+    assert len(found['fast, torch']['all_milliseconds']) == 7
+    assert rows[-1]['milliseconds'] == pytest.approx(400)
+
+
+def test_contestants_follow_their_plan(benchmark, monkeypatch):
+    import runtimes
+
+    class Commands(list):
+        outputs: dict = {}
+
+    monkeypatch.setattr(runtimes, 'images', lambda batch: runtimes.torch.zeros(batch, 3, 4, 4))
+    seen = []
+
+    def run(image):
+        seen.append(len(image))
+        return image
+
+    plan, commands = [(1, 3), (2, 1)], Commands([None, None])
+    runtimes.serve(commands, plan, 'wall', run)
+    assert seen == [1, 1, 1, 2] and len(commands.outputs['seconds']) == 2
+    assert commands.outputs['vertices 2'].shape == (2, 3, 4, 4)
 
 
 def test_the_gpu_table_takes_its_place_in_the_page(benchmark, monkeypatch, tmp_path):

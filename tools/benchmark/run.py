@@ -3,7 +3,7 @@
 
     python tools/benchmark/run.py [--suite NAME] [--against OFFICIAL_CHECKOUT] [--json FILE]
     python tools/benchmark/run.py --suite inference --profile [--trace FILE]
-    python tools/benchmark/run.py --runtimes [--threads 1 --processor-time]
+    python tools/benchmark/run.py --runtimes [--rounds 9] [--against OFFICIAL_CHECKOUT]
 
 Every line of the table is the median of turns that the contestants take one after the other,
 each in a process of its own. "ratio" is the official code's time over ours, "of floor" the least
@@ -195,14 +195,17 @@ def describe(machine: Machine) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def measure_runtimes(args: argparse.Namespace, report: dict[str, Any], body: dict) -> None:
+def measure_runtimes(
+    args: argparse.Namespace, report: dict[str, Any], body: dict, folder: str | None
+) -> None:
     """Rows of ``--runtimes``; what is done is written at once."""
     from runtimes import runtime_rows
 
-    report['threads'] = torch.get_num_threads()
-    report['clock'] = 'processor' if args.processor_time else 'wall'
+    threads = report['threads'] = args.threads or torch.get_num_threads()
+    clock = report['clock'] = 'processor' if args.processor_time else 'wall'
     names = [name for name in NETWORKS if args.only in name]
-    for rows in runtime_rows(names, args.batches, body, args.rounds, args.processor_time):
+    found = runtime_rows(names, args.batches, body, args.rounds, clock, threads, folder)
+    for rows in found:
         report['rows'] += rows
         print('\n'.join(map(line, rows)), flush=True)
         if args.json:
@@ -290,8 +293,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         print(HEADER)
         if args.runtimes:
-            torch.set_num_threads(args.threads or torch.get_num_threads())
-            measure_runtimes(args, report, body)
+            measure_runtimes(args, report, body, folder)
             return 0
         for work in works(body, args.quick):
             if work.suite in suites and args.only in work.name:
