@@ -61,17 +61,6 @@ class HandLandmark(ShippedBackbone):
             raise ConfigError(f'HandLandmark: parts are empty, expected some of {tuple(PARTS)}')
         super().__init__(HandNet(), PARTS, parts, **kwargs)
 
-    def bears_precision(self, dtype: torch.dtype) -> bool:
-        """Whether meshes made of the key points stay within a millimetre.
-
-        In half precision another of the four turns of :meth:`keypoints` may win, which turns the
-        whole hand: of forty drawn ones one did.
-
-        Args:
-            dtype: Of weights and maps.
-        """
-        return not (self.with_keypoints and dtype != torch.float32)
-
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Deep features, and the finer ones of stride 16 by space-to-depth, on one grid.
 

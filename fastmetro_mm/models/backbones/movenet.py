@@ -60,17 +60,6 @@ class MoveNet(ShippedBackbone):
             raise ConfigError(f'MoveNet: parts are empty, expected some of {tuple(PARTS)}')
         super().__init__(MobileNetFPN(WIDTHS[arch], HEADS), PARTS, parts, **kwargs)
 
-    def bears_precision(self, dtype: torch.dtype) -> bool:
-        """Whether meshes made of the key points stay within a millimetre.
-
-        A key point is a maximum of a map: in bfloat16 another cell wins here and there, and meshes
-        of drawn people moved by 5.4 mm on average; in float16 by 0.3 mm.
-
-        Args:
-            dtype: Of weights and maps.
-        """
-        return not (self.with_keypoints and dtype == torch.bfloat16)
-
     def evidence(self, x: Tensor) -> dict[str, Tensor]:
         """Every map of the network.
 
