@@ -18,6 +18,7 @@ MIRROR = torch.tensor([1.0, -1.0, -1.0])
 """Of a rotation vector, x -> -x."""
 _UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # body axes (y up) to camera axes (y down)
 _LEFT_ARM, _LEGS = (13, 16, 18, 20, 22), (1, 2, 4, 5, 7, 8, 10, 11)
+_EVERYDAY = ('walk', 'turn', 'run', 'dance', 'jump')
 _NATURAL_NOISE = 0.04  # radians, at most; other poses get 0.12
 _ARMS = (13, 14, *range(16, 24))
 
@@ -31,7 +32,8 @@ class KeypointPeople:
         errors: (M, 17, 3) errors (x, y on a crop of [-1, 1]) and scores of MoveNet on drawn people
             all of whose joints are in the image: real rows keep what belongs together.
         seed: Start of the randomness.
-        natural: Share of people in a pose of real, upright motions, hardly changed.
+        natural: Share of people in a pose of real, upright motions, half of them of walking,
+            turning and the like, and with straighter legs.
         spread: Factor of the noise on the others' poses and of how often they mix limbs.
     """
 
@@ -49,8 +51,13 @@ class KeypointPeople:
         self.errors = torch.from_numpy(errors.astype(np.float32)).to(self.device)
         self.natural, self.spread = natural, spread
         library = load_pose_library()
-        upright = [i for i, s in enumerate(library.source) if library.names[s] not in ON_THE_GROUND]
-        self.motions = torch.from_numpy(library.poses[upright]).float().to(self.device)
+        names = [library.names[source] for source in library.source]
+        upright = [name not in ON_THE_GROUND for name in names]
+        everyday = [any(word in name for word in _EVERYDAY) for name in names]
+        self.upright, self.everyday = (
+            torch.from_numpy(library.poses[rows]).float().to(self.device)
+            for rows in (upright, everyday)
+        )
         self.random = torch.Generator(self.device).manual_seed(seed)
 
     def _uniform(self, *shape: int) -> Tensor:
@@ -88,7 +95,14 @@ class KeypointPeople:
         noise[:, [4, 5], 1:] *= 0.3
         pose = between + self.spread * noise
         if self.natural:
-            real = self._some(self.motions, count)
+            real = torch.where(
+                self._chance(0.5, count)[:, None, None],
+                self._some(self.everyday, count),
+                self._some(self.upright, count),
+            )
+            # the library holds what differs, and much of it crouches; most people stand straight
+            straight = self._chance(0.5, count)[:, None, None]
+            real[:, list(_LEGS)] *= torch.where(straight, self._uniform(count, 1, 1), 1.0)
             real = real + noise * (_NATURAL_NOISE / 0.12)
             pose = torch.where(self._chance(self.natural, count)[:, None, None], real, pose)
         mirrored = pose[:, list(SMPL24_FLIP)] * MIRROR.to(self.device)
