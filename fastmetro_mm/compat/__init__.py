@@ -7,7 +7,7 @@
 
 import warnings
 
-from fastmetro_mm.compat import mmcv_ops, old_names, without_mmdet, xtcocotools
+from fastmetro_mm.compat import manager_lock, mmcv_ops, old_names, without_mmdet, xtcocotools
 from fastmetro_mm.compat.mmcv_ops import is_stand_in
 
 __all__ = ['apply', 'is_stand_in']
@@ -19,5 +19,6 @@ def apply() -> None:
     without_mmdet.install()
     xtcocotools.install()
     old_names.install()
+    manager_lock.install()
     # mmengine 0.10 imports pkg_resources; its users can do nothing about that
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
