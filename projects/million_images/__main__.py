@@ -67,7 +67,7 @@ def run_with_ray(plan: Plan, todo: list[int], out: Path, options: argparse.Names
     results = shards.map(
         Mesher,
         fn_constructor_args=(plan, out, options),
-        concurrency=options.workers,
+        compute=ray.data.ActorPoolStrategy(size=options.workers),
         num_cpus=0 if on_gpu else options.threads,
         num_gpus=1 if on_gpu else 0,
     )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.test_pages import commands_of, options_of
+
 PROJECTS = Path(__file__).resolve().parents[2] / 'projects'
 READMES = sorted(PROJECTS.glob('**/README.md'))
 FOLDERS = {path.parent.name for path in PROJECTS.glob('*/README.md')}
@@ -58,3 +60,19 @@ def test_commands_exist(path, capsys, monkeypatch):
         shown = capsys.readouterr().out
         missing = [w for w in line if w.startswith('--') and w.split('=')[0] not in shown]
         assert missing == [], line
+
+
+@pytest.mark.parametrize('path', READMES, ids=name)
+def test_commands_of_the_package_have_what_they_need(path):
+    """``fastmetro`` and ``tools``: every option is in the help, and none that it asks for lacks."""
+    for block in re.findall(r'^```bash\n(.*?)^```', path.read_text(), re.MULTILINE | re.DOTALL):
+        for line in commands_of(block):
+            if line[:3] == ['python', '-m', 'fastmetro_mm']:
+                line = ['fastmetro', *line[3:]]
+            shown = options_of(line)
+            usage, left = shown.split('\n\n')[0], 1
+            while left:  # [--may be left out [...]]
+                usage, left = re.subn(r'\[[^][]*\]', '', usage)
+            given = {word.split('=')[0] for word in line if word.startswith('--')}
+            assert set(re.findall(r'--[a-z][\w-]*', usage)) <= given, line
+            assert [option for option in given if option not in shown] == [], line

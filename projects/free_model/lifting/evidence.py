@@ -100,7 +100,7 @@ def main() -> None:
     network.init_weights()
     network.eval().to(torch.bfloat16).to(memory_format=torch.channels_last)
     started = time.time()
-    for number in range(options.count // SHARD):
+    for number in range(-(-options.count // SHARD)):
         target = options.folder / f'{options.seed}_{number:05d}.npz'
         if target.exists():
             continue
