@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Meshes before a camera: where their triangles are, and colours of those that are seen."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,25 @@ from fastmetro_mm.visualization.shading import (
     shade_vertices,
     vertex_normals,
 )
+
+
+def is_closed(faces: np.ndarray) -> bool:
+    """Whether every edge has a triangle on either side, so that no back can be seen.
+
+    Args:
+        faces: (F, 3)
+    """
+    faces = np.ascontiguousarray(faces)
+    return _is_closed(faces.tobytes(), faces.dtype.str)
+
+
+@functools.lru_cache(16)
+def _is_closed(content: bytes, dtype: str) -> bool:
+    faces = np.frombuffer(content, dtype).reshape(-1, 3).astype(np.int64)
+    start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
+    count = int(faces.max()) + 1
+    there, back = start * count + end, end * count + start
+    return len(np.unique(there)) == len(there) and np.array_equal(np.sort(there), np.sort(back))
 
 
 class LitScene:
@@ -34,6 +54,7 @@ class LitScene:
         meshes_drawn = [(number, mesh) for number, mesh in enumerate(meshes) if len(mesh.faces)]
         near = [mesh.vertices[:, 2].min() < NEAR for _, mesh in meshes_drawn]
         self._corner_colors: np.ndarray | None = None
+        self._closed = np.zeros(0, bool)
         if perspective and any(near):  # cutting makes loose triangles, which are lit before
             soup = shade_meshes(meshes, lighting, perspective)
             self.vertices = soup.corners.reshape(-1, 3)
@@ -50,7 +71,31 @@ class LitScene:
         self.mesh_index = np.repeat(
             [number for number, _ in meshes_drawn], [len(mesh.faces) for _, mesh in meshes_drawn]
         ).astype(np.int32)
+        self._all_faces = self.faces
+        self._closed = np.repeat(
+            [is_closed(mesh.faces) for _, mesh in meshes_drawn],
+            [len(mesh.faces) for _, mesh in meshes_drawn],
+        ).astype(bool)
         self._colors = np.concatenate([empty] + [mesh.vertex_colors for _, mesh in meshes_drawn])
+
+    def leave_out_backs(self, away: np.ndarray) -> np.ndarray | None:
+        """Leave out triangles of closed meshes that show the viewer their back.
+
+        In front of each lies another one of its mesh. Where a surface is inside out (a bone that
+        turned through itself) a deeper sheet of it is seen instead.
+
+        Args:
+            away: Which triangles show their back. (T,) bool
+
+        Returns:
+            Numbers of those that stay; None for all.
+        """
+        if not self._closed.any():
+            return None
+        kept = np.flatnonzero(~(away & self._closed))
+        self.faces, self.mesh_index = self.faces[kept], self.mesh_index[kept]
+        self._closed = self._closed[kept]
+        return kept
 
     def colors_of(self, rows: np.ndarray) -> np.ndarray:
         """Colours at the corners of some triangles, from the side that faces the viewer.
@@ -64,11 +109,16 @@ class LitScene:
         if self._corner_colors is not None:
             return self._corner_colors[rows].transpose(1, 2, 0).astype(np.float32)
         if self._fronts is None:
-            self._normals = vertex_normals(self.vertices, self.faces)
-            self._fronts = self._shade(np.arange(len(self.vertices)), 1).astype(np.float32)
+            self._normals = vertex_normals(self.vertices, self._all_faces)
+            used = np.zeros(len(self.vertices), bool)
+            used[self.faces] = True
+            used = np.flatnonzero(used)
+            self._fronts = np.zeros((3, len(self.vertices)), np.float32)
+            self._fronts[:, used] = self._shade(used, 1).T
         faces = self.faces[rows]
-        colors = np.stack([self._fronts.T[:, corner] for corner in faces.T])
-        back = np.flatnonzero(faces_away(self.vertices, faces, self._perspective))
+        colors = np.stack([self._fronts[:, corner] for corner in faces.T])
+        either = np.flatnonzero(~self._closed[rows])
+        back = either[faces_away(self.vertices, faces[either], self._perspective)]
         if len(back):
             used, corners = np.unique(faces[back], return_inverse=True)
             colors[:, :, back] = self._shade(used, -1)[corners.reshape(-1, 3)].transpose(1, 2, 0)

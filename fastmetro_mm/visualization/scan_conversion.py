@@ -5,7 +5,7 @@ Shared by what is displayed and what is drawn for training. Positions are those 
 :mod:`fastmetro_mm.geometry.camera`: sample (column i, row j) has its centre at (i + 0.5, j + 0.5).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -205,6 +205,44 @@ def planes_of(
     slope_x = (step_1 * down_2 - step_2 * down_1) * share
     slope_y = (step_2 * across_1 - step_1 * across_2) * share
     return slope_x, slope_y, values[0] - slope_x * x[0] - slope_y * y[0]
+
+
+def linear_at(
+    triangles: Triangles,
+    values: Sequence[np.ndarray],
+    triangle: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+) -> list[np.ndarray]:
+    """What is linear on each triangle of the image plane, at samples.
+
+    Args:
+        triangles: The triangles.
+        values: Values at their corners, each (3, T).
+        triangle: Which of the triangles. (N,)
+        x: Centres of the samples. (N,) float64
+        y: (N,)
+
+    Returns:
+        (N,) float32 for each of the values.
+    """
+    # from the first corner, so that float32 has enough digits
+    across = (x - triangles.x[0][triangle]).astype(np.float32)
+    down = (y - triangles.y[0][triangle]).astype(np.float32)
+    second, third = (planes_of(triangles.x, triangles.y, one[:, None])[:2] for one in np.eye(3)[1:])
+    found = []
+    for at_first, at_second, at_third in values:
+        steps = at_second - at_first, at_third - at_first
+        slope_x, slope_y = (
+            (steps[0] * one + steps[1] * other).astype(np.float32)
+            for one, other in zip(second, third, strict=True)
+        )
+        value = slope_x[triangle]
+        value *= across
+        value += slope_y[triangle] * down
+        value += at_first.astype(np.float32)[triangle]
+        found.append(value)
+    return found
 
 
 class CornerShares:

@@ -20,7 +20,7 @@ from fastmetro_mm.visualization.render_types import (
     RenderResult,
     prepare_background,
 )
-from fastmetro_mm.visualization.scan_conversion import CornerShares, Triangles, window_of
+from fastmetro_mm.visualization.scan_conversion import Triangles, linear_at, window_of
 from fastmetro_mm.visualization.supersampling import SubSamples, subsample, unsure_pixels
 from fastmetro_mm.visualization.zbuffer import centers, nearest_triangles
 
@@ -61,6 +61,9 @@ class SoftwareRenderer:
         triangles = Triangles(
             *(np.ascontiguousarray(part)[corners] for part in (*points.T, nearness))
         )
+        kept = scene.leave_out_backs(triangles.areas() > 0)
+        if kept is not None:
+            triangles = triangles.of(kept)
         window = window_of(triangles, camera.width, camera.height)
         if window is None:
             return result
@@ -81,7 +84,9 @@ class SoftwareRenderer:
         paint = _Paint(scene, triangles, perspective)
         channels = [np.zeros(shape, np.uint8) for _ in range(3)]
         for channel, values in zip(channels, paint(triangle, x + left, y + top), strict=True):
-            channel.ravel()[place] = np.rint(values * 255)
+            values *= 255
+            values += 0.5
+            channel.ravel()[place] = values.astype(np.uint8)
         colors = cv2.merge(channels)
         covered = np.zeros(shape, np.uint8)
         covered.ravel()[place] = 1
@@ -128,12 +133,18 @@ class _Paint:
         number = np.empty(len(seen), np.intp)
         number[rows] = np.arange(len(rows))
         triangle = number[triangle]
-        shares = CornerShares(self._triangles.of(rows), self._perspective)(triangle, x, y)
-        corners = self._scene.colors_of(rows)
-        channels = []
-        for channel in range(3):
-            value = shares[0] * corners[0, channel][triangle]
-            value += shares[1] * corners[1, channel][triangle]
-            value += shares[2] * corners[2, channel][triangle]
-            channels.append(value)
-        return channels
+        triangles = self._triangles.of(rows)
+        colors = self._scene.colors_of(rows)
+        if not self._perspective:
+            return _clipped(linear_at(triangles, [*colors.swapaxes(0, 1)], triangle, x, y))
+        # linear on the image plane are 1/z and what is divided by z
+        values = [*(colors * triangles.nearness[:, None]).swapaxes(0, 1), triangles.nearness]
+        *channels, nearness = linear_at(triangles, values, triangle, x, y)
+        for channel in channels:
+            channel /= nearness
+        return _clipped(channels)
+
+
+def _clipped(channels: list[np.ndarray]) -> list[np.ndarray]:
+    """Colours in 0..1, which rounding may have left."""
+    return [np.clip(channel, 0, 1, out=channel) for channel in channels]

@@ -8,7 +8,6 @@ supersampled whose colour bends, at the rim of a mesh, and where a vertex may sh
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
-from itertools import product
 
 import cv2
 import numpy as np
@@ -29,7 +28,7 @@ BEND = 8
 """Largest second difference of colours along a line through a pixel, in 1/255, for which the pixel
 is not supersampled. Of 74,000 pixels of a person 17 are then off by more than 1/255."""
 
-ROUNDING = 1e-9
+ROUNDING = 1e-5
 """How far a sample on the edge of two triangles may seem to lie outside both, as a share."""
 
 _LINES = [
@@ -117,30 +116,41 @@ def subsample(triangles: Triangles, unsure: np.ndarray, window: Window, factor: 
     # is inside is seen at its centre.
     second, third = np.eye(3)[1:, :, None]
     planes = [
-        planes_of(triangles.x, triangles.y, values)
+        [slope.astype(np.float32) for slope in planes_of(triangles.x, triangles.y, values)[:2]]
         for values in (second, third, triangles.nearness)
     ]
-    offsets = (np.arange(factor) + 0.5) / factor - 0.5
-    (across_2, down_2, _), (across_3, down_3, _) = planes[:2]
+    # places are taken from the first corner, so that float32 has enough digits
+    origin, at_origin = (triangles.x[0], triangles.y[0]), triangles.nearness[0].astype(np.float32)
+    offsets = (np.arange(factor, dtype=np.float32) + 0.5) / factor - 0.5
+    (across_2, down_2), (across_3, down_3), _ = planes
     slopes = ((across_2, down_2), (across_3, down_3), (across_2 + across_3, down_2 + down_3))
     reach = [offsets[-1] * (np.abs(across) + np.abs(down)) + ROUNDING for across, down in slopes]
     buffer = ZBuffer(factor**2 * len(pixels))
     for triangle, pixel in _pairs(triangles, unsure, window):
-        second, third = (_at(plane, triangle, x[pixel], y[pixel]) for plane in planes[:2])
+        place = [
+            (center[pixel] - corner[triangle]).astype(np.float32)
+            for center, corner in zip((x, y), origin, strict=True)
+        ]
+        second, third = (_from_origin(plane, triangle, place) for plane in planes[:2])
         near = (second >= -reach[0][triangle]) & (third >= -reach[1][triangle])
-        near = np.flatnonzero(near & (second + third <= 1 + reach[2][triangle]))
+        near &= second + third <= 1 + reach[2][triangle]
+        near = np.flatnonzero(near)
         triangle, pixel = triangle[near], pixel[near]
-        at_center = second[near], third[near], _at(planes[2], triangle, x[pixel], y[pixel])
-        steps = [[slope[triangle] for slope in plane[:2]] for plane in planes]
-        for number, (step_y, step_x) in enumerate(product(offsets, repeat=2)):
-            second, third, nearness = (
-                value + (step_x * across + step_y * down)
-                for value, (across, down) in zip(at_center, steps, strict=True)
-            )
-            inside = (second >= -ROUNDING) & (third >= -ROUNDING)
-            inside = np.flatnonzero(inside & (second + third <= 1 + ROUNDING))
-            place = pixel[inside] * factor**2 + number
-            buffer.add(place, nearness[inside], triangle[inside])
+        nearness = _from_origin(planes[2], triangle, [part[near] for part in place])
+        nearness += at_origin[triangle]
+        at_center = second[near], third[near], nearness
+        steps = [[slope[triangle] for slope in plane] for plane in planes]
+        for number_y, step_y in enumerate(offsets):
+            row = [value + step_y * down for value, (_, down) in zip(at_center, steps, strict=True)]
+            for number_x, step_x in enumerate(offsets):
+                second, third, nearness = (
+                    value + step_x * across for value, (across, _) in zip(row, steps, strict=True)
+                )
+                inside = (second >= -ROUNDING) & (third >= -ROUNDING)
+                inside &= second + third <= 1 + ROUNDING
+                inside = np.flatnonzero(inside)
+                sample = pixel[inside] * factor**2 + (number_y * factor + number_x)
+                buffer.add(sample, nearness[inside], triangle[inside])
     filled = buffer.filled()
     pixel, number = np.divmod(filled, factor**2)
     down, across = np.divmod(number, factor)
@@ -152,18 +162,13 @@ def subsample(triangles: Triangles, unsure: np.ndarray, window: Window, factor: 
     )
 
 
-def _at(
-    plane: tuple[np.ndarray, np.ndarray, np.ndarray],
-    triangle: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
+def _from_origin(
+    slopes: list[np.ndarray], triangle: np.ndarray, place: list[np.ndarray]
 ) -> np.ndarray:
-    """Values of triangles' planes at points, all (N,)."""
-    across, down, offset = plane
-    value = across[triangle]
-    value *= x
-    value += down[triangle] * y
-    value += offset[triangle]
+    """What triangles' planes (N,) rise from their first corners to places relative to these."""
+    value = slopes[0][triangle]
+    value *= place[0]
+    value += slopes[1][triangle] * place[1]
     return value
 
 
@@ -178,7 +183,8 @@ def _pairs(
     inside = before[bottom, right] - before[top, right] - before[bottom, left] + before[top, left]
     reaching = np.flatnonzero((inside > 0) & (triangles.areas() != 0))
     # numbers of the pixels that are asked for run on from row to row
-    first = np.concatenate([[0], np.cumsum(unsure, dtype=np.int32)])
+    first = np.zeros(unsure.size + 1, np.int32)
+    np.cumsum(unsure, out=first[1:])
     for chosen in parts_of((bottom - top)[reaching], MAX_SPANS):
         chosen = reaching[chosen]
         owner, row = spread((bottom - top)[chosen])

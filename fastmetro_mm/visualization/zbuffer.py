@@ -51,36 +51,6 @@ class ZBuffer:
         return np.flatnonzero(self.triangle >= 0)
 
 
-def fill(buffer: ZBuffer, triangles: Triangles, rows: np.ndarray, window: Window) -> None:
-    """Draw some triangles into the buffer of a window.
-
-    Args:
-        buffer: One place for every sample of the window, row by row.
-        triangles: All triangles, of either orientation.
-        rows: Numbers of those to draw.
-        window: The samples.
-    """
-    left, top, right, _ = window
-    width = right - left
-    drawn = triangles.of(rows)
-    slope_x, slope_y, offset = planes_of(drawn.x, drawn.y, drawn.nearness)
-    names = rows.astype(np.int32)
-    for spans in spans_of(drawn, window):
-        for rows_of_part in parts_of(spans.length, MAX_SAMPLES):
-            part = spans.of(rows_of_part)
-            span, step = spread(part.length)
-            triangle = part.triangle
-            slope = slope_x[triangle]
-            first = offset[triangle] + slope * (part.start + 0.5)
-            first += slope_y[triangle] * (part.row + 0.5)
-            nearness = slope[span]
-            nearness *= step
-            nearness += first[span]
-            start = (part.row - top) * width + part.start - left
-            step += start[span]
-            buffer.add(step, nearness.astype(np.float32), names[triangle][span])
-
-
 def nearest_triangles(triangles: Triangles, window: Window) -> ZBuffer:
     """The triangle that each sample of a window shows.
 

@@ -157,3 +157,36 @@ def test_nothing_to_see_leaves_the_background(camera, meshes):
     result = SoftwareRenderer().render(meshes, camera, background)
     assert np.array_equal(result.image, background)
     assert (result.index == -1).all() and (result.depth == 0).all()
+
+
+def test_backs_of_closed_meshes_are_left_out_and_of_open_ones_drawn():
+    from fastmetro_mm.visualization.lit_scene import LitScene, is_closed
+
+    tetrahedron = np.array([[0, 1, 2], [0, 3, 1], [1, 3, 2], [2, 3, 0]])
+    assert is_closed(tetrahedron)
+    assert not is_closed(tetrahedron[:3])  # a hole
+    assert not is_closed(np.array([[0, 1, 2], [0, 1, 3], [1, 3, 2], [2, 3, 0]]))  # one turned
+    assert not is_closed(np.concatenate([tetrahedron, tetrahedron]))
+    vertices = np.array([[0, 0, 3], [1, 0, 3], [0, 1, 3], [0.2, 0.2, 2.0]])
+    meshes = [
+        RenderMesh(vertices, tetrahedron, (0.5, 0.5, 0.5)),
+        RenderMesh(vertices + 2, tetrahedron[:3], (0.5, 0.5, 0.5)),
+    ]
+    scene = LitScene(meshes, Lighting(), perspective=True)
+    away = np.array([True, False, False, False, True, False, True])
+    assert scene.leave_out_backs(away).tolist() == [1, 2, 3, 4, 5, 6]
+    assert scene.mesh_index.tolist() == [0, 0, 0, 1, 1, 1]
+    assert np.array_equal(scene.faces[3:], tetrahedron[:3] + 4)
+    assert LitScene(meshes[1:], Lighting(), perspective=True).leave_out_backs(away[4:]) is None
+
+
+def test_values_are_linear_on_the_image_plane():
+    from fastmetro_mm.visualization.scan_conversion import Triangles, linear_at
+
+    x, y = np.array([[700.5], [703.0], [701.0]]), np.array([[400.0], [400.5], [404.0]])
+    triangles = Triangles(x, y, np.ones((3, 1)))
+    at_x, at_y = np.array([701.5, 702.0]), np.array([401.0, 400.75])
+    none = np.zeros(2, np.intp)
+    plane, constant = linear_at(triangles, [0.25 * x - 0.5 * y, np.ones((3, 1))], none, at_x, at_y)
+    np.testing.assert_allclose(plane, 0.25 * at_x - 0.5 * at_y, atol=1e-4)
+    np.testing.assert_allclose(constant, 1)
