@@ -49,6 +49,7 @@ custom_hooks = [
 
 env_cfg = dict(
     cudnn_benchmark=True,
+    cuda_graphs=False,  # True: on one GPU, backbone and neck are replayed instead of launched
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),  # tools/train.py takes gloo where there is no GPU
 )

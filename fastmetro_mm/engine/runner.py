@@ -32,12 +32,13 @@ from fastmetro_mm.engine.distributed import (
 )
 from fastmetro_mm.engine.hooks.graceful_stop_hook import GracefulStopHook
 from fastmetro_mm.engine.train_loop import MeshTrainLoop
-from fastmetro_mm.errors import CheckpointError, TrainingError
+from fastmetro_mm.errors import CheckpointError, ConfigError, TrainingError
 from fastmetro_mm.fileio import NO_SPACE
 from fastmetro_mm.foreign_files.damage import naming
 from fastmetro_mm.foreign_files.state_dicts import find_weights
 from fastmetro_mm.speed.allocator import keep_freed_memory
 from fastmetro_mm.speed.cpu_training import train_on_cpu
+from fastmetro_mm.speed.cuda_training import train_on_gpu
 from fastmetro_mm.speed.optimizer_layout import follow_weights
 
 # Remarks of mmengine about itself that a user can do nothing about.
@@ -133,7 +134,20 @@ class MeshRunner(Runner):
         if get_device() == 'cpu' and hasattr(model, 'use_channels_last'):
             model.use_channels_last()  # measured to be faster there, in float32 and bfloat16
             train_on_cpu(model)
+        if self.cfg.get('env_cfg', {}).get('cuda_graphs') and get_device() == 'cuda':
+            self._replay_graphs(model)
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def _replay_graphs(self, model: Any) -> None:
+        """Train with CUDA graphs, where that gives the same gradients."""
+        accumulates = (self.cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1) > 1
+        if self.distributed or accumulates:
+            raise ConfigError(
+                'env_cfg.cuda_graphs=True is for one process without accumulated gradients: '
+                f'{"train on one GPU" if self.distributed else "drop accumulative_counts"}, or '
+                'set it to False'
+            )
+        train_on_gpu(model)
 
     def train(self) -> nn.Module:
         """Train; see mmengine.

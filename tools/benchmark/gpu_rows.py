@@ -25,9 +25,11 @@ from fastmetro_mm.errors import CliError
 from fastmetro_mm.model_zoo.lookup import find_model
 from fastmetro_mm.model_zoo.model_loading import load_network
 from fastmetro_mm.runtimes.preparing import prepare_network
+from fastmetro_mm.speed.cuda_training import train_on_gpu
 
 GRAPHS, EXACT_GRAPHS = 'fast, CUDA graphs', 'exact, CUDA graphs'
 HALF = 'bfloat16, channels last'
+HALF_GRAPHS = f'{HALF}, CUDA graphs'
 # TF32 in convolutions is PyTorch's default; `exact` is measured without.
 MODES: dict[str, dict[str, Any]] = {
     GRAPHS: dict(speed='fast', compiled=True),
@@ -210,6 +212,10 @@ def training_step(bench: Bench, name: str, batch: int, precision: str) -> Callab
     network = copy.deepcopy(bench.network(name, 'as loaded')).train()
     if 'channels last' in precision:
         network.use_channels_last()
+    if 'graphs' in precision:
+        if bench.device.type != 'cuda':
+            raise CliError('CUDA graphs are for GPUs')
+        train_on_gpu(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=1e-4, fused=True)
     kind = 'MixedPrecisionOptimWrapper' if precision.startswith('bfloat16') else 'OptimWrapper'
     clip = network.cfg.optim_wrapper.clip_grad
@@ -346,7 +352,8 @@ def rows(quick: bool) -> Iterator[Row]:
         yield ours(name, 1, GRAPHS)
     for name in names:
         yield step(name, OFFICIAL, official_training, True)
-        yield step(name, HALF, training, HALF)
+        for precision in (HALF_GRAPHS, HALF):
+            yield step(name, precision, training, precision)
     for mode in (GRAPHS, 'fast'):
         work = f'open_body inference, batch {people}'
         yield Row(work, mode, lambda bench, mode=mode: shipped(bench, mode, people))
@@ -364,6 +371,8 @@ def rows(quick: bool) -> Iterator[Row]:
         for name in reversed(names):
             yield step(name, f'{OFFICIAL}, no TF32', official_training, False)
             yield step(name, 'bfloat16', training, 'bfloat16')
+        for name in names:
+            yield step(name, 'float32, CUDA graphs', training, 'float32, CUDA graphs')
     for mode in MODES:
         if 'ONNX' in mode:
             yield ours(names[-1], 1, mode)

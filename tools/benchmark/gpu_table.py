@@ -41,20 +41,23 @@ _HEAD = (
 )
 
 
-def measure(bench: Bench, quick: bool, deadline: float, file: Path | None = None) -> dict[str, Any]:
+def measure(
+    bench: Bench, quick: bool, deadline: float, file: Path | None = None, only: str = ''
+) -> dict[str, Any]:
     """Measure row by row.
 
     Args:
         bench: What they share.
         quick: See :func:`gpu_rows.rows`.
         deadline: No row begins after this ``time.perf_counter()``.
+        only: Part of the names of works that are measured.
         file: JSON that is written after every row.
 
     Returns:
         The machine and the rows; what cannot run here says why.
     """
     found: list[dict[str, Any]] = []
-    for row in rows(quick):
+    for row in (row for row in rows(quick) if only in row.work):
         if time.perf_counter() > deadline:
             found.append(dict(work=row.work, who=row.who, left_out='no time was left'))
         else:
@@ -154,6 +157,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--rounds', type=int, default=50, help='turns of a row at most')
     parser.add_argument('--budget', type=float, default=float('inf'), metavar='SECONDS',
                         help='begin no row after so long')  # fmt: skip
+    parser.add_argument('--only', default='', help='works whose name contains this')
     parser.add_argument('--against', type=Path, help='checkout of the official code')
     parser.add_argument('--quick', action='store_true', help='see whether it runs; no numbers')
     parser.add_argument('--write', action='store_true', help='put the table into the page')
@@ -175,7 +179,7 @@ def main(argv: list[str] | None = None) -> int:
         file = args.json and args.json.absolute()  # the official code changes the folder
         with arena(args.against) as (official, body):
             bench = Bench(device, args.rounds, official, body)
-            found = measure(bench, args.quick, started + args.budget, file)
+            found = measure(bench, args.quick, started + args.budget, file, args.only)
         if args.write:
             put_into_page(table(found))
     return 0
