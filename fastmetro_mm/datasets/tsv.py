@@ -98,6 +98,24 @@ def read_int_table(path: str | Path, columns: int) -> np.ndarray:
     return np.array(rows, np.int64).reshape(-1, columns)
 
 
+_BLANKS = b' \t\n\r\x0b\x0c'
+
+
+def _columns(line: bytes, start: int) -> list[bytes]:
+    """Columns of a line from a place on, stripped of blanks; an image is copied only once."""
+    columns = []
+    while start >= 0:
+        tab = line.find(b'\t', start)
+        end = len(line) if tab < 0 else tab
+        while start < end and line[start] in _BLANKS:
+            start += 1
+        while end > start and line[end - 1] in _BLANKS:
+            end -= 1
+        columns.append(line[start:end])
+        start = tab + 1 if tab >= 0 else -1
+    return columns
+
+
 class TSVFile:
     """Rows of one TSV file by number.
 
@@ -213,11 +231,12 @@ class TSVFile:
         start = int(self.offsets[index])
         stop = int(self.offsets[index + 1]) if index + 1 < len(self.offsets) else self.size
         line = self._pread(max(start - 1, 0), stop)  # with the newline before, to check it
-        before, line = (b'\n', line) if start == 0 else (line[:1], line[1:])
-        cut = len(line) < stop - start or (
+        first = min(start, 1)
+        cut = len(line) - first < stop - start or (
             index + 1 < len(self.offsets) and not line.endswith(b'\n')
         )
-        if before != b'\n' or cut or b'\n' in line[:-1]:
+        joined = cut or line.find(b'\n', first, len(line) - 1) >= 0
+        if joined or line[:first] != b'\n'[:first]:
             assert self._fd is not None  # `_pread` opened it
             now = os.fstat(self._fd).st_size
             if now != self.size:
@@ -229,7 +248,7 @@ class TSVFile:
                 f'{lineidx_path(self.path)} does not belong to {self.path} (row {index} is not '
                 'one whole line): delete it, it is then made again'
             )
-        return [column.strip() for column in line.split(b'\t')]
+        return _columns(line, first)
 
     def where(self, index: int) -> str:
         """File and row as text, for messages."""

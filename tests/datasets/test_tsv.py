@@ -177,3 +177,20 @@ def test_numbers_that_are_none(tmp_path, line):
     path = _write(tmp_path / 'x.linelist.tsv', ['0', '', line])  # the blank line: read one by one
     with pytest.raises(DataSetError, match='line 3: expected 1 whole number'):
         read_int_table(path, 1)
+
+
+@pytest.mark.parametrize(
+    ('line', 'start', 'columns'),
+    [
+        (b'key\timage==\n', 0, [b'key', b'image==']),
+        (b'\n key \r\t im age \r\n', 1, [b'key', b'im age']),
+        (b'\t\n', 0, [b'', b'']),
+        (b'\n', 1, [b'']),
+        (b'', 0, [b'']),
+    ],
+)
+def test_columns_are_those_of_split_and_strip(line, start, columns):
+    from fastmetro_mm.datasets.tsv import _columns
+
+    assert _columns(line, start) == columns
+    assert columns == [column.strip() for column in line[start:].split(b'\t')]
