@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmpose.models import PoseDataPreprocessor
 
+from fastmetro_mm.body.joint_sets import J24_TO_J14
 from fastmetro_mm.datasets.transforms import (
     BoxToCenterScale,
     LoadMeshImage,
@@ -210,3 +211,30 @@ def test_packed_image_without_labels_goes_through_the_preprocessor():
     batch = preprocessor(dict(inputs=[results['inputs']], data_samples=[sample]))
     expected = (results['inputs'][1, 5, 7].item() - 116.28) / 57.12
     assert batch['inputs'][0, 1, 5, 7].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_crop_is_packed_to_be_drawn_on_itself():
+    """As mmpose's browse_dataset.py asks for it: BGR, labels in pixels of the crop."""
+    image = np.zeros((4, 8, 3), np.uint8)
+    image[..., 0] = 255  # red
+    joints = np.zeros((24, 3), np.float32)
+    joints[J24_TO_J14[0]] = (-1, 1, 1)  # lower left corner
+    joints[J24_TO_J14[13]] = (0.5, 0, 0)
+    sample_of = PackMeshInputs(pack_transformed=True).transform
+    packed = sample_of(
+        dict(
+            img=image, center=(40, 30), scale=0.5, joints_2d=joints, img_key='a/b',
+            crop_to_image=2 * np.eye(2, 3),
+        )
+    )  # fmt: skip
+    assert packed['inputs'][:, 0, 0].tolist() == [0, 0, 255]
+    sample = packed['data_samples']
+    assert sample.gt_instances.bboxes.tolist() == [[0, 0, 8, 4]]
+    assert sample.gt_instances.keypoints[0, 0].tolist() == [0, 4]
+    assert sample.gt_instances.keypoints[0, 13].tolist() == [6, 2]
+    assert sample.gt_instances.keypoints_visible[0, [0, 13]].tolist() == [1, 0]
+    assert sample.img_path == 'a/b.png' and sample.ori_shape == (4, 8)
+    assert np.array_equal(sample.crop_to_image, np.eye(2, 3))
+    plain = PackMeshInputs().transform(dict(img=image, center=(40, 30), scale=0.5))
+    assert plain['inputs'][:, 0, 0].tolist() == [255, 0, 0]
+    assert plain['data_samples'].gt_instances.bboxes.tolist() == [[-10, -20, 90, 80]]
