@@ -93,9 +93,10 @@ class SoftwareRenderer:
         target = image[inside]
         if self.supersample > 1:
             unsure = unsure_pixels(colors, covered, points, window)
-            pixels = np.flatnonzero(unsure)
-            samples = subsample(triangles, unsure, window, self.supersample)
-            row, column = np.divmod(pixels, shape[1])
+            pixels = np.flatnonzero(unsure.view(bool))
+            samples = subsample(triangles, unsure, pixels, window, self.supersample)
+            row = pixels // shape[1]
+            column = pixels - row * shape[1]
             mixed = self._mixed(target[row, column], paint, samples)
             cv2.copyTo(colors, covered, target)
             target[row, column] = mixed

@@ -62,9 +62,8 @@ def unsure_pixels(
         cv2.convertScaleAbs(cv2.filter2D(colors, cv2.CV_16S, line, borderType=border))
         for line in _LINES
     ]
-    red, green, blue = cv2.split(reduce(cv2.max, bends))
-    bend = cv2.max(cv2.max(red, green), blue)
-    bent = cv2.threshold(bend, BEND, 1, cv2.THRESH_BINARY)[1]
+    flat = cv2.inRange(reduce(cv2.max, bends), (0, 0, 0), (BEND, BEND, BEND))
+    bent = cv2.threshold(flat, 0, 1, cv2.THRESH_BINARY_INV)[1]
     # nothing is outside of the window
     rim = cv2.morphologyEx(
         covered, cv2.MORPH_GRADIENT, _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0
@@ -95,12 +94,15 @@ class SubSamples:
     y: np.ndarray
 
 
-def subsample(triangles: Triangles, unsure: np.ndarray, window: Window, factor: int) -> SubSamples:
+def subsample(
+    triangles: Triangles, unsure: np.ndarray, pixels: np.ndarray, window: Window, factor: int
+) -> SubSamples:
     """What more samples of some pixels show.
 
     Args:
         triangles: All triangles.
         unsure: 1 for the pixels that are asked for. (H, W) uint8
+        pixels: Their numbers in the window, row by row. (P,)
         window: The window of these pixels.
         factor: Samples of a pixel along each axis.
 
@@ -108,7 +110,6 @@ def subsample(triangles: Triangles, unsure: np.ndarray, window: Window, factor: 
         The samples; pixels are numbered in the order of the window.
     """
     left, top = window[:2]
-    pixels = np.flatnonzero(unsure)
     x, y = centers(pixels, unsure.shape[1])
     x, y = x + left, y + top
     # A sample is inside where no corner's share is negative. Shares of the second and the third
@@ -152,8 +153,10 @@ def subsample(triangles: Triangles, unsure: np.ndarray, window: Window, factor: 
                 sample = pixel[inside] * factor**2 + (number_y * factor + number_x)
                 buffer.add(sample, nearness[inside], triangle[inside])
     filled = buffer.filled()
-    pixel, number = np.divmod(filled, factor**2)
-    down, across = np.divmod(number, factor)
+    pixel = filled // factor**2  # with a scalar several times faster than divmod
+    number = filled - pixel * factor**2
+    down = number // factor
+    across = number - down * factor
     return SubSamples(
         pixel,
         buffer.triangle[filled].astype(np.intp),
