@@ -192,3 +192,52 @@ def test_repair_stops_at_a_command_that_fails(monkeypatch, capsys):
     )
     assert not repair.repair()
     assert 'this command failed' in capsys.readouterr().err
+
+
+@pytest.fixture
+def doctor(monkeypatch, capsys):
+    """Runs the command on made-up findings: exit code, standard output, standard error."""
+    from fastmetro_mm.doctor import __main__ as command
+
+    def run(findings, *words):
+        def examine(folder):
+            print('a foreign package talks')
+            return findings(folder)
+
+        monkeypatch.setattr(command, 'examine', examine)
+        monkeypatch.setattr(sys, 'argv', ['fastmetro doctor', *words])
+        return command.main(), *capsys.readouterr()
+
+    run.module = command
+    return run
+
+
+def test_the_report_alone_is_on_standard_output(doctor):
+    code, out, error = doctor(
+        lambda folder: [Finding('body', 'problem', folder, 'put it there')],
+        '--json', '--body-data-root', 'my/files',
+    )  # fmt: skip
+    assert code == 1 and error == 'a foreign package talks\n'
+    assert json.loads(out) == {
+        'ok': False,
+        'findings': [
+            {'name': 'body', 'state': 'problem', 'detail': 'my/files', 'fix': 'put it there'}
+        ],
+    }
+    code, out, _ = doctor(lambda folder: [Finding('torch', 'ok', '2.14')])
+    assert code == 0 and out.splitlines()[0].endswith('torch  2.14')
+
+
+def test_after_a_repair_a_new_process_reports(doctor, monkeypatch):
+    started = []
+
+    def start(words, check):
+        started.append(words[1:])
+        return subprocess.CompletedProcess(words, 5)
+
+    monkeypatch.setattr(doctor.module.subprocess, 'run', start)
+    monkeypatch.setattr(doctor.module, 'repair', lambda: True)
+    assert doctor(list, '--fix', '--json')[0] == 5
+    assert started == [['-m', 'fastmetro_mm.doctor', '--json']]
+    monkeypatch.setattr(doctor.module, 'repair', lambda: False)
+    assert doctor(list, '--fix')[0] == 1 and len(started) == 1
