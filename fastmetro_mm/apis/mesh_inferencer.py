@@ -42,7 +42,6 @@ from fastmetro_mm.models.tta_model import MeshTTAModel
 from fastmetro_mm.runtimes.names import check_runtime
 from fastmetro_mm.runtimes.preparing import prepare_network
 from fastmetro_mm.speed.allocator import keep_freed_memory
-from fastmetro_mm.speed.threads import leaving_a_core
 from fastmetro_mm.structures.results import FrameResult
 
 _AHEAD = 2
@@ -224,8 +223,6 @@ class MeshInferencer:
             found, self.run_crops, lambda done: self.place(done, hint), size, batch_size, on_error
         )
         if overlap:
-            if self.device.type == 'cpu':
-                results = leaving_a_core(results, torch.get_num_threads())
             results = ahead(results, _AHEAD)
         if progress:
             results = show_progress(results, source.length)

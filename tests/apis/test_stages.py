@@ -134,28 +134,3 @@ def test_what_a_handler_raises_reaches_the_caller(tmp_path):
         with ResultSaver(tmp_path, ['npz'], fps=10, overlap=True) as saver:
             for index in range(3):
                 saver.add(frame(index), 'clip')
-
-
-def test_a_network_beside_other_work_leaves_a_core():
-    import torch
-
-    from fastmetro_mm.speed.threads import leaving_a_core
-
-    before, seen = torch.get_num_threads(), []
-
-    def items():
-        for index in range(3):
-            seen.append(torch.get_num_threads())
-            yield index
-
-    try:
-        torch.set_num_threads(4)
-        assert list(ahead(leaving_a_core(items(), 4), 1)) == [0, 1, 2]
-        assert seen == [3, 3, 3] and torch.get_num_threads() == 4
-        generator = leaving_a_core(items(), 1)
-        next(generator)
-        assert torch.get_num_threads() == 1
-        generator.close()
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
