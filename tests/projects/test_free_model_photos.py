@@ -51,3 +51,20 @@ def test_a_folder_of_photos(tmp_path, capsys):
     with pytest.raises(SystemExit):
         photos.main([])
     assert 'no photos: give --h36m' in capsys.readouterr().err
+
+
+def test_several_crops_of_a_photo_with_known_joints(tmp_path):
+    (tmp_path / 'images').mkdir()
+    cv2.imwrite(str(tmp_path / 'images/a.png'), np.full((100, 100, 3), 90, np.uint8))
+    joints = np.zeros((1, 24, 4), np.float32)
+    rows = dict(
+        imgname=['a.png'], center=[[50.0, 50.0]], scale=[0.3], S=joints, pose=np.zeros((1, 72))
+    )
+    np.savez(tmp_path / 'test_h36m.npz', **rows)
+    (one,) = photos.read_h36m(tmp_path)
+    np.testing.assert_array_equal(one.crop, photos.cut(tmp_path / 'images/a.png', [50, 50], 60.0))
+    three = list(photos.read_h36m(tmp_path, 3))
+    assert len(three) == 3 and {photo.name for photo in three} == {'a.png'}
+    again = list(photos.read_h36m(tmp_path, 3))
+    for first, second in zip(three, again, strict=True):
+        np.testing.assert_array_equal(first.crop, second.crop)

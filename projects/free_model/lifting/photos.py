@@ -68,14 +68,20 @@ def cut(path: Path, center: np.ndarray | None = None, side: float | None = None)
     return cv2.warpAffine(image, matrix, (CROP, CROP), flags=cv2.INTER_LINEAR)[..., ::-1]
 
 
-def read_h36m(folder: Path) -> Iterator[Photo]:
-    """Photos with true joints and poses."""
+def read_h36m(folder: Path, crops: int = 1) -> Iterator[Photo]:
+    """Photos with true joints and poses; of several crops each is moved and scaled a little."""
+    rng = np.random.default_rng(0)
     with np.load(folder / 'test_h36m.npz', allow_pickle=False) as rows:
         names, joints = rows['imgname'], rows['S'][:, list(J24_TO_J14), :3]
         for number, name in enumerate(map(str, names)):
             side = 200.0 * rows['scale'][number]
-            crop = cut(folder / 'images' / name, rows['center'][number], side)
-            yield Photo(name, crop, joints[number], rows['pose'][number])
+            for _ in range(crops):
+                center, length = rows['center'][number], side
+                if crops > 1:
+                    center = center + rng.normal(0, 0.03, 2) * side
+                    length = side * float(np.exp(rng.normal(0, 0.08)))
+                crop = cut(folder / 'images' / name, center, length)
+                yield Photo(name, crop, joints[number], rows['pose'][number])
 
 
 def read_photos(folder: Path, boxes: dict[str, np.ndarray]) -> Iterator[Photo]:
@@ -117,6 +123,10 @@ class Scorer:
             if photo.joints is not None:
                 error = pa_mpjpe(answer.joints.numpy(), photo.joints[None])
                 row[f'PA-MPJPE{name}'] = 1000 * float(error[0])
+                if self.steps == steps:
+                    both = self.network.infer((image - INPUT_MEAN) / INPUT_MEAN)
+                    error = pa_mpjpe(both.joints.numpy(), photo.joints[None])
+                    row['PA-MPJPE with the mirror image'] = 1000 * float(error[0])
         if photo.joints is not None and photo.pose is not None:
             body, pose = self.network.body, torch.from_numpy(photo.pose).float().view(1, 24, 3)
             mesh = body.pose(axis_angle_to_rotmat(pose), torch.zeros(1, 10))
@@ -143,6 +153,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--h36m', type=Path, help='folder of test_h36m.npz and images/')
     parser.add_argument('--photos', type=Path, help='folder of images of one person each')
     parser.add_argument('--box', nargs=5, action='append', default=[], help='NAME X1 Y1 X2 Y2')
+    parser.add_argument('--crops', type=int, default=1, help='of each Human3.6M image')
     parser.add_argument('--skip', nargs='*', default=(), help='names of images to leave out')
     return parser
 
@@ -154,7 +165,7 @@ def main(argv: list[str] | None = None) -> None:
         boxes = {name: np.array(numbers, float) for name, *numbers in options.box}
         photos: list[Photo] = []
         if options.h36m:
-            photos += read_h36m(options.h36m)
+            photos += read_h36m(options.h36m, options.crops)
         if options.photos:
             photos += (p for p in read_photos(options.photos, boxes) if p.name not in options.skip)
         if not photos:
