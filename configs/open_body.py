@@ -52,8 +52,8 @@ model.head = dict(
     criterion=dict(type=ParametricBodyLoss),
     fit_steps=2,
     # fitted on 300 drawn people by projects/free_model/lifting/confidence.py; J14's order
-    confidence=dict(slope=0.61, bias=(-0.74, 0.36, 2.69, 2.65, 0.12, -0.79,
-                                      -0.56, 0.0, 0.32, 0.10, -0.15, -0.70, 0.42, -0.33)),
+    confidence=dict(slope=0.62, bias=(-0.91, 0.27, 2.64, 2.59, 0.03, -0.90,
+                                      -0.54, -0.15, 0.36, 0.14, -0.09, -0.79, 0.43, -0.47)),
 )  # fmt: skip
 
 # the mirror image is looked at too, and both answers are averaged: docs/model_cards/open_body.md
