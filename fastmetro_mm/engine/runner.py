@@ -259,6 +259,12 @@ def build_runner(cfg: Config) -> Runner:
     kind = cfg.get('runner_type')
     if kind is None:
         return MeshRunner.from_cfg(cfg)
+    # ours alone: other runners hand the whole of env_cfg to a function that does not know it
+    if cfg.get('env_cfg', {}).pop('cuda_graphs', False):
+        raise ConfigError(
+            f'env_cfg.cuda_graphs=True is for our own runner, not for runner_type={kind!r}: leave '
+            'one of them out'
+        )
     runners: Any = RUNNERS  # takes a whole config, whatever its annotation says
     return runners.build(cfg) if isinstance(kind, str) else kind.from_cfg(cfg)
 

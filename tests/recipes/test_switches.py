@@ -27,6 +27,14 @@ def test_flexible_runner_trains_in_one_process(train, people, tmp_path):
     assert len(list(work_dir.glob('best_PA-MPJPE_epoch_1.pth'))) == 1
 
 
+def test_graphs_are_for_our_own_runner(train, people, tmp_path, capsys):
+    options = {'runner_type': 'FlexibleRunner', 'env_cfg.cuda_graphs': True}
+    with pytest.raises(SystemExit):
+        train('quickstart', tmp_path, people, **options)
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith('error: ') and 'cuda_graphs' in last and 'FlexibleRunner' in last
+
+
 @pytest.mark.skipif(HAS_TENSORBOARD, reason='tensorboard is installed')
 def test_missing_tensorboard_is_one_line(train, people, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
