@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from fastmetro_mm.errors import MissingFileError
-from fastmetro_mm.model_zoo.lookup import DEFAULT_MODEL, find_model
+from fastmetro_mm.model_zoo.lookup import DEFAULT_MODEL, configs_beside, find_model
 from fastmetro_mm.model_zoo.released import find_released
 
 Model = str | Path | Config
@@ -44,7 +44,8 @@ def choose_model(model: Model | None, weights: str | Path | None) -> tuple[Model
 
     Args:
         model: Name of a network (see `fastmetro_mm.model_zoo.find_model`), path of a config, or a
-            config. None: the default network, or the config that released weights belong to.
+            config. None: the default network, or the config that released weights belong to or
+            that lies beside trained ones.
         weights: Path, address, or name of a released file; None takes those of the name.
 
     Returns:
@@ -57,7 +58,9 @@ def choose_model(model: Model | None, weights: str | Path | None) -> tuple[Model
     if weights is not None:
         if model is None:
             released = find_released(weights)
-            model = released.config if released else _TRAINED_HERE
+            beside = configs_beside(Path(weights).parent)
+            trained = beside[0] if len(beside) == 1 else _TRAINED_HERE
+            model = released.config if released else trained
         return model, choose_weights(weights)
     model = DEFAULT_MODEL if model is None else model
     # a config object, or a file: the user knows what is in it

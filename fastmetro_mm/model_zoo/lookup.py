@@ -51,9 +51,16 @@ def kept_models() -> list[str]:
     return sorted(folder.name for folder in cache_folder().glob('*') if _saved(folder))
 
 
+def configs_beside(folder: Path) -> list[str]:
+    """Names of the shipped configs that trainings in this folder wrote into it."""
+    return sorted({path.stem for path in folder.glob('*.py')} & set(config_names()))
+
+
 def trained_weights(name: str) -> str | None:
     """Best, else newest checkpoint that training wrote for this config in ``work_dirs``."""
     folder = Path('work_dirs') / name
+    if name not in (configs_beside(folder) or [name]):
+        return None  # named like this config, but another one was trained there
     for pattern in ('best_*.pth', 'epoch_*.pth', 'iter_*.pth'):
         files = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
         if files:

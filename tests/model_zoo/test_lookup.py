@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from fastmetro_mm.apis.model_choice import choose_model
 from fastmetro_mm.cli.models import list_models
 from fastmetro_mm.config_files import config_names, config_path
 from fastmetro_mm.errors import MissingFileError, ModelHubError
@@ -86,6 +87,19 @@ def test_trained_checkpoint_best_before_newest(tmp_path):
     found = find_model('quickstart')
     assert found.weights == 'work_dirs/quickstart/best_PA-MPJPE_epoch_6.pth'
     assert found.origin == 'trained'
+
+
+def test_weights_of_another_config_are_not_taken(tmp_path):
+    folder = tmp_path / 'work_dirs/quickstart'  # where the quickstart trains another config
+    folder.mkdir(parents=True)
+    (folder / 'epoch_4.pth').write_bytes(b'')
+    (folder / 'quickstart_movenet.py').write_text('')
+    assert find_model('quickstart').weights is None
+    weights = 'work_dirs/quickstart/epoch_4.pth'
+    assert choose_model(None, weights) == ('quickstart_movenet', weights)
+    (folder / 'quickstart.py').write_text('')
+    assert find_model('quickstart').weights == weights
+    assert choose_model(None, weights) == ('quickstart', weights)  # two: nobody can tell
 
 
 def test_saved_folder_and_cache(tmp_path):
