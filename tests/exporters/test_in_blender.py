@@ -7,6 +7,7 @@ import pytest
 from fastmetro_mm.apis.saving import ResultSaver
 from fastmetro_mm.body.joint_sets import SMPL24
 from projects.blender_import.load import load, to_blender
+from tests.exporters.conftest import leave_out
 from tests.exporters.readers import joints_of
 
 bpy = pytest.importorskip('bpy')
@@ -21,12 +22,7 @@ def video(make_frame):
     frames = [make_frame(index, people=2, track_ids=[4, 1]) for index in range(6)]
     for index, frame in enumerate(frames):
         frame.time = index / FPS
-        frame.people = [
-            person
-            for person in frame.people
-            if not (index == 2 if person.track_id == 4 else index < 3)
-        ]
-    return frames
+    return leave_out(frames)
 
 
 @pytest.fixture(scope='module')

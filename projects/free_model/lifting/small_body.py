@@ -21,6 +21,19 @@ J24_TO_COCO17 = list(index_map(COCO17, J24))
 COCO17_FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
 
 
+def keypoint_errors(keypoints: Tensor, places: Tensor) -> Tensor:
+    """Errors and scores of key points (N, 17, 3), of those crops that show all of them.
+
+    Args:
+        keypoints: x, y on the crop in [-1, 1] and a score. (B, 17, 3)
+        places: The labels' joints, x, y and whether they are shown. (B, 24, 3)
+    """
+    truth = places[:, J24_TO_COCO17]
+    whole = (truth[..., 2] > 0).all(1)
+    errors = keypoints[..., :2] - truth[..., :2]
+    return torch.cat((errors, keypoints[..., 2:]), -1)[whole]
+
+
 @dataclass
 class SmallMesh:
     """A posed body, metres, camera axes, on the root.

@@ -31,7 +31,7 @@ from projects.free_model.lifting.draw import SHARD
 from projects.free_model.lifting.keypoint_people import KeypointPeople
 from projects.free_model.lifting.labels import Labels, aligned_distance, judge
 from projects.free_model.lifting.looks import CROP, Drawn, Look, Pool, Ring, look_at
-from projects.free_model.lifting.small_body import J24_TO_COCO17, SmallBody
+from projects.free_model.lifting.small_body import SmallBody, keypoint_errors
 from projects.free_model.lifting.train import Lifter, disturb, some_poses
 
 BANK = 8_000  # looks that tell MoveNet's errors
@@ -145,10 +145,7 @@ def error_bank(backbone: Backbone, pool: Pool, count: int) -> np.ndarray:
         seen = look_at(pool.some(SHARD))
         with torch.inference_mode():
             keypoints, _, _ = backbone(seen.crops)
-        truth = seen.places[:, J24_TO_COCO17]
-        whole = (truth[..., 2] > 0).all(1)
-        errors = torch.cat((keypoints[..., :2] - truth[..., :2], keypoints[..., 2:]), -1)
-        rows.append(errors[whole].cpu().numpy())
+        rows.append(keypoint_errors(keypoints, seen.places).cpu().numpy())
     return np.concatenate(rows)
 
 

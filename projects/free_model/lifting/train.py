@@ -31,7 +31,7 @@ from fastmetro_mm.synthetic.photo_poses import sample_photo_pose
 from projects.free_model.lifting.evidence import DEEP_SCALE
 from projects.free_model.lifting.keypoint_people import KeypointPeople
 from projects.free_model.lifting.labels import Labels, judge
-from projects.free_model.lifting.small_body import J24_TO_COCO17, SmallBody
+from projects.free_model.lifting.small_body import SmallBody, keypoint_errors
 
 POSES = 60_000
 HELD_OUT = 2  # shards
@@ -74,10 +74,7 @@ class Shard:
 
     def errors(self) -> np.ndarray:
         """(N, 17, 3) errors and scores of key points, of crops that show all of them."""
-        truth = self.places[:, J24_TO_COCO17]
-        whole = (truth[..., 2] > 0).all(1)
-        errors = self.keypoints[..., :2] - truth[..., :2]
-        return torch.cat((errors, self.keypoints[..., 2:]), -1)[whole].numpy()
+        return keypoint_errors(self.keypoints, self.places).numpy()
 
     def pick(self, body: SmallBody, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, Labels]:
         """Key points, feature map in bytes, labels."""
