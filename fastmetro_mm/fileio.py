@@ -20,7 +20,21 @@ from fastmetro_mm.errors import InputError, UserError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Error numbers of a disk that is full or cannot be written."""
+CACHE_VARIABLE = 'FASTMETRO_CACHE'
 _MARK = '.partial'  # in the names of files that are still being written
+
+
+def cache_folder() -> Path:
+    """Folder of kept networks and of what is made once for all runs: graphs, machine code.
+
+    Returns:
+        ``$FASTMETRO_CACHE``, else ``fastmetro_mm`` in the user's cache.
+    """
+    given = os.environ.get(CACHE_VARIABLE)
+    if given:
+        return Path(given).expanduser()
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(base) / 'fastmetro_mm'
 
 
 def check_target(path: str | os.PathLike) -> Path:

@@ -12,6 +12,9 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+# Two drawings of one scene are compared byte by byte; what draws must not change in between.
+os.environ['FASTMETRO_DRAWING'] = 'numpy'
+
 import fastmetro_mm  # noqa: F401 - stands in for mmcv.ops before any test imports mmpose
 
 REPO = Path(__file__).resolve().parents[1]

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from fastmetro_mm.config_files import config_names
+from fastmetro_mm.fileio import cache_folder
 from fastmetro_mm.model_zoo.lookup import (
     DEFAULT_MODEL,
-    cache_folder,
     kept_models,
     shipped_models,
     trained_weights,

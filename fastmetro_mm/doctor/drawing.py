@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks which renderer really draws, in a process of its own: a broken driver may crash."""
 
+import importlib.metadata
+import importlib.util
+import os
 import subprocess
 import sys
 
 from fastmetro_mm.doctor.finding import Finding
+from fastmetro_mm.visualization.drawing_choice import VARIABLE, machine_code_folder
 
 GL_FIX = 'apt-get install -y libegl1 libgl1 libegl-mesa0 libgles2 && pip install pyrender==0.1.45'
 SECONDS = 90
@@ -30,11 +34,12 @@ print(getattr(renderer, 'platform', renderer.name))
 """
 
 
-def try_renderer(backend: str) -> tuple[bool, str]:
+def try_renderer(backend: str, loops: str = 'auto') -> tuple[bool, str]:
     """Draw a triangle with a renderer and look at the image.
 
     Args:
         backend: ``pyrender`` or ``software``.
+        loops: What runs the loops of the software renderer, see ``drawing_choice``.
 
     Returns:
         Whether it drew, and the platform it drew with or the reason why not, in one line.
@@ -47,6 +52,7 @@ def try_renderer(backend: str) -> tuple[bool, str]:
             text=True,
             timeout=SECONDS,
             check=False,
+            env={**os.environ, VARIABLE: loops},
         )
     except subprocess.TimeoutExpired:
         return False, f'no image within {SECONDS} s'
@@ -55,7 +61,7 @@ def try_renderer(backend: str) -> tuple[bool, str]:
 
 
 def check_drawing() -> list[Finding]:
-    """Both renderers."""
+    """Both renderers, and the machine code of the second, which is made here if it was not yet."""
     works, detail = try_renderer('pyrender')
     if works:
         opengl = Finding('drawing (OpenGL)', 'ok', f'pyrender draws through {detail}')
@@ -68,4 +74,16 @@ def check_drawing() -> list[Finding]:
         software = Finding('drawing (software)', 'ok', 'draws')
     else:
         software = Finding('drawing (software)', 'problem', detail, 'install fastmetro_mm again')
-    return [opengl, software]
+    return [opengl, software, _check_machine_code()]
+
+
+def _check_machine_code() -> Finding:
+    name, fix = 'drawing (compiled)', "pip install 'numba>=0.61'"
+    if importlib.util.find_spec('numba') is None:
+        return Finding(name, 'note', 'numba is not installed: NumPy draws, half as fast', fix)
+    works, detail = try_renderer('software', 'compiled')
+    if not works:
+        return Finding(name, 'note', f'{detail}; NumPy draws, half as fast', fix)
+    folder = machine_code_folder()
+    kept = f'kept in {folder}' if any(folder.glob('*/*.nbi')) else f'not kept: no file in {folder}'
+    return Finding(name, 'ok', f'numba {importlib.metadata.version("numba")}, {kept}')

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 from fastmetro_mm.errors import ModelHubError
-from fastmetro_mm.model_zoo.files import CONFIG_FILE, WEIGHTS_FILE, cache_folder
+from fastmetro_mm.fileio import cache_folder
+from fastmetro_mm.model_zoo.files import CONFIG_FILE, WEIGHTS_FILE
 
 OFFLINE_VARIABLE = 'FASTMETRO_OFFLINE'
 

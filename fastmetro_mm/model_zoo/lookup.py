@@ -7,7 +7,8 @@ from pathlib import Path
 
 from fastmetro_mm.config_files import config_names, config_path
 from fastmetro_mm.errors import MissingFileError
-from fastmetro_mm.model_zoo.files import CONFIG_FILE, WEIGHTS_FILE, cache_folder
+from fastmetro_mm.fileio import cache_folder
+from fastmetro_mm.model_zoo.files import CONFIG_FILE, WEIGHTS_FILE
 from fastmetro_mm.model_zoo.hub import download
 from fastmetro_mm.model_zoo.released import find_released
 

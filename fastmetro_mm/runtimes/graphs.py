@@ -20,8 +20,7 @@ from torch import Tensor, nn
 
 from fastmetro_mm import __version__
 from fastmetro_mm.exporters.onnx_export import crop_size_of, export_graph, ready_for_export
-from fastmetro_mm.fileio import write_json
-from fastmetro_mm.model_zoo.files import cache_folder
+from fastmetro_mm.fileio import cache_folder, write_json
 from fastmetro_mm.structures import TokenFeatures
 
 FORMAT = 2

@@ -73,7 +73,7 @@ def rasterize(
         shown &= (depth > NEAR)[corners].all(axis=0)
     kept = np.flatnonzero(shown)
     triangles = triangles.of(kept)
-    window = window_of(triangles, *size)
+    window = window_of(triangles.x, triangles.y, *size)
     if window is None:
         return Visible(*np.zeros((2, 0), np.int64), *(np.zeros(s, np.float32) for s in ((0, 3), 0)))
     buffer = nearest_triangles(triangles, window)

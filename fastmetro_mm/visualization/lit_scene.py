@@ -43,23 +43,28 @@ class LitScene:
         perspective: Whether the viewer is at the origin; triangles are then cut at ``NEAR``.
 
     Attributes:
-        vertices: Camera frame, metres. (V, 3)
-        faces: (T, 3)
-        mesh_index: Number of the mesh of each triangle. (T,)
+        vertices: Camera frame, metres. (V, 3) float64
+        faces: (T, 3) int64
+        mesh_index: Number of the mesh of each triangle. (T,) int32
+        closed: Whether that mesh is closed. (T,) bool
+        colors: RGB in 0..1 of the vertices. (V, 3) float64
+        is_lit: Whether light has fallen on these already.
+        lighting: The lights.
+        perspective: Whether the viewer is at the origin.
     """
 
     def __init__(self, meshes: Sequence[RenderMesh], lighting: Lighting, perspective: bool) -> None:
-        self._lighting, self._perspective = lighting, perspective
+        self.lighting, self.perspective = lighting, perspective
         self._fronts: np.ndarray | None = None
         meshes_drawn = [(number, mesh) for number, mesh in enumerate(meshes) if len(mesh.faces)]
         near = [mesh.vertices[:, 2].min() < NEAR for _, mesh in meshes_drawn]
-        self._corner_colors: np.ndarray | None = None
-        self._closed = np.zeros(0, bool)
-        if perspective and any(near):  # cutting makes loose triangles, which are lit before
+        self.is_lit = perspective and any(near)
+        if self.is_lit:  # cutting makes loose triangles, which are lit before
             soup = shade_meshes(meshes, lighting, perspective)
-            self.vertices = soup.corners.reshape(-1, 3)
+            self.vertices, self.colors = soup.corners.reshape(-1, 3), soup.colors.reshape(-1, 3)
             self.faces = np.arange(len(self.vertices)).reshape(-1, 3)
-            self.mesh_index, self._corner_colors = soup.mesh_index, soup.colors
+            self.mesh_index = soup.mesh_index.astype(np.int32)
+            self.closed = np.zeros(len(self.faces), bool)
             return
         starts = np.cumsum([0] + [len(mesh.vertices) for _, mesh in meshes_drawn])
         parts = list(zip(starts, meshes_drawn, strict=False))
@@ -72,11 +77,11 @@ class LitScene:
             [number for number, _ in meshes_drawn], [len(mesh.faces) for _, mesh in meshes_drawn]
         ).astype(np.int32)
         self._all_faces = self.faces
-        self._closed = np.repeat(
+        self.closed = np.repeat(
             [is_closed(mesh.faces) for _, mesh in meshes_drawn],
             [len(mesh.faces) for _, mesh in meshes_drawn],
         ).astype(bool)
-        self._colors = np.concatenate([empty] + [mesh.vertex_colors for _, mesh in meshes_drawn])
+        self.colors = np.concatenate([empty] + [mesh.vertex_colors for _, mesh in meshes_drawn])
 
     def leave_out_backs(self, away: np.ndarray) -> np.ndarray | None:
         """Leave out triangles of closed meshes that show the viewer their back.
@@ -90,11 +95,11 @@ class LitScene:
         Returns:
             Numbers of those that stay; None for all.
         """
-        if not self._closed.any():
+        if not self.closed.any():
             return None
-        kept = np.flatnonzero(~(away & self._closed))
+        kept = np.flatnonzero(~(away & self.closed))
         self.faces, self.mesh_index = self.faces[kept], self.mesh_index[kept]
-        self._closed = self._closed[kept]
+        self.closed = self.closed[kept]
         return kept
 
     def colors_of(self, rows: np.ndarray) -> np.ndarray:
@@ -106,8 +111,8 @@ class LitScene:
         Returns:
             Corner, channel, triangle. (3, 3, R) float32 in 0..1
         """
-        if self._corner_colors is not None:
-            return self._corner_colors[rows].transpose(1, 2, 0).astype(np.float32)
+        if self.is_lit:
+            return self.colors[self.faces[rows]].transpose(1, 2, 0).astype(np.float32)
         if self._fronts is None:
             self._normals = vertex_normals(self.vertices, self._all_faces)
             used = np.zeros(len(self.vertices), bool)
@@ -117,8 +122,8 @@ class LitScene:
             self._fronts[:, used] = self._shade(used, 1).T
         faces = self.faces[rows]
         colors = np.stack([self._fronts[:, corner] for corner in faces.T])
-        either = np.flatnonzero(~self._closed[rows])
-        back = either[faces_away(self.vertices, faces[either], self._perspective)]
+        either = np.flatnonzero(~self.closed[rows])
+        back = either[faces_away(self.vertices, faces[either], self.perspective)]
         if len(back):
             used, corners = np.unique(faces[back], return_inverse=True)
             colors[:, :, back] = self._shade(used, -1)[corners.reshape(-1, 3)].transpose(1, 2, 0)
@@ -128,7 +133,7 @@ class LitScene:
         return shade_vertices(
             self.vertices[vertices],
             side * self._normals[vertices],
-            self._colors[vertices],
-            self._lighting,
-            self._perspective,
+            self.colors[vertices],
+            self.lighting,
+            self.perspective,
         )

@@ -85,12 +85,12 @@ def parts_of(counts: np.ndarray, most: int) -> Iterator[slice]:
         begin = end
 
 
-def window_of(triangles: Triangles, width: int, height: int) -> Window | None:
-    """The part of an image that holds every triangle, if there is one."""
-    if not len(triangles):
+def window_of(x: np.ndarray, y: np.ndarray, width: int, height: int) -> Window | None:
+    """The part of an image that holds all of these places (any shape), if there is one."""
+    if not x.size:
         return None
-    left, right = np.clip([np.floor(triangles.x.min()), np.ceil(triangles.x.max())], 0, width)
-    top, bottom = np.clip([np.floor(triangles.y.min()), np.ceil(triangles.y.max())], 0, height)
+    left, right = np.clip([np.floor(x.min()), np.ceil(x.max())], 0, width)
+    top, bottom = np.clip([np.floor(y.min()), np.ceil(y.max())], 0, height)
     if left >= right or top >= bottom:
         return None
     return int(left), int(top), int(right), int(bottom)

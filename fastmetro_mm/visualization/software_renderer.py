@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws meshes where there is no OpenGL: a z-buffer in NumPy, smooth shading, smooth edges.
-
-What each pixel's centre shows is found first (``zbuffer.py``). Pixels where that does not tell the
-colour get more samples (``supersampling.py``). Light is computed for what is seen.
-"""
+"""Draws meshes where there is no OpenGL: a z-buffer, smooth shading, smooth edges."""
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.geometry.camera import PerspectiveCamera
+from fastmetro_mm.visualization.drawing_choice import check_loops, timed_drawing
 from fastmetro_mm.visualization.lit_scene import LitScene
 from fastmetro_mm.visualization.render_types import (
     Camera,
@@ -20,26 +16,27 @@ from fastmetro_mm.visualization.render_types import (
     RenderResult,
     prepare_background,
 )
-from fastmetro_mm.visualization.scan_conversion import Triangles, linear_at, window_of
-from fastmetro_mm.visualization.supersampling import SubSamples, subsample, unsure_pixels
-from fastmetro_mm.visualization.zbuffer import centers, nearest_triangles
 
 
 class SoftwareRenderer:
-    """Draws meshes with NumPy alone: smooth shading, two-sided light, correct occlusion.
+    """Draws meshes on the processor: smooth shading, two-sided light, correct occlusion.
 
     Args:
         supersample: Samples per pixel along each axis; 2 gives smooth edges, 1 is faster.
         lighting: Lights, in camera axes.
+        loops: What runs the inner loops, see ``drawing_choice``.
     """
 
     name = 'software'
 
-    def __init__(self, supersample: int = 2, lighting: Lighting | None = None) -> None:
+    def __init__(
+        self, supersample: int = 2, lighting: Lighting | None = None, loops: str = 'auto'
+    ) -> None:
         if supersample < 1:
             raise ConfigError(f'supersample must be at least 1, got {supersample}')
         self.supersample = supersample
         self.lighting = lighting or Lighting()
+        self.loops = check_loops(loops)
 
     def render(
         self, meshes: Sequence[RenderMesh], camera: Camera, background: np.ndarray | None = None
@@ -53,99 +50,11 @@ class SoftwareRenderer:
         )
         perspective = isinstance(camera, PerspectiveCamera)
         scene = LitScene(meshes, self.lighting, perspective)
-        points = camera.project(scene.vertices)
+        if not len(scene.faces):
+            return result
         depth = scene.vertices[:, 2]
         # What decides must be linear on the image plane; depth in perspective is not.
         nearness = 1 / depth if perspective else -depth
-        corners = np.ascontiguousarray(scene.faces.T)
-        triangles = Triangles(
-            *(np.ascontiguousarray(part)[corners] for part in (*points.T, nearness))
-        )
-        kept = scene.leave_out_backs(triangles.areas() > 0)
-        if kept is not None:
-            triangles = triangles.of(kept)
-        window = window_of(triangles, camera.width, camera.height)
-        if window is None:
-            return result
-        left, top, right, bottom = window
-        inside = (slice(top, bottom), slice(left, right))
-        shape = (bottom - top, right - left)
-
-        buffer = nearest_triangles(triangles, window)
-        place = buffer.filled()
-        triangle = buffer.triangle[place].astype(np.intp)
-        # Rounding must not leave the range that the corners span.
-        found = np.clip(buffer.nearness[place], nearness.min(), nearness.max())
-        x, y = centers(place, shape[1])
-        in_image = (y.astype(np.intp) + top) * camera.width + x.astype(np.intp) + left
-        result.index.reshape(-1)[in_image] = scene.mesh_index[triangle]
-        result.depth.reshape(-1)[in_image] = 1 / found if perspective else -found
-
-        paint = _Paint(scene, triangles, perspective)
-        channels = [np.zeros(shape, np.uint8) for _ in range(3)]
-        for channel, values in zip(channels, paint(triangle, x + left, y + top), strict=True):
-            values *= 255
-            values += 0.5
-            channel.ravel()[place] = values.astype(np.uint8)
-        colors = cv2.merge(channels)
-        covered = np.zeros(shape, np.uint8)
-        covered.ravel()[place] = 1
-        target = image[inside]
-        if self.supersample > 1:
-            unsure = unsure_pixels(colors, covered, points, window)
-            pixels = np.flatnonzero(unsure.view(bool))
-            samples = subsample(triangles, unsure, pixels, window, self.supersample)
-            row = pixels // shape[1]
-            column = pixels - row * shape[1]
-            mixed = self._mixed(target[row, column], paint, samples)
-            cv2.copyTo(colors, covered, target)
-            target[row, column] = mixed
-        else:
-            cv2.copyTo(colors, covered, target)
+        with timed_drawing(self.loops) as draw:
+            draw(scene, camera.project(scene.vertices), nearness, self.supersample, result)
         return result
-
-    def _mixed(self, under: np.ndarray, paint: '_Paint', samples: SubSamples) -> np.ndarray:
-        """Mean colours of pixels' samples, those without a triangle in the colour below (P, 3)."""
-        count = self.supersample**2
-        covered = np.bincount(samples.pixel, minlength=len(under))
-        mixed = under * (1 - covered / count)[:, None]
-        for channel, values in enumerate(paint(samples.triangle, samples.x, samples.y)):
-            mixed[:, channel] += np.bincount(samples.pixel, values, len(under)) * (255 / count)
-        return np.where(covered[:, None] > 0, np.round(mixed), under).astype(np.uint8)
-
-
-class _Paint:
-    """Colours of samples.
-
-    Args:
-        scene: The scene.
-        triangles: All of its triangles on the image plane.
-        perspective: Whether the camera is a perspective one.
-    """
-
-    def __init__(self, scene: LitScene, triangles: Triangles, perspective: bool) -> None:
-        self._scene, self._triangles, self._perspective = scene, triangles, perspective
-
-    def __call__(self, triangle: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
-        """Red, green and blue (N,) in 0..1 of samples with centres x, y (N,) on triangles (N,)."""
-        seen = np.zeros(len(self._triangles), bool)
-        seen[triangle] = True
-        rows = np.flatnonzero(seen)
-        number = np.empty(len(seen), np.intp)
-        number[rows] = np.arange(len(rows))
-        triangle = number[triangle]
-        triangles = self._triangles.of(rows)
-        colors = self._scene.colors_of(rows)
-        if not self._perspective:
-            return _clipped(linear_at(triangles, [*colors.swapaxes(0, 1)], triangle, x, y))
-        # linear on the image plane are 1/z and what is divided by z
-        values = [*(colors * triangles.nearness[:, None]).swapaxes(0, 1), triangles.nearness]
-        *channels, nearness = linear_at(triangles, values, triangle, x, y)
-        for channel in channels:
-            channel /= nearness
-        return _clipped(channels)
-
-
-def _clipped(channels: list[np.ndarray]) -> list[np.ndarray]:
-    """Colours in 0..1, which rounding may have left."""
-    return [np.clip(channel, 0, 1, out=channel) for channel in channels]

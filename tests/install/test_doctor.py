@@ -90,10 +90,27 @@ def test_no_cuda_is_only_a_note(monkeypatch):
 
 def test_no_opengl_is_a_note_with_the_packages(monkeypatch):
     results = {'pyrender': (False, 'no OpenGL platform draws'), 'software': (True, 'software')}
-    monkeypatch.setattr(drawing, 'try_renderer', results.get)
-    opengl, software_finding = drawing.check_drawing()
+    monkeypatch.setattr(drawing, 'try_renderer', lambda backend, loops='auto': results[backend])
+    opengl, software_finding, _ = drawing.check_drawing()
     assert (opengl.state, software_finding.state) == ('note', 'ok')
     assert 'libegl1' in opengl.fix and 'software renderer' in opengl.detail
+
+
+def test_compiled_drawing_is_told(monkeypatch, tmp_path):
+    tried = {'auto': (True, 'software'), 'compiled': (False, 'LLVM is broken')}
+    monkeypatch.setattr(drawing, 'try_renderer', lambda backend, loops='auto': tried[loops])
+    monkeypatch.setenv('FASTMETRO_CACHE', str(tmp_path))
+    monkeypatch.setattr(drawing.importlib.metadata, 'version', lambda name: f'of {name}')
+    monkeypatch.setattr(drawing.importlib.util, 'find_spec', lambda name: None)
+    missing = drawing.check_drawing()[2]
+    assert missing.state == 'note' and 'not installed' in missing.detail
+    assert missing.fix == "pip install 'numba>=0.61'"
+    monkeypatch.setattr(drawing.importlib.util, 'find_spec', lambda name: name)
+    broken = drawing.check_drawing()[2]
+    assert broken.state == 'note' and broken.detail.startswith('LLVM is broken; NumPy draws')
+    tried['compiled'] = (True, 'software')
+    works = drawing.check_drawing()[2]
+    assert works.state == 'ok' and works.detail.startswith('numba of numba, not kept')
 
 
 def test_software_renderer_really_draws():
