@@ -21,8 +21,8 @@ from torch import Tensor
 
 from fastmetro_mm.errors import UserError
 from fastmetro_mm.fileio import write_json
-from fastmetro_mm.runtimes.features import graph_features
 from fastmetro_mm.runtimes.graphs import crop_size, find_graphs, graphs_folder
+from fastmetro_mm.runtimes.mesh_graphs import mesh_graphs
 from fastmetro_mm.runtimes.names import Runtime, available_targets, is_installed, parse_runtime
 from fastmetro_mm.speed.acceleration import accelerate
 
@@ -80,9 +80,10 @@ def measure(network: Any, runtimes: list[Runtime], speed: str) -> dict[str, floa
     for runtime in runtimes:
         try:
             if runtime.library == 'torch':
-                runs[str(runtime)] = accelerate(copy.deepcopy(network), speed, False, False)
+                plain: Any = copy.deepcopy(network)
+                runs[str(runtime)] = accelerate(plain, speed, False, False).mesh_of
             else:
-                runs[str(runtime)] = graph_features(network, runtime, speed)
+                runs[str(runtime)] = mesh_graphs(network, runtime, speed)
         except UserError as error:
             print_log(f'runtime {runtime} is left out: {error}', 'current', logging.WARNING)
     size, device = crop_size(network), next(network.parameters()).device
@@ -93,7 +94,7 @@ def measure(network: Any, runtimes: list[Runtime], speed: str) -> dict[str, floa
         seconds: dict[str, list[float]] = {name: [] for name in runs}
         for turn in range(-1, _TURNS):  # the first one, which makes kernels, does not count
             for name, run in runs.items():
-                taken = _seconds(getattr(run, 'extract_feat', run), crops)
+                taken = _seconds(run, crops)
                 seconds[name] += [taken] if turn >= 0 else []
         for name, values in seconds.items():
             product[name] *= 1000 * median(values) / batch

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backbone and neck as two graphs in the cache folder: what bears half precision, what does not.
+"""A network as graphs in the cache folder: what bears half precision, what does not.
 
-The heads stay in torch: they take next to no time, and they decompose, solve and pose.
+The mesh head goes along, since threads of torch between two calls of a library stand in its way;
+heads that solve and pose stay in torch.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -21,11 +23,13 @@ from torch import Tensor, nn
 from fastmetro_mm import __version__
 from fastmetro_mm.exporters.onnx_export import crop_size_of, export_graph, ready_for_export
 from fastmetro_mm.fileio import cache_folder, write_json
-from fastmetro_mm.structures import TokenFeatures
+from fastmetro_mm.models.heads import FastMETROHead
+from fastmetro_mm.speed.local_attention import attend_locally
 
-FORMAT = 2
+FORMAT = 3
 """Counted up where graphs of an earlier version of this package would answer otherwise."""
 TOKENS = ('cam_token', 'joints', 'vertices', 'keypoints')
+MESH = ('pred_cam', 'joints', 'vertices_coarse', 'vertices_mid', 'vertices')
 
 
 class Beginning(nn.Module):
@@ -48,7 +52,7 @@ class Beginning(nn.Module):
 
 
 class Ending(nn.Module):
-    """The rest of the neck, in float32.
+    """The rest of the neck and the mesh head, in float32.
 
     Args:
         network: ``TopdownMeshEstimator``.
@@ -57,30 +61,32 @@ class Ending(nn.Module):
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.neck = network.neck
+        self.head = network.head if type(network.head) is FastMETROHead else None
 
-    def tokens(self, *parts: Tensor) -> TokenFeatures:
-        """What :class:`Beginning` gives to tokens."""
-        return self.neck.finish(*parts) if hasattr(self.neck, 'finish') else self.neck(parts)
+    def named(self, *parts: Tensor) -> dict[str, Tensor]:
+        """What :class:`Beginning` gives to a mesh, or to tokens for a head of another kind.
+
+        Without those that are none: a graph has no empty outputs.
+        """
+        tokens = self.neck.finish(*parts) if hasattr(self.neck, 'finish') else self.neck(parts)
+        found = tokens if self.head is None else self.head(tokens)
+        names = TOKENS if self.head is None else MESH
+        named = {name: getattr(found, name) for name in names}
+        return {name: value for name, value in named.items() if value is not None and value.numel()}
 
     def forward(self, *parts: Tensor) -> tuple[Tensor, ...]:
-        """The same as a tuple, without what is empty."""
-        return tuple(given_tokens(self.tokens(*parts)).values())
-
-
-def given_tokens(tokens: TokenFeatures) -> dict[str, Tensor]:
-    """Tokens by name, without those that are none: a graph has no empty outputs."""
-    named = {name: getattr(tokens, name) for name in TOKENS}
-    return {name: value for name, value in named.items() if value is not None and value.numel()}
+        """The same as a tuple."""
+        return tuple(self.named(*parts).values())
 
 
 @dataclass(frozen=True)
 class Graphs:
-    """Two ONNX files.
+    """Two ONNX files, or three.
 
     Attributes:
         folder: Where they lie.
         crop_size: Side of the crops that they take, pixels.
-        outputs: What the second one gives, of :data:`TOKENS`.
+        outputs: What the second one gives, of :data:`MESH` or :data:`TOKENS`.
     """
 
     folder: Path
@@ -94,8 +100,14 @@ class Graphs:
 
     @property
     def ending(self) -> Path:
-        """From there to tokens."""
+        """From there to the mesh or to tokens."""
         return self.folder / 'finish.onnx'
+
+    @property
+    def regressor(self) -> Path | None:
+        """From the middle mesh to what the SMPL head makes rotations of; None without that head."""
+        path = self.folder / 'smpl.onnx'
+        return path if path.is_file() else None
 
 
 def graphs_folder(network: Any) -> Path:
@@ -120,7 +132,7 @@ def graphs_folder(network: Any) -> Path:
         ).encode()
     )
     # buffers too: positions and masks come from files of the body and are in no state dict
-    for part in (network.backbone, network.neck):
+    for part in (network.backbone, network.neck, network.head, network.smpl_head or nn.Module()):
         for name, tensor in (*part.named_parameters(), *part.named_buffers()):
             known.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
             flat = tensor.detach().cpu().contiguous().reshape(-1)
@@ -170,17 +182,23 @@ def make_graphs(network: Any, folder: Path) -> Graphs:
         size = crop_size(network)
         device = next(network.parameters()).device
         begin, finish = Beginning(network).eval(), Ending(network).eval()
+        begin.neck = finish.neck = copy.deepcopy(network.neck)
+        attend_locally(begin.neck)
         image = torch.zeros(2, 3, size, size, device=device)
         with ready_for_export(network):
             with torch.no_grad():
                 between = begin(image)
-                outputs = tuple(given_tokens(finish.tokens(*between)))
+                outputs = tuple(finish.named(*between))
             names = [f'between_{number}' for number in range(len(between))]
             graphs = Graphs(unfinished, size, outputs)
             export_graph(begin, graphs.beginning, {'image': image}, names)
             inputs = dict(zip(names, between, strict=True))
             export_graph(finish, graphs.ending, inputs, outputs)
-        sizes = {path.name: path.stat().st_size for path in (graphs.beginning, graphs.ending)}
+            if network.smpl_head is not None:
+                mid = torch.zeros(2, 3 * network.smpl_head.num_vertices, device=device)
+                path = unfinished / 'smpl.onnx'
+                export_graph(network.smpl_head.regressor, path, {'mid': mid}, ['smpl'])
+        sizes = {path.name: path.stat().st_size for path in sorted(unfinished.glob('*.onnx'))}
         write_json(unfinished / 'graphs.json', dict(crop_size=size, outputs=outputs, sizes=sizes))
         try:
             if find_graphs(folder) is None:

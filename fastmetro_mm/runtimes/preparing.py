@@ -9,7 +9,7 @@ from torch import nn
 
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.runtimes.choice import fastest
-from fastmetro_mm.runtimes.features import GraphFeatures, graph_features
+from fastmetro_mm.runtimes.mesh_graphs import MeshGraphs, mesh_graphs
 from fastmetro_mm.runtimes.names import AUTO, check_runtime
 from fastmetro_mm.speed.acceleration import PlainParts, accelerate
 
@@ -45,15 +45,15 @@ def prepare_network(
         chosen = fastest(network, speed)
     if chosen.library == 'torch':
         return accelerate(network, speed, compiled, keep_plain=False)
-    return run_by_graphs(network, graph_features(network, chosen, speed))
+    return run_by_graphs(network, mesh_graphs(network, chosen, speed))
 
 
-def run_by_graphs(network: Any, features: GraphFeatures) -> nn.Module:
-    """Put graphs in the place of backbone and neck.
+def run_by_graphs(network: Any, graphs: MeshGraphs) -> nn.Module:
+    """Put graphs in the place of backbone, neck and head.
 
     Args:
-        network: The network; backbone and neck are dropped.
-        features: What runs instead.
+        network: The network; backbone and neck are dropped, the head still centres and projects.
+        graphs: What runs instead.
 
     Returns:
         The network.
@@ -61,5 +61,7 @@ def run_by_graphs(network: Any, features: GraphFeatures) -> nn.Module:
     network._plain = PlainParts(network, keep=False)
     network.backbone, network.neck = nn.Identity(), nn.Identity()
     network.image_layout = {}
-    network.extract_feat = features
+    network.mesh_of = graphs
+    if graphs.regressor is not None:
+        network.smpl_head.regressor = graphs.regressor
     return network

@@ -15,7 +15,7 @@ from fastmetro_mm.config_files import config_path
 from fastmetro_mm.errors import ConfigError, ExportError, InputError, MissingPackageError
 from fastmetro_mm.models.backbones import HandLandmark, MoveNet
 from fastmetro_mm.runtimes import choice, graphs, names, preparing
-from fastmetro_mm.runtimes.features import GraphFeatures, prove
+from fastmetro_mm.runtimes.mesh_graphs import MeshGraphs, prove
 from fastmetro_mm.runtimes.names import Runtime, parse_runtime
 from fastmetro_mm.speed import acceleration
 
@@ -108,7 +108,7 @@ def test_a_damaged_conversion_is_made_anew(cache):
     (folder / 'finish.onnx').write_bytes(b'cut off')
     assert graphs.find_graphs(folder) is None
     graphs.make_graphs(network, folder)
-    assert graphs.find_graphs(folder).outputs == ('cam_token', 'joints', 'vertices')
+    assert graphs.find_graphs(folder).outputs == graphs.MESH
 
 
 @needs_converter
@@ -117,7 +117,7 @@ def test_a_graph_of_other_weights_is_refused(cache):
     runtime = parse_runtime(LIBRARIES[0], CPU)
     folder = graphs.graphs_folder(network)
     made = graphs.find_graphs(folder) or graphs.make_graphs(network, folder)
-    features = GraphFeatures(made, runtime, torch.float32, CPU)
+    features = MeshGraphs(made, runtime, torch.float32, CPU, network.head)
     prove(features, network)
     with torch.no_grad():
         network.neck.dim_reduce_dec.weight.neg_()

@@ -5,7 +5,7 @@ python tools/benchmark/deviation.py --weights work_dirs/quickstart/epoch_8.pth
 python tools/benchmark/deviation.py --config open_body --data data/quickstart [--threads 1]
 
 Every speed in torch, OpenVINO and ONNX Runtime, as far as they are installed. Times are processor
-time of backbone and neck, medians of seven turns which all take one after the other.
+time of backbone, neck and mesh head, medians of seven turns which all take one after the other.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def centred(network: torch.nn.Module, crops: torch.Tensor, batch: int = 20) -> t
 
 @torch.no_grad()
 def times(networks: dict[str, torch.nn.Module], crops: torch.Tensor) -> dict[str, float]:
-    """Milliseconds of processor time for backbone and neck, by name."""
+    """Milliseconds of processor time for backbone, neck and mesh head, by name."""
     taken: dict[str, list[float]] = {name: [] for name in networks}
     for turn in range(-2, _TURNS):
         for name, network in networks.items():
             start = time.process_time()
-            network.extract_feat(crops)
+            network.mesh_of(crops)
             if turn >= 0:
                 taken[name].append(1000 * (time.process_time() - start))
     return {name: median(values) for name, values in taken.items()}

@@ -204,7 +204,9 @@ def measure_runtimes(
     threads = report['threads'] = args.threads or torch.get_num_threads()
     clock = report['clock'] = 'processor' if args.processor_time else 'wall'
     names = [name for name in NETWORKS if args.only in name]
-    found = runtime_rows(names, args.batches, body, args.rounds, clock, threads, folder)
+    found = runtime_rows(
+        names, args.batches, body, args.rounds, clock, threads, folder, who=args.who
+    )
     for rows in found:
         report['rows'] += rows
         print('\n'.join(map(line, rows)), flush=True)
@@ -252,6 +254,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--runtimes', action='store_true',
                         help='only our network beside its graph in other libraries')  # fmt: skip
     parser.add_argument('--batches', type=int, nargs='+', help='for --runtimes')
+    parser.add_argument(
+        '--who',
+        nargs='+',
+        default=[''],
+        help='for --runtimes: those whose name contains one of these (each keeps '
+        'up to 4 GB for L-H64)',
+    )
     parser.add_argument('--threads', type=int, help='for --runtimes (default: all cores)')
     parser.add_argument('--processor-time', action='store_true',
                         help='for --runtimes: beside other work, with --threads 1')  # fmt: skip

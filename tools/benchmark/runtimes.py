@@ -162,6 +162,7 @@ def runtime_rows(
     threads: int | None = None,
     official: str | None = None,
     warm_up: int = 2,
+    who: Sequence[str] = ('',),
 ) -> Iterator[list[dict[str, Any]]]:
     """Measure.
 
@@ -174,6 +175,7 @@ def runtime_rows(
         threads: Of each contestant; all cores if not given.
         official: Folder of the official code, see ``official_code.arena``.
         warm_up: Turns before, for every batch.
+        who: Contestants whose name contains one of these.
 
     Yields:
         Rows of one network; ``ratio`` is the time of the fastest peer over that of the row.
@@ -189,7 +191,11 @@ def runtime_rows(
                 run = forward(plain)
                 expected = {batch: run(images(batch).numpy()) for batch, _ in plan}
                 del plain, run
-                racing = contestants(name, path, body, official)
+                racing = {
+                    title: contestant
+                    for title, contestant in contestants(name, path, body, official).items()
+                    if any(part in title for part in who)
+                }
                 for contestant in racing.values():
                     contestant.options.update(plan=plan, clock=clock)
                 timings = race(racing, len(plan), warm_up=0, threads=threads)

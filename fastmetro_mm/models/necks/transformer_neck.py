@@ -111,8 +111,8 @@ class FastMETRONeck(BaseModule):
             feats: As for :meth:`forward`.
 
         Returns:
-            Camera (B, 1, C), image (B, HW, C) and joint-vertex tokens (B, J + V, C) of the first
-            width.
+            Camera (B, 1, C), image (B, HW, C) and joint-vertex tokens (B, J + V, C), brought to the
+            second width.
         """
         x = _last(feats)
         hint = self._hint_at_larger_map(x)
@@ -130,13 +130,19 @@ class FastMETRONeck(BaseModule):
         position, _ = self._positions_of(x.shape[2:])
         image = self.conv_1x1(x).flatten(2).transpose(1, 2)  # (B, HW, 512)
         cam_token = self.cam_token_embed.weight.expand(x.shape[0], 1, -1)  # (B, 1, 512)
-        return self._run(
+        found = self._run(
             self.transformer_1,
             cam_token,
             image,
             self._learned_tokens(),
             position,
             self._attend_once(),
+        )
+        cam_token, image, tokens = (x.to(self.position_2.dtype) for x in found)
+        return (
+            self.dim_reduce_enc_cam(cam_token),  # (B, 1, 128)
+            self.dim_reduce_enc_img(image),  # (B, HW, 128)
+            self.dim_reduce_dec(tokens),  # (B, J + V, 128)
         )
 
     def finish(
@@ -154,10 +160,6 @@ class FastMETRONeck(BaseModule):
             Tokens of the second width.
         """
         _, position = self._positions_of(grid or self.feature_size)
-        cam_token, image, tokens = (x.to(position.dtype) for x in (cam_token, image, tokens))
-        cam_token = self.dim_reduce_enc_cam(cam_token)  # (B, 1, 128)
-        image = self.dim_reduce_enc_img(image)  # (B, HW, 128)
-        tokens = self.dim_reduce_dec(tokens)  # (B, J + V, 128)
         cam_token, _, tokens = self._run(
             self.transformer_2, cam_token, image, tokens, position, None
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens out of the two graphs, in the place of a network's backbone and neck."""
+"""Meshes out of the graphs, in the place of a network's backbone, neck and head."""
 
 from __future__ import annotations
 
@@ -13,80 +13,120 @@ from torch import Tensor, nn
 
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.fileio import write_atomically
-from fastmetro_mm.runtimes.engines import build_engine
+from fastmetro_mm.runtimes.engines import Engine, build_engine
 from fastmetro_mm.runtimes.graphs import (
     Beginning,
     Ending,
     Graphs,
     find_graphs,
-    given_tokens,
     graphs_folder,
     make_graphs,
 )
 from fastmetro_mm.runtimes.names import Runtime
 from fastmetro_mm.speed.acceleration import working_type
-from fastmetro_mm.structures import TokenFeatures
+from fastmetro_mm.structures import MeshPrediction, TokenFeatures
 
 _PROOF_CROPS = 3
 _TOLERANCE = 1e-3
 """Of the largest value of an output; the libraries differ by some 1e-6."""
 
 
-class GraphFeatures:
-    """What replaces ``extract_feat`` of an estimator.
+class RegressorGraph(nn.Module):
+    """What replaces the layers of the SMPL head.
 
     Args:
-        graphs: The two ONNX files.
+        engine: Its graph, in float32.
+        device: Where the result goes.
+    """
+
+    def __init__(self, engine: Engine, device: torch.device) -> None:
+        super().__init__()
+        self.engine, self.device = engine, device
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Args: x (B, 3 * V). Returns raw rotation matrices and shape, (B, 226)."""
+        return _tensor(self.engine([_array(x)])[0], self.device)
+
+
+class MeshGraphs:
+    """What replaces ``mesh_of`` of an estimator.
+
+    Args:
+        graphs: The ONNX files.
         runtime: Library and target.
-        dtype: What the first of them computes in; the second is float32 always.
-        device: Where the tokens go.
+        dtype: What the first of them computes in; the others are float32 always.
+        device: Where the results go.
+        head: Makes the mesh where the graphs end with tokens.
     """
 
     def __init__(
-        self, graphs: Graphs, runtime: Runtime, dtype: torch.dtype, device: torch.device
+        self,
+        graphs: Graphs,
+        runtime: Runtime,
+        dtype: torch.dtype,
+        device: torch.device,
+        head: nn.Module,
     ) -> None:
         self.crop_size, self.outputs, self.device = graphs.crop_size, graphs.outputs, device
-        self.runtime = runtime
+        self.runtime, self.head = runtime, head
         threads = torch.get_num_threads()
         self._begin = build_engine(graphs.beginning, runtime, dtype, threads)
         self._finish = build_engine(graphs.ending, runtime, torch.float32, threads)
+        self.regressor = None
+        if graphs.regressor is not None:
+            engine = build_engine(graphs.regressor, runtime, torch.float32, threads)
+            self.regressor = RegressorGraph(engine, device)
 
-    def __call__(self, inputs: Tensor) -> TokenFeatures:
-        """Run both graphs.
+    def __call__(self, inputs: Tensor) -> MeshPrediction:
+        """Run the graphs.
 
         Args:
             inputs: Normalised RGB crops. (B, 3, S, S)
 
         Returns:
-            The tokens.
+            Raw, uncentred prediction in metres.
 
         Raises:
             ExportError: If the crops are not of the size that the graphs were made for.
         """
+        found = self.named(inputs)
+        if 'pred_cam' in found:
+            return MeshPrediction(**found)
+        if 'vertices' not in found:
+            token = found['cam_token']
+            found['vertices'] = token.new_zeros(len(token), 0, token.shape[-1])
+        return self.head(TokenFeatures(**found))
+
+    def named(self, inputs: Tensor) -> dict[str, Tensor]:
+        """What the second graph gives, by name; arguments and errors as above."""
         size = tuple(inputs.shape[2:])
         if size != (self.crop_size, self.crop_size):
             raise ExportError(
                 f'crops of {size[1]}x{size[0]} px: the network was converted for '
                 f'{self.crop_size}x{self.crop_size}, as its config cuts them'
             )
-        array = inputs.detach().float().contiguous().cpu().numpy()
-        found = self._finish(self._begin([array]))
-        tokens = {
-            name: torch.from_numpy(np.array(value, np.float32)).to(self.device)
+        found = self._finish(self._begin([_array(inputs)]))
+        return {
+            name: _tensor(value, self.device)
             for name, value in zip(self.outputs, found, strict=True)
         }
-        if 'vertices' not in tokens:
-            token = tokens['cam_token']
-            tokens['vertices'] = token.new_zeros(len(token), 0, token.shape[-1])
-        return TokenFeatures(**tokens)
+
+
+def _array(inputs: Tensor) -> np.ndarray:
+    return inputs.detach().float().contiguous().cpu().numpy()
+
+
+def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
+    # a copy: the library's buffer holds until its next call
+    return torch.from_numpy(np.array(array, np.float32)).to(device)
 
 
 @torch.no_grad()
-def prove(features: GraphFeatures, network: Any) -> None:
+def prove(graphs: MeshGraphs, network: Any) -> None:
     """Compare a converted network with itself.
 
     Args:
-        features: The graphs, in float32.
+        graphs: The graphs, in float32.
         network: The network, as it was loaded.
 
     Raises:
@@ -94,16 +134,20 @@ def prove(features: GraphFeatures, network: Any) -> None:
     """
     device = next(network.parameters()).device
     generator = torch.Generator().manual_seed(0)
-    size = features.crop_size
+    size = graphs.crop_size
     # smooth, like photos; noise has many maxima that differ by less than rounding
     coarse = torch.randn(_PROOF_CROPS, 3, size // 16, size // 16, generator=generator)
     crops = nn.functional.interpolate(coarse, (size, size), mode='bicubic').to(device)
-    expected = given_tokens(Ending(network).tokens(*Beginning(network)(crops)))
+    expected = Ending(network).named(*Beginning(network)(crops))
     try:
-        found = given_tokens(features(crops))
+        found = graphs.named(crops)
+        if graphs.regressor is not None:
+            mid = expected['vertices_mid'].flatten(1)
+            expected['smpl'] = network.smpl_head.regressor(mid)
+            found['smpl'] = graphs.regressor(mid)
     except Exception as error:  # each library raises its own
         raise ExportError(
-            f'{features.runtime} cannot run the converted network '
+            f'{graphs.runtime} cannot run the converted network '
             f"({' '.join(str(error).split())[:200]}): use runtime='torch'"
         ) from error
     for name, wanted in expected.items():
@@ -111,12 +155,12 @@ def prove(features: GraphFeatures, network: Any) -> None:
         off = float((found[name].to(device) - wanted).abs().max())
         if not off <= limit:
             raise ExportError(
-                f'{features.runtime} answers otherwise than torch (token {name}: off by {off:.2g}, '
+                f'{graphs.runtime} answers otherwise than torch ({name}: off by {off:.2g}, '
                 f"at most {limit:.2g} expected): use runtime='torch' and tell us of the network"
             )
 
 
-def graph_features(network: Any, runtime: Runtime, speed: str) -> GraphFeatures:
+def mesh_graphs(network: Any, runtime: Runtime, speed: str) -> MeshGraphs:
     """The converted network, converted now if it never was.
 
     Args:
@@ -125,17 +169,17 @@ def graph_features(network: Any, runtime: Runtime, speed: str) -> GraphFeatures:
         speed: ``'exact'`` or ``'fast'``.
 
     Returns:
-        What takes the place of ``extract_feat``; proved equal in float32 once for each version of
-        the library.
+        What takes the place of ``mesh_of``; proved equal in float32 once for each version of the
+        library.
     """
     folder = graphs_folder(network)
     graphs = find_graphs(folder) or make_graphs(network, folder)
     device = next(network.parameters()).device
     mark = _proof_mark(graphs, runtime)
     if not mark.is_file():
-        prove(GraphFeatures(graphs, runtime, torch.float32, device), network)
+        prove(MeshGraphs(graphs, runtime, torch.float32, device, network.head), network)
         write_atomically(mark, b'')
-    return GraphFeatures(graphs, runtime, working_type(network, speed), device)
+    return MeshGraphs(graphs, runtime, working_type(network, speed), device, network.head)
 
 
 def _proof_mark(graphs: Graphs, runtime: Runtime) -> Path:
