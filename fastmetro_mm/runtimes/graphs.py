@@ -29,6 +29,7 @@ from fastmetro_mm.speed.local_attention import attend_locally
 FORMAT = 3
 """Counted up where graphs of an earlier version of this package would answer otherwise."""
 TOKENS = ('cam_token', 'joints', 'vertices', 'keypoints')
+SMPL = 'smpl_raw'
 MESH = ('pred_cam', 'joints', 'vertices_coarse', 'vertices_mid', 'vertices')
 
 
@@ -52,7 +53,7 @@ class Beginning(nn.Module):
 
 
 class Ending(nn.Module):
-    """The rest of the neck and the mesh head, in float32.
+    """The rest of the neck, the mesh head and the layers of the SMPL head, in float32.
 
     Args:
         network: ``TopdownMeshEstimator``.
@@ -61,7 +62,10 @@ class Ending(nn.Module):
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.neck = network.neck
-        self.head = network.head if type(network.head) is FastMETROHead else None
+        self.head, self.regressor = None, None
+        if type(network.head) is FastMETROHead:
+            self.head = network.head
+            self.regressor = getattr(network.smpl_head, 'regressor', None)
 
     def named(self, *parts: Tensor) -> dict[str, Tensor]:
         """What :class:`Beginning` gives to a mesh, or to tokens for a head of another kind.
@@ -72,6 +76,8 @@ class Ending(nn.Module):
         found = tokens if self.head is None else self.head(tokens)
         names = TOKENS if self.head is None else MESH
         named = {name: getattr(found, name) for name in names}
+        if self.regressor is not None:
+            named[SMPL] = self.regressor(found.vertices_mid.flatten(1))
         return {name: value for name, value in named.items() if value is not None and value.numel()}
 
     def forward(self, *parts: Tensor) -> tuple[Tensor, ...]:
@@ -81,12 +87,13 @@ class Ending(nn.Module):
 
 @dataclass(frozen=True)
 class Graphs:
-    """Two ONNX files, or three.
+    """Two ONNX files.
 
     Attributes:
         folder: Where they lie.
         crop_size: Side of the crops that they take, pixels.
-        outputs: What the second one gives, of :data:`MESH` or :data:`TOKENS`.
+        outputs: What the second one gives: :data:`MESH` and perhaps :data:`SMPL`, or of
+            :data:`TOKENS`.
     """
 
     folder: Path
@@ -102,12 +109,6 @@ class Graphs:
     def ending(self) -> Path:
         """From there to the mesh or to tokens."""
         return self.folder / 'finish.onnx'
-
-    @property
-    def regressor(self) -> Path | None:
-        """From the middle mesh to what the SMPL head makes rotations of; None without that head."""
-        path = self.folder / 'smpl.onnx'
-        return path if path.is_file() else None
 
 
 def graphs_folder(network: Any) -> Path:
@@ -194,10 +195,6 @@ def make_graphs(network: Any, folder: Path) -> Graphs:
             export_graph(begin, graphs.beginning, {'image': image}, names)
             inputs = dict(zip(names, between, strict=True))
             export_graph(finish, graphs.ending, inputs, outputs)
-            if network.smpl_head is not None:
-                mid = torch.zeros(2, 3 * network.smpl_head.num_vertices, device=device)
-                path = unfinished / 'smpl.onnx'
-                export_graph(network.smpl_head.regressor, path, {'mid': mid}, ['smpl'])
         sizes = {path.name: path.stat().st_size for path in sorted(unfinished.glob('*.onnx'))}
         write_json(unfinished / 'graphs.json', dict(crop_size=size, outputs=outputs, sizes=sizes))
         try:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.fileio import write_atomically
-from fastmetro_mm.runtimes.engines import Engine, build_engine
+from fastmetro_mm.runtimes.engines import build_engine
 from fastmetro_mm.runtimes.graphs import (
+    SMPL,
     Beginning,
     Ending,
     Graphs,
@@ -31,23 +32,6 @@ _TOLERANCE = 1e-3
 """Of the largest value of an output; the libraries differ by some 1e-6."""
 
 
-class RegressorGraph(nn.Module):
-    """What replaces the layers of the SMPL head.
-
-    Args:
-        engine: Its graph, in float32.
-        device: Where the result goes.
-    """
-
-    def __init__(self, engine: Engine, device: torch.device) -> None:
-        super().__init__()
-        self.engine, self.device = engine, device
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Args: x (B, 3 * V). Returns raw rotation matrices and shape, (B, 226)."""
-        return _tensor(self.engine([_array(x)])[0], self.device)
-
-
 class MeshGraphs:
     """What replaces ``mesh_of`` of an estimator.
 
@@ -57,6 +41,7 @@ class MeshGraphs:
         dtype: What the first of them computes in; the others are float32 always.
         device: Where the results go.
         head: Makes the mesh where the graphs end with tokens.
+        smpl_head: Makes rotations of what they give, if the network has it.
     """
 
     def __init__(
@@ -66,16 +51,13 @@ class MeshGraphs:
         dtype: torch.dtype,
         device: torch.device,
         head: nn.Module,
+        smpl_head: Any = None,
     ) -> None:
         self.crop_size, self.outputs, self.device = graphs.crop_size, graphs.outputs, device
-        self.runtime, self.head = runtime, head
+        self.runtime, self.head, self.smpl_head = runtime, head, smpl_head
         threads = torch.get_num_threads()
         self._begin = build_engine(graphs.beginning, runtime, dtype, threads)
         self._finish = build_engine(graphs.ending, runtime, torch.float32, threads)
-        self.regressor = None
-        if graphs.regressor is not None:
-            engine = build_engine(graphs.regressor, runtime, torch.float32, threads)
-            self.regressor = RegressorGraph(engine, device)
 
     def __call__(self, inputs: Tensor) -> MeshPrediction:
         """Run the graphs.
@@ -91,7 +73,11 @@ class MeshGraphs:
         """
         found = self.named(inputs)
         if 'pred_cam' in found:
-            return MeshPrediction(**found)
+            raw = found.pop(SMPL, None)
+            prediction = MeshPrediction(**found)
+            if raw is not None:
+                prediction.rotmat, prediction.betas = self.smpl_head.parameters_of(raw)
+            return prediction
         if 'vertices' not in found:
             token = found['cam_token']
             found['vertices'] = token.new_zeros(len(token), 0, token.shape[-1])
@@ -105,15 +91,12 @@ class MeshGraphs:
                 f'crops of {size[1]}x{size[0]} px: the network was converted for '
                 f'{self.crop_size}x{self.crop_size}, as its config cuts them'
             )
-        found = self._finish(self._begin([_array(inputs)]))
+        array = inputs.detach().float().contiguous().cpu().numpy()
+        found = self._finish(self._begin([array]))
         return {
             name: _tensor(value, self.device)
             for name, value in zip(self.outputs, found, strict=True)
         }
-
-
-def _array(inputs: Tensor) -> np.ndarray:
-    return inputs.detach().float().contiguous().cpu().numpy()
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
@@ -141,10 +124,6 @@ def prove(graphs: MeshGraphs, network: Any) -> None:
     expected = Ending(network).named(*Beginning(network)(crops))
     try:
         found = graphs.named(crops)
-        if graphs.regressor is not None:
-            mid = expected['vertices_mid'].flatten(1)
-            expected['smpl'] = network.smpl_head.regressor(mid)
-            found['smpl'] = graphs.regressor(mid)
     except Exception as error:  # each library raises its own
         raise ExportError(
             f'{graphs.runtime} cannot run the converted network '
@@ -176,10 +155,11 @@ def mesh_graphs(network: Any, runtime: Runtime, speed: str) -> MeshGraphs:
     graphs = find_graphs(folder) or make_graphs(network, folder)
     device = next(network.parameters()).device
     mark = _proof_mark(graphs, runtime)
+    heads = (network.head, network.smpl_head)
     if not mark.is_file():
-        prove(MeshGraphs(graphs, runtime, torch.float32, device, network.head), network)
+        prove(MeshGraphs(graphs, runtime, torch.float32, device, *heads), network)
         write_atomically(mark, b'')
-    return MeshGraphs(graphs, runtime, working_type(network, speed), device, network.head)
+    return MeshGraphs(graphs, runtime, working_type(network, speed), device, *heads)
 
 
 def _proof_mark(graphs: Graphs, runtime: Runtime) -> Path:

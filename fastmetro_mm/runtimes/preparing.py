@@ -62,6 +62,4 @@ def run_by_graphs(network: Any, graphs: MeshGraphs) -> nn.Module:
     network.backbone, network.neck = nn.Identity(), nn.Identity()
     network.image_layout = {}
     network.mesh_of = graphs
-    if graphs.regressor is not None:
-        network.smpl_head.regressor = graphs.regressor
     return network

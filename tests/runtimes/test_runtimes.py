@@ -39,16 +39,18 @@ def cache(tmp_path_factory):
 
 
 def build(kind: str) -> torch.nn.Module:
-    """A small network: mesh tokens after two transformers, or a body posed by key points."""
+    """A small network: a mesh after two transformers, or a body posed by key points."""
     torch.manual_seed(0)
-    cfg = Config.fromfile(config_path('quickstart' if kind == 'mesh' else 'open_body'))
-    if kind == 'mesh':
+    cfg = Config.fromfile(config_path('open_body' if kind == 'keypoints' else 'quickstart'))
+    if kind != 'keypoints':
         cfg.model.neck.embed_dims = (64, 32)
         cfg.model.head.in_channels = 32
     else:
         cfg.model.backbone.update(arch='lightning', weights=None)
         cfg.model.neck.update(hidden_dims=64, embed_dims=32, num_layers=1)
         cfg.model.head.in_channels = 32
+    if kind == 'smpl':
+        cfg.model.smpl_head = dict(type='SMPLRegressorHead', hidden_dim=32)
     network = MODELS.build(cfg.model).eval()
     network.cfg = cfg
     if kind == 'keypoints':  # an untrained one looks everywhere alike
@@ -58,7 +60,7 @@ def build(kind: str) -> torch.nn.Module:
     return network
 
 
-@pytest.fixture(scope='module', params=['mesh', 'keypoints'])
+@pytest.fixture(scope='module', params=['mesh', 'smpl', 'keypoints'])
 def network(request):
     return build(request.param)
 
@@ -86,6 +88,9 @@ def test_every_library_gives_the_same_people(network, crops, cache, library):
             torch.testing.assert_close(
                 getattr(found, name), getattr(expected, name)[:count], rtol=1e-3, atol=2e-4
             )
+        if network.smpl_head is not None:
+            torch.testing.assert_close(found.betas, expected.betas[:count], rtol=1e-3, atol=2e-4)
+            torch.testing.assert_close(found.rotmat, expected.rotmat[:count], rtol=0, atol=2e-2)
     with pytest.raises(ConfigError, match='load the checkpoint again'):
         made.state_dict()
     with pytest.raises(ExportError, match='converted for'):

@@ -95,7 +95,17 @@ class SMPLRegressorHead(BaseModule):
         Returns:
             Rotation matrices (B, 24, 3, 3), 0 is the global orientation, and betas (B, 10).
         """
-        out = self.regressor(vertices_mid.detach().flatten(1))
+        return self.parameters_of(self.regressor(vertices_mid.detach().flatten(1)))
+
+    def parameters_of(self, out: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotations and shape from what the layers give.
+
+        Args:
+            out: 24 raw 3x3 matrices, then 10 betas. (B, 226)
+
+        Returns:
+            As for :meth:`forward`.
+        """
         matrices, betas = out.split((NUM_JOINTS * 9, NUM_BETAS), dim=1)
         rotmat = project_to_rotation(matrices.float().unflatten(1, (NUM_JOINTS, 3, 3)))
         return rotmat, betas
