@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fastmetro_mm.models.layers.transformer import Attention
@@ -56,7 +57,29 @@ def mesh_patches(allowed: np.ndarray, size: int) -> list[tuple[list[int], list[i
     return patches
 
 
-class LocalAttention(Attention):
+class ScaledAttention(Attention):
+    """Attention without a mask in as few operations as there are, for inference.
+
+    Args:
+        attention: What it replaces; the scale of the scores is multiplied into its weights.
+    """
+
+    def __init__(self, attention: Attention) -> None:
+        nn.Module.__init__(self)
+        self.num_heads, self.dropout = attention.num_heads, 0.0
+        self.out_proj = attention.out_proj
+        rows, dim = attention.in_proj_weight.shape
+        scale = attention.in_proj_weight.new_ones(rows)
+        scale[:dim] = (dim // self.num_heads) ** -0.5  # of the queries
+        self.in_proj_weight = nn.Parameter(attention.in_proj_weight.detach() * scale[:, None])
+        self.in_proj_bias = nn.Parameter(attention.in_proj_bias.detach() * scale)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, batch: int) -> Tensor:
+        """See :meth:`Attention.attend`; what comes once is not repeated."""
+        return (q @ k.transpose(2, 3)).softmax(dim=-1) @ v
+
+
+class LocalAttention(ScaledAttention):
     """Self-attention of tokens under one known mask, for inference in float32.
 
     Args:
@@ -71,15 +94,7 @@ class LocalAttention(Attention):
     bias: Tensor
 
     def __init__(self, attention: Attention, mask: Tensor) -> None:
-        nn.Module.__init__(self)
-        self.num_heads, self.dropout = attention.num_heads, 0.0
-        self.out_proj = attention.out_proj
-        rows, dim = attention.in_proj_weight.shape
-        scale = attention.in_proj_weight.new_ones(rows)
-        scale[:dim] = (dim // self.num_heads) ** -0.5  # of the queries
-        self.projection = nn.Linear(dim, rows)
-        self.projection.weight.data = attention.in_proj_weight.detach() * scale[:, None]
-        self.projection.bias.data = attention.in_proj_bias.detach() * scale
+        super().__init__(attention)
         allowed = mask.cpu().numpy()
         # joints: all of their row and of their column
         self.everywhere = int(np.argmin([*(allowed.all(1) & allowed.all(0)), False]))
@@ -112,10 +127,10 @@ class LocalAttention(Attention):
 
         Only ``query`` is read: all three are the same tokens.
         """
-        q, k, v = self.projection(query).chunk(3, dim=2)
+        q, k, v = F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=2)
         first = self._split(q[:, : self.everywhere])
-        weights = (first @ self._split(k).transpose(2, 3)).softmax(dim=-1)
-        joints = (weights @ self._split(v)).transpose(1, 2).flatten(2)  # (B, J, C)
+        joints = self.attend(first, self._split(k), self._split(v), None, batch)
+        joints = joints.transpose(1, 2).flatten(2)  # (B, J, C)
         q, k, v = (
             self._patches(q, self.queries),
             self._patches(k, self.keys),
@@ -141,7 +156,10 @@ def attend_locally(neck: nn.Module) -> None:
     if not isinstance(neck, FastMETRONeck):
         return
     for transformer in (neck.transformer_1, neck.transformer_2):
+        for layer in transformer.encoder.layers:
+            layer.self_attn = ScaledAttention(layer.self_attn)
         for layer in transformer.decoder.layers:
+            layer.multihead_attn = ScaledAttention(layer.multihead_attn)
             local = LocalAttention(layer.self_attn, neck.attention_mask)
             layer.self_attn = local.to(neck.attention_mask.device)
     neck.train(neck.training)  # forgets what was kept of the tokens
