@@ -9,6 +9,8 @@ from mmengine.config import read_base
 from mmengine.optim import CosineAnnealingLR, LinearLR
 from mmpose.models.backbones import ResNet
 
+from fastmetro_mm.models.losses import SmoothMeshLoss
+
 with read_base():
     from ._base_.default_runtime import *
     from ._base_.fastmetro_l_h64 import *
@@ -37,8 +39,11 @@ model.neck.update(
     num_heads=2,
     dropout=0.0,  # eight epochs from nothing: too short to overfit
     feature_size=(6, 6),
+    informed_start=True,
 )
-model.head.update(in_channels=64, informed_start=True)
+# against torn meshes and spikes after so few steps; not part of the official recipe
+model.head.update(in_channels=64, informed_start=True, from_rest_pose=True)
+model.head.criterion.update(type=SmoothMeshLoss, laplacian_weight=1000.0)
 
 train_pipeline = [
     dict(type=LoadMeshImage, crop_size=crop_size),

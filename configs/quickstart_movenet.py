@@ -13,7 +13,7 @@ with read_base():
     from .quickstart import *
 
 crop_size = 192
-max_epochs = 4
+max_epochs = 2
 
 model.data_preprocessor.update(mean=[127.50195] * 3, std=[127.50195] * 3)  # MoveNet's own
 model.backbone = dict(
@@ -29,5 +29,9 @@ model.neck.update(in_channels=2464)
 train_pipeline[0].update(crop_size=crop_size)
 train_pipeline[3].update(size=crop_size)
 test_pipeline[2].update(size=crop_size)
-train_cfg.update(max_epochs=max_epochs, val_interval=2)
+# the loaders of quickstart.py hold copies of its pipelines
+train_dataloader.update(dataset=dict(pipeline=train_pipeline))
+val_dataloader.update(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+train_cfg.update(max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler[1].update(T_max=max_epochs)

@@ -8,6 +8,7 @@ runs, and none enters a checkpoint.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -220,6 +221,24 @@ class MeshBody(nn.Module):
         if self.model is None:
             raise MissingBodyFileError(self.missing or f'{self.name}: the model was not read')
         return self.model(pose, betas)
+
+    @torch.no_grad()
+    def rest_pose(self, level: int) -> Tensor:
+        """The mean shape in the rest pose, upright in camera axes and facing the camera.
+
+        Args:
+            level: Wanted level, 0 the finest.
+
+        Returns:
+            Vertices about their root, metres; zeros without the model file. (V, 3)
+        """
+        device = self.label_index.device
+        if self.model is None:
+            return torch.zeros(self.num_vertices[level], 3, device=device)
+        pose = torch.zeros(1, 48 if self.is_hand else 72, device=device)
+        pose[0, 0] = math.pi  # half a turn about x: from y up to y down
+        vertices, _ = self.centre(self.pose(pose, torch.zeros(1, 10, device=device)).vertices)
+        return self.sampling.down(vertices, 0, level)[0]
 
     def _rows(self) -> np.ndarray:
         """Regressor rows of the root and of the joints (1 + J, V)."""

@@ -64,6 +64,22 @@ def test_config_survives_being_written_and_read(name, tmp_path):
     assert again.train_dataloader.dataset.ann_file == cfg.train_dataloader.dataset.ann_file
 
 
+@pytest.mark.parametrize('name', config_names())
+def test_loaders_run_the_pipelines_that_the_config_shows(name):
+    """What ``read_base`` gives are copies: a changed pipeline must be handed to its loader."""
+    cfg = load(name)
+    assert cfg.train_dataloader.dataset.pipeline == cfg.train_pipeline
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        assert loader.dataset.pipeline == cfg.test_pipeline
+
+
+def test_the_quickstart_shows_its_backbone_crops_that_fill_the_grid():
+    cfg = load('quickstart_movenet')
+    pipelines = [cfg[f'{part}_dataloader'].dataset.pipeline for part in ('train', 'val', 'test')]
+    sizes = [step['size'] for steps in pipelines for step in steps if 'size' in step]
+    assert [(size // 32,) * 2 for size in sizes] == [cfg.model.neck.feature_size] * 3
+
+
 @pytest.mark.parametrize('name', OFFICIAL)
 def test_config_is_what_its_name_says(name, body_data, monkeypatch):
     monkeypatch.setenv('FASTMETRO_BODY_DATA', str(body_data))

@@ -31,11 +31,17 @@ class FastMETROHead(MeshHead):
         informed_start: Start the learned up-sampling at the fixed matrix U1 and the camera at
             one that sees the whole crop, instead of at random values as the official code does.
             A short training from scratch gains much by it; loaded weights replace it.
+        from_rest_pose: Predict how far each coarse vertex lies from its place in the rest pose,
+            upright before the camera, instead of the place itself as the official code does. A
+            short training then keeps head, hands and feet whole. The rest pose is in the
+            checkpoint.
         joints_from: ``'mesh'``: predicted joints are regressed from the full mesh, as in the
             official evaluation; ``'tokens'``: read from the joint tokens, which for hands works
             without the MANO file.
         init_cfg: See mmengine's ``BaseModule``.
     """
+
+    rest_pose: Tensor | None
 
     def __init__(
         self,
@@ -43,6 +49,7 @@ class FastMETROHead(MeshHead):
         in_channels: int = 128,
         criterion: dict | None = None,
         informed_start: bool = False,
+        from_rest_pose: bool = False,
         joints_from: str = 'mesh',
         init_cfg: dict | None = None,
     ) -> None:
@@ -58,6 +65,10 @@ class FastMETROHead(MeshHead):
             self.coarse2intermediate_upsample = nn.Linear(coarse, mid)
         if informed_start:
             self._start_informed()
+        # of a body without its model file it comes with the weights
+        coarsest = len(self.body.num_vertices) - 1
+        rest_pose = self.body.rest_pose(coarsest) if from_rest_pose else None
+        self.register_buffer('rest_pose', rest_pose)
 
     @torch.no_grad()
     def _start_informed(self) -> None:
@@ -81,6 +92,8 @@ class FastMETROHead(MeshHead):
         dtype = self.xyz_regressor.weight.dtype
         with full_precision(tokens.vertices):
             coarse = self.xyz_regressor(tokens.vertices.to(dtype))  # (B, 431, 3)
+            if self.rest_pose is not None:
+                coarse = coarse + self.rest_pose
             mid: Any = None
             finest_known = coarse
             if self.coarse2intermediate_upsample is not None:

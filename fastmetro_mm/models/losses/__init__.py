@@ -5,6 +5,7 @@ from fastmetro_mm.models.losses.edge_normal_loss import EdgeLengthLoss, EdgeSelf
 from fastmetro_mm.models.losses.fastmetro_loss import FastMETROLoss
 from fastmetro_mm.models.losses.hand_loss import HandMeshLoss
 from fastmetro_mm.models.losses.joint_loss import MeshJoint2DLoss, MeshJoint3DLoss
+from fastmetro_mm.models.losses.laplacian_loss import LaplacianLoss, SmoothMeshLoss
 from fastmetro_mm.models.losses.parametric_loss import ParametricBodyLoss
 from fastmetro_mm.models.losses.smpl_loss import SMPLParamLoss
 from fastmetro_mm.models.losses.vertex_loss import MeshVertexLoss
@@ -15,9 +16,11 @@ __all__ = [
     'FaceNormalLoss',
     'FastMETROLoss',
     'HandMeshLoss',
+    'LaplacianLoss',
     'MeshJoint2DLoss',
     'MeshJoint3DLoss',
     'MeshVertexLoss',
     'ParametricBodyLoss',
     'SMPLParamLoss',
+    'SmoothMeshLoss',
 ]
