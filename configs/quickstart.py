@@ -76,7 +76,11 @@ val_dataloader.update(
 test_dataloader = val_dataloader
 
 train_cfg.update(max_epochs=max_epochs, val_interval=4)
-optim_wrapper.update(optimizer=dict(lr=1e-3))
+optim_wrapper.update(
+    optimizer=dict(lr=1e-3),
+    # it starts right; at the full rate its 743,000 weights move before the tokens say where to
+    paramwise_cfg=dict(custom_keys={'coarse2intermediate_upsample': dict(lr_mult=0.01)}),
+)
 # The learning rate of a short run from random weights rises, then falls to nearly nothing.
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, by_epoch=False, begin=0, end=50),

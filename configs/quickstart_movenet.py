@@ -33,5 +33,6 @@ test_pipeline[2].update(size=crop_size)
 train_dataloader.update(dataset=dict(pipeline=train_pipeline))
 val_dataloader.update(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
+optim_wrapper.update(optimizer=dict(lr=2e-3))
 train_cfg.update(max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler[1].update(T_max=max_epochs)
