@@ -80,6 +80,16 @@ def test_the_quickstart_shows_its_backbone_crops_that_fill_the_grid():
     assert [(size // 32,) * 2 for size in sizes] == [cfg.model.neck.feature_size] * 3
 
 
+def test_the_quickstart_trains_its_up_sampling_slowly():
+    from mmengine.optim import build_optim_wrapper
+
+    cfg = load('quickstart_movenet')
+    head = MODELS.build(dict(cfg.model.head, body='open_body', criterion=None))
+    wrapper = build_optim_wrapper(torch.nn.ModuleDict(dict(head=head)), cfg.optim_wrapper)
+    rates = {len(group['params'][0]): group['lr'] for group in wrapper.param_groups}
+    assert rates == {1723: pytest.approx(2e-5), 3: pytest.approx(2e-3)}
+
+
 @pytest.mark.parametrize('name', OFFICIAL)
 def test_config_is_what_its_name_says(name, body_data, monkeypatch):
     monkeypatch.setenv('FASTMETRO_BODY_DATA', str(body_data))
