@@ -33,8 +33,7 @@ from fastmetro_mm.visualization.mesh_views import VIEWS
 if TYPE_CHECKING:
     from fastmetro_mm.apis.steadiness import Steadiness
 
-# the network alone fills two cores: threads beside it then cost time (docs/performance.md)
-_OVERLAP = cores() > 2
+_OVERLAP = cores() > 1  # docs/performance.md
 
 
 class Counts:

@@ -28,10 +28,11 @@ from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.source import Source
 from fastmetro_mm.apis.sources import open_source
 from fastmetro_mm.apis.sparse_detection import carried_boxes
-from fastmetro_mm.apis.stages import ahead
+from fastmetro_mm.apis.stages import PAUSE, ahead
 from fastmetro_mm.apis.tracking import BoxTracker
 from fastmetro_mm.body.mesh_body import MeshBody
 from fastmetro_mm.datasets.transforms.views import check_mirroring, parse_views
+from fastmetro_mm.datasets.worker_process import cores
 from fastmetro_mm.errors import DataRowError, InputError
 from fastmetro_mm.model_zoo.model_loading import (
     gives_parameters,
@@ -46,6 +47,10 @@ from fastmetro_mm.structures.results import FrameResult
 
 _AHEAD = 2
 """Images that are read, and results that are made, before they are wanted."""
+_AHEAD_OF_TURNS = 4
+"""Images whose people are cut out before they are wanted, where network and others take turns."""
+_FEW_CORES = 2
+"""Cores that a network on the processor fills, so that others beside it cost time."""
 
 
 class MeshInferencer:
@@ -183,7 +188,8 @@ class MeshInferencer:
             on_error: ``'raise'``; ``'skip'`` logs what is wrong with an image or box and goes on
                 with the others; or a function that is called with the error.
             overlap: Read, find people and run the network in threads, ahead of what is asked for;
-                ``on_error`` and a detector of yours are called from these. Not for webcams.
+                ``on_error`` and a detector of yours are called from these. With one or two cores
+                the network stays in your thread, and the others wait for it. Not for webcams.
 
         Returns:
             Generator of one result an image, people in the order of their boxes. Inputs are
@@ -217,12 +223,16 @@ class MeshInferencer:
         if overlap:
             source = replace(source, images=ahead(source.images, _AHEAD))
         found = self.look(source, finder, track, on_error, detect_every)
+        # Where the network fills the few cores, it runs in the caller's thread, so not beside
+        # drawing, and the other threads wait for it.
+        turns = overlap and self.device.type == 'cpu' and cores() <= _FEW_CORES
         if overlap:
-            found = ahead(found, 1)
+            found = ahead(found, _AHEAD_OF_TURNS if turns else 1)
+        run = self._run_alone if turns else self.run_crops
         results = in_batches(
-            found, self.run_crops, lambda done: self.place(done, hint), size, batch_size, on_error
+            found, run, lambda done: self.place(done, hint), size, batch_size, on_error
         )
-        if overlap:
+        if overlap and not turns:
             results = ahead(results, _AHEAD)
         if progress:
             results = show_progress(results, source.length)
@@ -291,6 +301,10 @@ class MeshInferencer:
             pending.people.append(
                 person_of(sample, crop, pending.image.size[0], self.has_parameters)
             )
+
+    def _run_alone(self, queue: Sequence[tuple[PendingImage, Crop]]) -> None:
+        with PAUSE.others():
+            self.run_crops(queue)
 
     def place(self, pending: PendingImage, hint: CameraHint) -> FrameResult:
         """The result of an image whose people are through the network.

@@ -6,12 +6,49 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Item = TypeVar('Item')
 _END = object()
 _LOOK_UP = 0.1
 """Seconds after which a waiting thread looks whether anybody still wants its work."""
+
+
+class Pause:
+    """Lets the threads of this module wait while something else fills every core.
+
+    Two things that each use all cores take longer at once than one after the other: the threads of
+    the first wait, spinning, for the one whose core the second took.
+    """
+
+    def __init__(self) -> None:
+        self._free = threading.Event()
+        self._free.set()
+        self._lock = threading.Lock()
+        self._reasons = 0
+
+    @contextmanager
+    def others(self) -> Iterator[None]:
+        """Let no thread begin with its next item or job until the block ends."""
+        with self._lock:
+            self._reasons += 1
+            self._free.clear()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reasons -= 1
+                if not self._reasons:
+                    self._free.set()
+
+    def wait(self) -> None:
+        """Wait until nobody wants the cores alone."""
+        self._free.wait()
+
+
+PAUSE = Pause()
+"""Of this process."""
 
 
 def ahead(items: Iterable[Item], size: int) -> Iterator[Item]:
@@ -45,9 +82,11 @@ def ahead(items: Iterable[Item], size: int) -> Iterator[Item]:
     def work() -> None:
         iterator = iter(items)
         try:
+            PAUSE.wait()
             for item in iterator:
                 if not put(item):
                     return
+                PAUSE.wait()
             put(_END)
         except BaseException as error:  # it belongs to the caller, whatever it is
             put(_END, error)
@@ -110,6 +149,7 @@ class Worker:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
+            PAUSE.wait()
             try:
                 job()
             except BaseException as error:

@@ -14,12 +14,15 @@ import av.error
 import numpy as np
 
 from fastmetro_mm.apis.guarding import printable
+from fastmetro_mm.datasets.worker_process import cores
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.fileio import publish, temporary_beside
 from fastmetro_mm.result_marks import MARK
 
 _TICKS = 90_000  # a second; the usual clock of videos
 _CODECS = ('libx264', 'mpeg4')  # what plays in browsers, and what every FFmpeg has
+_H264 = {'preset': 'veryfast', 'crf': '21'}
+"""Half the work of x264's own choice, files a fifth larger, 0.3 dB less (docs/performance.md)."""
 
 
 class VideoWriter:
@@ -145,6 +148,9 @@ class VideoWriter:
         self._stream = self._container.add_stream(codec, rate=rate)
         self._stream.width, self._stream.height = self._size or (0, 0)
         self._stream.pix_fmt = 'yuv420p'
+        if codec == 'libx264':
+            self._stream.options = _H264
+            self._stream.codec_context.thread_count = max(1, cores() // 2)  # others work as well
         self._stream.codec_context.time_base = Fraction(
             1, _TICKS if codec == 'libx264' else 60_000
         )  # MPEG-4 has 16 bits for it

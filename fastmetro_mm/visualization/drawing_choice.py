@@ -72,14 +72,16 @@ def timed_drawing(loops: str) -> Iterator[Draw]:
     if loops == 'auto':
         loops = check_loops(os.environ.get(VARIABLE) or 'auto')
     if loops == 'numpy':
-        draw = numpy_drawing.draw
+        yield numpy_drawing.draw
     elif loops == 'compiled':
-        draw = _STATE.load()
+        yield _STATE.load()
+    elif _STATE.draw is not None:
+        yield _STATE.draw
     else:
-        draw = _STATE.draw or _STATE.load_if_it_pays()
-    start = time.thread_time()
-    yield draw
-    _STATE.spent += time.thread_time() - start
+        draw = _STATE.load_if_it_pays()
+        start = time.thread_time()
+        yield draw
+        _STATE.spent += time.thread_time() - start
 
 
 def machine_code_folder() -> Path:

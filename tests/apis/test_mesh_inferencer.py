@@ -2,6 +2,7 @@
 """The inferencer: shapes, batches, boxes, left hands, videos, and one line for every mistake."""
 
 import itertools
+import threading
 import types
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from fastmetro_mm.apis import CameraHint, MeshInferencer
+from fastmetro_mm.apis import CameraHint, MeshInferencer, mesh_inferencer, stages
 from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.errors import CheckpointError, DetectorError, InputError
@@ -208,7 +209,9 @@ def test_smoothing_a_video(inferencer, clip):
         inferencer([np.zeros((9, 9, 3), np.uint8)], smooth=True)
 
 
-def test_overlapping_stages_give_the_same_results(inferencer, clip, photo):
+@pytest.mark.parametrize('cores', [2, 8])
+def test_overlapping_stages_give_the_same_results(inferencer, clip, photo, monkeypatch, cores):
+    monkeypatch.setattr(mesh_inferencer, 'cores', lambda: cores)
     path, boxes = clip
     one_by_one, at_once = (
         list(inferencer(path, bboxes=boxes, batch_size=8, overlap=overlap))
@@ -228,6 +231,25 @@ def test_overlapping_stages_give_the_same_results(inferencer, clip, photo):
     assert next(results).frame_index == 0
     with pytest.raises(FileNotFoundError, match='missing'):
         next(results)
+
+
+@pytest.mark.parametrize(('cores', 'alone'), [(1, True), (2, True), (3, False)])
+def test_network_that_fills_the_cores_runs_alone(inferencer, clip, monkeypatch, cores, alone):
+    monkeypatch.setattr(mesh_inferencer, 'cores', lambda: cores)
+    path, boxes = clip
+    run, seen = inferencer.run_crops, set()
+
+    def run_crops(queue):
+        here = threading.current_thread() is threading.main_thread()
+        seen.add((here, stages.PAUSE._free.is_set()))
+        run(queue)
+
+    monkeypatch.setattr(inferencer, 'run_crops', run_crops)
+    assert len(list(inferencer(path, bboxes=boxes, batch_size=8, overlap=True))) == 40
+    assert seen == {(alone, not alone)}
+    seen.clear()
+    next(inferencer(path, bboxes=boxes, batch_size=8))
+    assert seen == {(True, True)}
 
 
 def test_faulty_images_and_boxes_do_not_stop_the_others(inferencer, photo, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastmetro_mm.apis.saving import ResultSaver
-from fastmetro_mm.apis.stages import Worker, ahead
+from fastmetro_mm.apis.stages import PAUSE, Worker, ahead
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.structures.results import FrameResult
 from fastmetro_mm.visualization.renderer_factory import build_renderer
@@ -95,6 +95,36 @@ def test_jobs_are_done_in_order_and_errors_told_once():
         worker.finish()
     worker.finish()
     assert done[-1] == 'after'
+
+
+def test_threads_wait_while_somebody_wants_every_core():
+    made, third, done = [], threading.Event(), []
+
+    def items():
+        for number in range(8):
+            made.append(number)
+            if number == 2:
+                third.set()
+            yield number
+
+    results, worker = ahead(items(), 1), Worker(4)
+    assert next(results) == 0 and third.wait(20)  # one waits, one is in the maker's hand
+    with PAUSE.others():
+        with PAUSE.others():  # somebody else
+            pass
+        worker.submit(lambda: done.append('a job'))
+        assert next(results) == 1
+        time.sleep(0.05)
+        assert made == [0, 1, 2] and not done
+    assert list(results) == [2, 3, 4, 5, 6, 7]
+    worker.finish()
+    assert done == ['a job']
+
+
+def test_a_pause_ends_with_an_error_too():
+    with pytest.raises(InputError), PAUSE.others():
+        raise InputError('the network cannot')
+    PAUSE.wait()
 
 
 def frame(index: int) -> FrameResult:

@@ -41,6 +41,15 @@ def write(path, count=40, fps=20, codec='libx264', times=None, size=(96, 64), op
     return path
 
 
+@pytest.mark.skipif('libx264' not in av.codecs_available, reason='no H.264 encoder')
+def test_written_videos_take_half_the_work(tmp_path):
+    path = tmp_path / 'clip.mp4'
+    with VideoWriter(path, 25) as writer:
+        writer.write(np.zeros((64, 96, 3), np.uint8))
+    told = path.read_bytes()  # x264 writes its settings into the file
+    assert b'crf=21.0' in told and b'rc_lookahead=10' in told and b'subme=2' in told
+
+
 def test_frames_are_counted_and_rgb(tmp_path):
     path = tmp_path / 'clip.mp4'
     with VideoWriter(path, 12.5) as writer:

@@ -54,10 +54,11 @@ def unsure_pixels(colors, triangle, spans, points, window):
             rim |= (column < width - 1 and triangle[row, column + 1] >= 0) != covered
             if (
                 rim
-                or _bend(colors, row + 1, column + 1, 0, 1)
-                or _bend(colors, row + 1, column + 1, 1, 0)
                 or _bend(colors, row + 1, column + 1, 1, 1)
                 or _bend(colors, row + 1, column + 1, 1, -1)
+                # off the rim nothing is beside, above and below what is not covered
+                or (covered and _bend(colors, row + 1, column + 1, 0, 1))
+                or (covered and _bend(colors, row + 1, column + 1, 1, 0))
             ):
                 number[row, column] = count
                 count += 1

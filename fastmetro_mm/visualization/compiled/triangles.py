@@ -138,6 +138,7 @@ def nearest_samples(points, faces, shown, planes, number, count, factor, window)
     height, width = number.shape
     triangle = np.full((count, factor, factor), -1, np.int32)
     found = np.full((count, factor, factor), -np.inf, np.float32)
+    step, half = 1 / factor, 0.5 - 0.5 / factor
     for face in range(len(faces)):
         second_x, second_y = planes[face, _SHARES], planes[face, _SHARES + 1]
         third_x, third_y = planes[face, _SHARES + 2], planes[face, _SHARES + 3]
@@ -156,7 +157,6 @@ def nearest_samples(points, faces, shown, planes, number, count, factor, window)
         near_first = planes[face, _NEARNESS + 2]
         corner_x, corner_y = planes[face, _CORNER] - left, planes[face, _CORNER + 1] - top
         # how far the shares of a pixel's samples are from those at its centre
-        half = 0.5 - 0.5 / factor
         second_reach = half * (abs(second_x) + abs(second_y)) + ROUNDING
         third_reach = half * (abs(third_x) + abs(third_y)) + ROUNDING
         first_reach = half * (abs(second_x + third_x) + abs(second_y + third_y)) + ROUNDING
@@ -174,16 +174,19 @@ def nearest_samples(points, faces, shown, planes, number, count, factor, window)
                     or second + third > 1 + first_reach
                 ):
                     continue
+                # from the first sample of the pixel
+                second -= half * (second_x + second_y)
+                third -= half * (third_x + third_y)
+                near = near_x * (across - half) + near_y * (down - half) + near_first
                 for sample_y in range(factor):
-                    down = row + (sample_y + 0.5) / factor - corner_y
                     for sample_x in range(factor):
-                        across = column + (sample_x + 0.5) / factor - corner_x
-                        second = second_x * across + second_y * down
-                        third = third_x * across + third_y * down
-                        if min(second, third, 1 - second - third) < -ROUNDING:
+                        right, below = sample_x * step, sample_y * step
+                        one = second + right * second_x + below * second_y
+                        two = third + right * third_x + below * third_y
+                        if one < -ROUNDING or two < -ROUNDING or one + two > 1 + ROUNDING:
                             continue
-                        near = np.float32(near_x * across + near_y * down + near_first)
-                        if near >= found[pixel, sample_y, sample_x]:
-                            found[pixel, sample_y, sample_x] = near
+                        value = np.float32(near + right * near_x + below * near_y)
+                        if value >= found[pixel, sample_y, sample_x]:
+                            found[pixel, sample_y, sample_x] = value
                             triangle[pixel, sample_y, sample_x] = face
     return triangle
