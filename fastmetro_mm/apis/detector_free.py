@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The person detector inside the package: MoveNet MultiPose, which looks again if it is unsure."""
+"""The person detector inside the package: MultiPose, again if it is unsure, and then NanoDet."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import torch
 
 from fastmetro_mm.apis.boxes import PersonBox
-from fastmetro_mm.apis.overlap import keep_separate
+from fastmetro_mm.apis.detector_crowd import CrowdDetector
+from fastmetro_mm.apis.found_people import FoundPeople, person_boxes, separate
+from fastmetro_mm.apis.letterbox import letterbox
 from fastmetro_mm.models.backbones.inverted_residual import lower_precision
 from fastmetro_mm.models.backbones.movenet import INPUT_MEAN, INPUT_STD
 from fastmetro_mm.models.multipose import MultiPose
@@ -26,40 +27,6 @@ MANY = 5
 """So many people at 384 pixels ask for the next look."""
 ENLARGED = 1.3
 """No look but the first shows the image at more than so many times its size."""
-SURE_KEYPOINT = 0.3
-"""A keypoint of this score lies inside of the box."""
-
-
-@dataclass(frozen=True)
-class FoundPeople:
-    """People of one or more looks, in pixels of the image.
-
-    Attributes:
-        boxes: x1 y1 x2 y2. (N, 4)
-        keypoints: x, y, score in COCO's order. (N, 17, 3)
-        scores: Confidences. (N,)
-    """
-
-    boxes: np.ndarray
-    keypoints: np.ndarray
-    scores: np.ndarray
-
-    @property
-    def sides(self) -> np.ndarray:
-        """Longer sides of the boxes, pixels (N,)."""
-        return (self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1)
-
-    def of(self, rows: np.ndarray | list[int]) -> FoundPeople:
-        """Some of them."""
-        return FoundPeople(self.boxes[rows], self.keypoints[rows], self.scores[rows])
-
-    def joined(self, other: FoundPeople) -> FoundPeople:
-        """The people of both."""
-        return FoundPeople(
-            np.concatenate([self.boxes, other.boxes]),
-            np.concatenate([self.keypoints, other.keypoints]),
-            np.concatenate([self.scores, other.scores]),
-        )
 
 
 class FreeDetector:
@@ -69,9 +36,10 @@ class FreeDetector:
     again at 768 if it saw nobody, somebody small or a crowd, and at 1536 if somebody was still
     small. Boxes are the network's outlines, widened where a sure keypoint lies outside. On
     synthetic people these lie as the boxes that training crops are made from
-    (docs/model_cards/detector.md).
+    (docs/model_cards/detector.md). Where it saw nobody, somebody small or a crowd,
+    :class:`CrowdDetector` adds whom it missed.
 
-    The network is loaded at the first image.
+    The networks are loaded at the first image that needs them.
 
     Args:
         device: ``cpu``, ``cuda``...
@@ -86,6 +54,8 @@ class FreeDetector:
         self.score_threshold = score_threshold
         self.max_people = max_people
         self._network: MultiPose | None = None
+        self.crowds: Callable[[np.ndarray, FoundPeople], FoundPeople]
+        self.crowds = CrowdDetector(self.device, self.look)
 
     def __call__(self, image: np.ndarray) -> list[PersonBox]:
         """Find people.
@@ -94,15 +64,21 @@ class FreeDetector:
             image: RGB. (H, W, 3) uint8
 
         Returns:
-            Boxes with 17 keypoints each, the most confident first; possibly none.
+            Boxes with 17 keypoints each, the most confident first; possibly none. Where only an
+            outline is known, all keypoints are zeros with a score of 0.
         """
-        longer = max(image.shape[:2])
+        longer, unsure = max(image.shape[:2]), False
         found = self.look(image, LOOKS[0])
         for before, size in pairwise(LOOKS):
             if longer <= before or not _is_unsure(found, before, longer):
                 break
             found = found.joined(self.look(image, min(size, round(ENLARGED * longer))))
+            unsure = before in SMALL
         found = separate(found)
+        if unsure or _is_unsure(found, min(SMALL), longer):
+            found = self.crowds(image, found)
+        likely = found.scores > self.score_threshold
+        found = found.of(np.flatnonzero(likely)[: self.max_people])
         return [
             PersonBox(box, float(score), keypoints=keypoints)
             for box, keypoints, score in zip(
@@ -123,18 +99,10 @@ class FreeDetector:
         if self._network is None:
             self._network = _load(self.device)
         height, width = image.shape[:2]
-        scale = longer / max(height, width)
-        rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        shown = cv2.resize(image, (columns, rows), interpolation=how)
-        # grey below and on the right, up to multiples of 32
-        canvas = np.zeros((-(-rows // 32) * 32, -(-columns // 32) * 32, 3), np.float32)
-        canvas[:rows, :columns] = (shown - np.float32(INPUT_MEAN)) / np.float32(INPUT_STD)
-        x = torch.from_numpy(canvas).permute(2, 0, 1)[None]
+        x, back = letterbox(image, longer, INPUT_MEAN, INPUT_STD)
         x = x.to(self.device, half_precision(self.device))
         parts = self._network(x, self.max_people, self.score_threshold)
         boxes, keypoints, scores = (part.cpu().numpy() for part in parts)
-        back = np.array([width / columns, height / rows], np.float32)
         boxes = (boxes * np.tile(back, 2)).clip(0, [width, height, width, height])
         keypoints = keypoints * np.append(back, 1)
         rows_used = (scores > self.score_threshold) & ((boxes[:, 2:] - boxes[:, :2]) > 2).all(1)
@@ -157,48 +125,3 @@ def _load(device: torch.device) -> MultiPose:
     if can_pack(device):
         pack(network)
     return network
-
-
-def separate(found: FoundPeople, overlap: float = 0.6, likeness: float = 0.5) -> FoundPeople:
-    """Drop doubles, which several looks and neighbouring peaks give; the most confident stay.
-
-    Args:
-        found: People of all looks.
-        overlap: Boxes that share more of their union are one person.
-        likeness: So are people whose sure keypoints lie nearer to each other than this: the mean
-            of ``exp(-d^2 / 2s^2)``, ``s`` a twentieth of the larger box's side. A part of a person
-            found as a person of its own goes that way.
-
-    Returns:
-        The people, most confident first.
-    """
-    found = found.of(keep_separate(found.boxes, found.scores, overlap))
-    kept: list[int] = []
-    sure = found.keypoints[..., 2] > 0.2
-    for row in range(len(found.scores)):
-        both = sure[row] & sure[kept]
-        far = found.keypoints[row, :, :2] - found.keypoints[kept, :, :2]
-        spread = 0.05 * np.maximum(found.sides[row], found.sides[kept])[:, None]
-        alike = np.exp(-np.square(far).sum(-1) / (2 * spread**2)) * both
-        counts = both.sum(axis=1)
-        if not ((counts >= 3) & (alike.sum(axis=1) > likeness * counts)).any():
-            kept.append(row)
-    return found.of(kept)
-
-
-def person_boxes(found: FoundPeople) -> np.ndarray:
-    """Boxes for crops: outlines, widened to hold every sure keypoint.
-
-    Args:
-        found: People.
-
-    Returns:
-        x1 y1 x2 y2, image pixels. (N, 4)
-    """
-    sure = found.keypoints[..., 2:] > SURE_KEYPOINT
-    places = found.keypoints[..., :2]
-    first = np.where(sure, places, np.inf).min(axis=1, initial=np.inf)
-    last = np.where(sure, places, -np.inf).max(axis=1, initial=-np.inf)
-    return np.concatenate(
-        [np.minimum(found.boxes[:, :2], first), np.maximum(found.boxes[:, 2:], last)], axis=1
-    )

@@ -16,13 +16,38 @@ def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     Returns:
         Between 0 and 1; 0 for two boxes without an area. (N, M)
     """
+    shared, areas = _shared_areas(first, second)
+    union = areas[0][:, None] + areas[1] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def shared_parts(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How much of each first box lies in each second one.
+
+    Args:
+        first: x1 y1 x2 y2. (N, 4)
+        second: x1 y1 x2 y2. (M, 4)
+
+    Returns:
+        Between 0 and 1; 0 for a first box without an area. (N, M)
+    """
+    shared, (areas, _) = _shared_areas(first, second)
+    whole = np.broadcast_to(areas[:, None], shared.shape)
+    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+
+
+def _shared_areas(
+    first: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Intersection of every pair of boxes (N, M), and the areas of both sets."""
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     upper = np.maximum(first[:, None, :2], second[:, :2])
     lower = np.minimum(first[:, None, 2:], second[:, 2:])
     shared = np.clip(lower - upper, 0, None).prod(axis=2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (first, second)]
-    union = areas[0][:, None] + areas[1] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    first_areas, second_areas = (
+        (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (first, second)
+    )
+    return shared, (first_areas, second_areas)
 
 
 def keep_separate(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float) -> list[int]:

@@ -36,8 +36,8 @@ class PersonMesh:
         betas: Shape of the SMPL head. (10,)
         smpl_vertices: Mesh of the SMPL head, root frame, metres. (V, 3)
         detected_keypoints: What the detector saw: x, y in image pixels and a score of 0 to 1;
-            COCO's 17 keypoints of a person, MediaPipe's 21 landmarks of a hand. None where the
-            box came from elsewhere. (K, 3)
+            COCO's 17 keypoints of a person, MediaPipe's 21 landmarks of a hand. Zeros where it
+            saw an outline only, None where the box came from elsewhere. (K, 3)
         joint_confidence: For each of ``joints_3d`` the probability that it is right, see
             docs/inference.md; of networks that can tell. (J,)
         joint_spread: Test-time augmentation: how far its views lie apart, the standard deviation

@@ -6,6 +6,7 @@
 """
 
 import argparse
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from fastmetro_mm.models.backbones.hand_landmark import BLOCKS, HandNet
 from fastmetro_mm.models.backbones.mobilenet_fpn import MobileNetFPN
 from fastmetro_mm.models.backbones.movenet import HEADS, WIDTHS
 from fastmetro_mm.models.multipose import MultiPose
+from fastmetro_mm.models.nanodet import BINS, SIDES, STAGES, NanoDetNet
 from fastmetro_mm.models.palm_detection import PalmNet
 from projects.free_model.source import PACKAGE
 from projects.free_model.tfjs_graph import TfjsGraph, sources_of
@@ -131,13 +133,15 @@ def hand_landmark(graph: TfjsGraph) -> dict[str, Tensor]:
 def convolutions(graph: TfjsGraph) -> Iterator[tuple[Tensor, Tensor, bool]]:
     """Kernel, bias and whether it is depthwise, of every unfused convolution in order.
 
-    The bias is the first constant that is added downstream.
+    The order is that of evaluation, or of numbers where the convolutions have no other names. The
+    bias is the first constant that is added downstream.
     """
     users: dict[str, list[str]] = {}
     for name, node in graph.nodes.items():
         for source in sources_of(node):
             users.setdefault(source, []).append(name)
-    for name in graph.order([name for name in graph.nodes if name.startswith('Identity')]):
+    order = graph.order([name for name in graph.nodes if name.startswith('Identity')])
+    for name in sorted(order, key=_number):
         node = graph.nodes[name]
         if node['op'] not in ('Conv2D', 'DepthwiseConv2dNative'):
             continue
@@ -147,6 +151,37 @@ def convolutions(graph: TfjsGraph) -> Iterator[tuple[Tensor, Tensor, bool]]:
             (name,) = users[name]
             added = [source for source in sources_of(graph.nodes[name]) if source in graph.weights]
         yield kernel, graph.weights[added[0]], node['op'] == 'DepthwiseConv2dNative'
+
+
+def _number(name: str) -> int:
+    """Number of a convolution that has no other name; 0 of other nodes."""
+    found = re.fullmatch(r'PartitionedCall/convolution_(\d+)', name)
+    return int(found[1]) if found else 0
+
+
+def nanodet(graph: TfjsGraph) -> dict[str, Tensor]:
+    """Weights of NanoDet, named as in ``NanoDetNet``.
+
+    Args:
+        graph: The source.
+
+    Returns:
+        A state dict; of the 80 classes only the first, people, is in it.
+    """
+    names = ['stem']
+    for stage, (_, _, count) in enumerate(STAGES):
+        pairs = [f'pairs.{pair}.{index}' for pair in range(count) for index in (0, 1)]
+        names += [f'stages.{stage}.{name}' for name in ('first', *pairs, 'last')]
+    names += [f'laterals.{level}' for level in range(3)]
+    names += [f'{part}.{level}' for level in range(3) for part in ('towers', 'outputs')]
+    entries: dict[str, Tensor] = {}
+    for name, (kernel, bias, _) in zip(names, convolutions(graph), strict=True):
+        weight = convolution(kernel)
+        if name.startswith('outputs'):
+            kept = [0, *range(len(bias) - SIDES * BINS, len(bias))]
+            weight, bias = weight[kept], bias[kept]
+        entries[f'{name}.weight'], entries[f'{name}.bias'] = weight, bias
+    return entries
 
 
 def palm_detection(graph: TfjsGraph) -> dict[str, Tensor]:
@@ -206,6 +241,7 @@ NETWORKS: dict[str, tuple[str, Callable, Callable[[], nn.Module]]] = {
         lambda graph: movenet(graph, MULTI_HEADS),
         lambda: MultiPose(weights=None).net,
     ),
+    'nanodet': ('nanodet', nanodet, NanoDetNet),
     'hand_landmark': ('handlandmark-full', hand_landmark, HandNet),
     'palm_detection': ('handdetect', palm_detection, PalmNet),
 }

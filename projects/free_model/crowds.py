@@ -3,7 +3,8 @@
 
 ``python -m projects.free_model.crowds OUT [--scenes 200]`` draws them: ``OUT/0000.jpg``... and
 ``OUT/people.json`` with, for every person, the box of the whole mesh (the one that training crops
-are made from) and the share of the body that is in the image and not hidden.
+are made from) and the share of the body that is in the image and not hidden. ``--people 8 20``
+draws crowds, ``--sides 0.06 0.2`` people of so many times the image's shorter side.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def stand(
 
 
 def draw_crowd(
-    rng: np.random.Generator, studio: Studio, count: int
+    rng: np.random.Generator, studio: Studio, count: int, sides: tuple[float, float] | None = None
 ) -> tuple[np.ndarray, list[dict]]:
     """One image.
 
@@ -59,14 +60,16 @@ def draw_crowd(
         rng: Source of randomness.
         studio: Draws the people; its size is set to the image's.
         count: Number of people.
+        sides: Smallest and largest side of a person, shares of the image's shorter side; None:
+            0.12 to 0.9, the more people the smaller.
 
     Returns:
         The image (H, W, 3) uint8 RGB and a dict a person.
     """
     size = SIZES[rng.integers(len(SIZES))]
     studio.size = size
-    largest = 0.9 * min(size) / (1 + 0.12 * count)
-    sides = np.exp(rng.uniform(np.log(0.12 * min(size)), np.log(largest), count))
+    least, largest = sides or (0.12, 0.9 / (1 + 0.12 * count))
+    pixels = np.exp(rng.uniform(np.log(least * min(size)), np.log(largest * min(size)), count))
     plans = [studio.plan(rng) for _ in range(count)]
     posed = studio.figure.pose(
         np.stack([plan.pose for plan in plans]), np.stack([plan.betas for plan in plans])
@@ -74,7 +77,7 @@ def draw_crowd(
     image = draw_background(rng, size)
     people: list[dict] = []
     owner = np.full(image.shape[:2], -1)
-    for number, (body, side) in enumerate(zip(posed, np.sort(sides), strict=True)):
+    for number, (body, side) in enumerate(zip(posed, np.sort(pixels), strict=True)):
         camera = stand(rng, body.vertices, size, side)  # far ones first
         points = camera.project(body.vertices)
         mask = studio.draw_figure(rng, image, body, camera, studio.painter.paint(rng))
@@ -99,6 +102,8 @@ def main() -> None:
     parser.add_argument('out', type=Path)
     parser.add_argument('--scenes', type=int, default=200)
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--people', type=int, nargs=2, metavar=('LEAST', 'MOST'))
+    parser.add_argument('--sides', type=float, nargs=2, metavar=('LEAST', 'MOST'))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     studio = Studio('body', SIZES[0], 'photo')
@@ -106,8 +111,11 @@ def main() -> None:
     labels = {}
     for number in range(args.scenes):
         rng = np.random.default_rng([args.seed, number])
-        count = int(rng.choice(counts, p=shares / shares.sum()))
-        image, people = draw_crowd(rng, studio, count)
+        if args.people:
+            count = int(rng.integers(args.people[0], args.people[1] + 1))
+        else:
+            count = int(rng.choice(counts, p=shares / shares.sum()))
+        image, people = draw_crowd(rng, studio, count, args.sides)
         name = f'{number:04d}.jpg'
         cv2.imwrite(str(args.out / name), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
         labels[name] = people

@@ -19,6 +19,7 @@ NETWORKS = (
     'movenet-thunder',
     'movenet-lightning',
     'movenet-multipose',
+    'nanodet',
     'handdetect',
     'handlandmark-full',
 )

@@ -136,6 +136,13 @@ def _squeeze(attributes: dict, x: Tensor) -> Tensor:
     return x.squeeze(tuple(axes)) if axes else x.squeeze()
 
 
+def _sparse_to_dense(
+    attributes: dict, index: Tensor, size: Tensor, values: Tensor, default: Tensor
+) -> Tensor:
+    y = torch.full(_integers(size), default.item(), dtype=default.dtype)
+    return y.index_put(tuple(index.long().reshape(len(values), y.ndim).T), values)
+
+
 def _top_k(attributes: dict, x: Tensor, count: Tensor) -> list[Tensor]:
     values, indices = x.topk(int(count))
     return [values, indices.int()]
@@ -166,6 +173,9 @@ OPERATORS: dict[str, Callable] = {
     'GatherNd': _gather_nd,
     'StridedSlice': _strided_slice,
     'Squeeze': _squeeze,
+    'SparseToDense': _sparse_to_dense,
+    'SplitV': lambda attributes, x, sizes, axis: list(x.split(_integers(sizes), int(axis))),
+    'LeakyRelu': lambda attributes, x: F.leaky_relu(x, attributes['alpha']),
     'TopKV2': _top_k,
     'Mean': _reduce(torch.mean),
     'Sum': _reduce(torch.sum),

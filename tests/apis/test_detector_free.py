@@ -7,7 +7,8 @@ import pytest
 
 from fastmetro_mm.apis import MeshInferencer, load_npz, people_finding
 from fastmetro_mm.apis.boxes import PersonBox
-from fastmetro_mm.apis.detector_free import FoundPeople, FreeDetector, person_boxes, separate
+from fastmetro_mm.apis.detector_free import FreeDetector
+from fastmetro_mm.apis.found_people import FoundPeople, person_boxes, separate
 from fastmetro_mm.apis.overlap import pairwise_iou
 
 # boxes of the three meshes in the test image, as they were drawn
@@ -62,7 +63,36 @@ def test_small_people_of_a_large_image_are_found_in_another_look(detector, image
     assert sizes == [256, 384, 768, 1536]
     expected = MESH_BOXES / 2 + [700, 500, 700, 500]
     overlaps = pairwise_iou(expected, np.array([person.bbox for person in people]))
-    assert (overlaps.max(axis=1)[1:] > 0.5).all()
+    assert (overlaps.max(axis=1) > 0.5).all()
+
+
+def test_a_crowd_is_found_whole(detector, image, monkeypatch):
+    small = cv2.resize(image, (192, 144), interpolation=cv2.INTER_AREA)
+    crowd = np.tile(small, (3, 3, 1))  # 27 people of 27 to 83 pixels
+    corners = [(192 * column, 144 * row) for row in range(3) for column in range(3)]
+    true = np.concatenate([MESH_BOXES / 2 + np.tile(corner, 2) for corner in corners])
+
+    alone = []
+    crowds = detector.crowds
+    monkeypatch.setattr(
+        detector, 'crowds', lambda image, found: alone.append(found) or crowds(image, found)
+    )
+    people = detector(crowd)
+    overlaps = pairwise_iou(true, np.array([person.bbox for person in people]))
+    assert (overlaps.max(axis=0) > 0.5).all()  # nobody who is not there
+    overlaps_alone = pairwise_iou(true, person_boxes(alone[0]))
+    everybody, before = ((rows.max(axis=1) > 0.5).sum() for rows in (overlaps, overlaps_alone))
+    assert before < everybody and everybody >= 25
+
+
+def test_no_more_than_asked_for_are_given(image):
+    best = FreeDetector(max_people=2)(image)
+    assert len(best) == 2 and best[0].score >= best[1].score > 0.5
+
+
+def test_somebody_who_fills_the_image_costs_two_looks(detector, image, monkeypatch):
+    monkeypatch.setattr(detector, 'crowds', None)  # would fail
+    assert len(detector(image[100:, :100])) == 1
 
 
 def test_nobody_is_found_where_nobody_is(detector):
