@@ -19,7 +19,7 @@ WHOLE, FINEST = 416, 1536
 ENLARGED = 1.3
 """The finer look shows the image at so many times its size, where that is not too large."""
 LEAST_SCORE = 0.3
-SURE_SCORE = 0.6
+SURE_SCORE = 0.5
 """An outline of this confidence stays without keypoints."""
 SAME = 0.5
 """A box is that of a person found if they share more of their union."""
