@@ -86,8 +86,11 @@ def test_the_quickstart_trains_its_up_sampling_slowly():
     cfg = load('quickstart_movenet')
     head = MODELS.build(dict(cfg.model.head, body='open_body', criterion=None))
     wrapper = build_optim_wrapper(torch.nn.ModuleDict(dict(head=head)), cfg.optim_wrapper)
-    rates = {len(group['params'][0]): group['lr'] for group in wrapper.param_groups}
-    assert rates == {1723: pytest.approx(2e-5), 3: pytest.approx(2e-3)}
+    rates = {weight.shape: group['lr'] for group in wrapper.param_groups
+             for weight in group['params']}  # fmt: skip
+    for shape, rate in rates.items():
+        assert rate == pytest.approx(2e-5 if shape[:1] == (1723,) else 2e-3)
+    assert {(1723, 431), (1723,), (3, 64)} <= set(rates)
 
 
 @pytest.mark.parametrize('name', OFFICIAL)
