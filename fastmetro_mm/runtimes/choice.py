@@ -80,8 +80,8 @@ def measure(network: Any, runtimes: list[Runtime], speed: str) -> dict[str, floa
     for runtime in runtimes:
         try:
             if runtime.library == 'torch':
-                plain: Any = copy.deepcopy(network)
-                runs[str(runtime)] = accelerate(plain, speed, False, False).mesh_of
+                plain: Any = accelerate(copy.deepcopy(network), speed, False, False)
+                runs[str(runtime)] = plain.mesh_of
             else:
                 runs[str(runtime)] = mesh_graphs(network, runtime, speed)
         except UserError as error:

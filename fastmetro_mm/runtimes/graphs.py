@@ -133,11 +133,12 @@ def graphs_folder(network: Any) -> Path:
         ).encode()
     )
     # buffers too: positions and masks come from files of the body and are in no state dict
-    for part in (network.backbone, network.neck, network.head, network.smpl_head or nn.Module()):
+    parts: list[nn.Module] = [network.backbone, network.neck, network.head]
+    for part in parts + ([network.smpl_head] if network.smpl_head is not None else []):
         for name, tensor in (*part.named_parameters(), *part.named_buffers()):
             known.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
             flat = tensor.detach().cpu().contiguous().reshape(-1)
-            known.update(flat.view(torch.uint8).numpy())
+            known.update(memoryview(flat.view(torch.uint8).numpy()))
     return cache_folder() / 'graphs' / known.hexdigest()[:32]
 
 

@@ -13,6 +13,8 @@ For graphs only, whose libraries compute every pair: PyTorch's fused attention i
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -22,7 +24,8 @@ from fastmetro_mm.models.layers.transformer import Attention
 from fastmetro_mm.models.necks import FastMETRONeck
 
 PATCH = 16
-"""Queries of a patch: of 8 to 64 on the free body, the one with the least time (OpenVINO)."""
+"""Queries of a patch. On the free body 8 make a fifth fewer pairs, in twice as many products, and 32
+make two thirds more; none but 16 was timed."""
 _FORBIDDEN = -1e9  # finite: what no runtime turns into NaN
 
 
@@ -97,7 +100,7 @@ class LocalAttention(ScaledAttention):
         super().__init__(attention)
         allowed = mask.cpu().numpy()
         # joints: all of their row and of their column
-        self.everywhere = int(np.argmin([*(allowed.all(1) & allowed.all(0)), False]))
+        self.everywhere = int(np.argmin(np.append(allowed.all(1) & allowed.all(0), False)))
         first = self.everywhere
         patches = mesh_patches(allowed[first:, first:], PATCH)
         widest = max(len(seen) for _, seen in patches)
@@ -155,6 +158,7 @@ def attend_locally(neck: nn.Module) -> None:
     """
     if not isinstance(neck, FastMETRONeck):
         return
+    layer: Any
     for transformer in (neck.transformer_1, neck.transformer_2):
         for layer in transformer.encoder.layers:
             layer.self_attn = ScaledAttention(layer.self_attn)

@@ -157,7 +157,7 @@ def _load() -> Draw:
         raise MissingPackageError(
             "compiled drawing needs numba: pip install 'fastmetro_mm[draw]', or leave it to NumPy"
         )
-    from numba import config
+    from numba import config  # pyright: ignore[reportMissingImports]
 
     from fastmetro_mm.visualization.compiled import drawing
 

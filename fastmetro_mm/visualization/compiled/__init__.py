@@ -5,7 +5,7 @@ They draw what ``numpy_drawing.py`` draws; why things are done as they are is sa
 ``drawing_choice.py`` imports this package: it says when, and where the machine code is kept.
 """
 
-from numba import njit
+from numba import njit  # pyright: ignore[reportMissingImports]
 
 loop = njit(nogil=True, error_model='numpy')
 """Makes a loop machine code."""

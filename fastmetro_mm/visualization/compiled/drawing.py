@@ -2,7 +2,7 @@
 """Draws a whole scene: what ``numpy_drawing.draw`` draws, by the same steps."""
 
 import numpy as np
-from numba import types
+from numba import types  # pyright: ignore[reportMissingImports]
 
 from fastmetro_mm.visualization.compiled import loop
 from fastmetro_mm.visualization.compiled.light import lit_colors, sides_shown, unit_normals
@@ -206,7 +206,7 @@ def draw(
 ) -> None:
     """See :func:`fastmetro_mm.visualization.numpy_drawing.draw`."""
     height, width = result.index.shape
-    window = window_of(*points.T, width, height)
+    window = window_of(points[:, 0], points[:, 1], width, height)
     if window is None:
         return
     light = scene.lighting
