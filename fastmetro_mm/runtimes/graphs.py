@@ -138,7 +138,7 @@ def graphs_folder(network: Any) -> Path:
         for name, tensor in (*part.named_parameters(), *part.named_buffers()):
             known.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
             flat = tensor.detach().cpu().contiguous().reshape(-1)
-            known.update(memoryview(flat.view(torch.uint8).numpy()))
+            known.update(flat.view(torch.uint8).numpy().data)
     return cache_folder() / 'graphs' / known.hexdigest()[:32]
 
 

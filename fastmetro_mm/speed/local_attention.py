@@ -24,8 +24,11 @@ from fastmetro_mm.models.layers.transformer import Attention
 from fastmetro_mm.models.necks import FastMETRONeck
 
 PATCH = 16
-"""Queries of a patch. On the free body 8 make a fifth fewer pairs, in twice as many products, and 32
-make two thirds more; none but 16 was timed."""
+"""Queries of a patch.
+
+On the free body 8 make a fifth fewer pairs in twice as many products, 32 two thirds more pairs;
+none but 16 was timed.
+"""
 _FORBIDDEN = -1e9  # finite: what no runtime turns into NaN
 
 
