@@ -171,7 +171,8 @@ class TopdownMeshEstimator(BasePoseEstimator):
     def _mesh(self, inputs: Tensor) -> MeshPrediction:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_mesh):
             prediction = self.mesh_of(inputs)
-        if self.smpl_head is not None and prediction.rotmat is None:  # a graph gives them at once
+        # graphs run its layers with the mesh's (runtimes/mesh_graphs.py)
+        if self.smpl_head is not None and not getattr(self.mesh_of, 'gives_smpl', False):
             prediction.rotmat, prediction.betas = self.smpl_head(prediction.vertices_mid)
         return prediction
 

@@ -36,12 +36,15 @@ class MeshGraphs:
     """What replaces ``mesh_of`` of an estimator.
 
     Args:
-        graphs: The ONNX files.
+        graphs: The two ONNX files.
         runtime: Library and target.
-        dtype: What the first of them computes in; the others are float32 always.
+        dtype: What the first of them computes in; the second is float32 always.
         device: Where the results go.
         head: Makes the mesh where the graphs end with tokens.
         smpl_head: Makes rotations of what they give, if the network has it.
+
+    Attributes:
+        gives_smpl: Whether the prediction has the SMPL head's rotations and shape already.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class MeshGraphs:
     ) -> None:
         self.crop_size, self.outputs, self.device = graphs.crop_size, graphs.outputs, device
         self.runtime, self.head, self.smpl_head = runtime, head, smpl_head
+        self.gives_smpl = SMPL in graphs.outputs
         threads = torch.get_num_threads()
         self._begin = build_engine(graphs.beginning, runtime, dtype, threads)
         self._finish = build_engine(graphs.ending, runtime, torch.float32, threads)
@@ -73,9 +77,9 @@ class MeshGraphs:
         """
         found = self.named(inputs)
         if 'pred_cam' in found:
-            raw = found.pop(SMPL, None)
+            raw: Any = found.pop(SMPL, None)
             prediction = MeshPrediction(**found)
-            if raw is not None:
+            if self.gives_smpl:
                 prediction.rotmat, prediction.betas = self.smpl_head.parameters_of(raw)
             return prediction
         if 'vertices' not in found:

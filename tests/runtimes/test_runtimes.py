@@ -104,6 +104,20 @@ def test_every_library_gives_the_same_people(network, crops, cache, library):
     assert (folder / 'begin.onnx').stat().st_mtime_ns == before
 
 
+def test_the_smpl_head_is_asked_whatever_the_mesh_came_with(crops, monkeypatch):
+    network = build('smpl')
+    crops = torch.nn.functional.interpolate(crops, (96, 96))
+    expected, mesh_of = answer(network, crops), network.mesh_of
+
+    def posed(inputs):
+        prediction = mesh_of(inputs)
+        prediction.rotmat = torch.zeros(len(inputs), 24, 3, 3)
+        return prediction
+
+    monkeypatch.setattr(network, 'mesh_of', posed)
+    torch.testing.assert_close(answer(network, crops).rotmat, expected.rotmat)
+
+
 @needs_converter
 def test_a_damaged_conversion_is_made_anew(cache):
     network = build('mesh')
