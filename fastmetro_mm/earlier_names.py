@@ -15,9 +15,6 @@ def accept_old_keywords(**names: str) -> Callable[[T], T]:
 
     Args:
         names: New name of every old one.
-
-    Returns:
-        The decorator.
     """
 
     def decorate(target: T) -> T:
@@ -37,9 +34,6 @@ def accept_old_keywords(**names: str) -> Callable[[T], T]:
 
 def alias_of(name: str) -> Any:
     """An attribute under an earlier name, to be read and set.
-
-    Args:
-        name: The attribute.
 
     Returns:
         A property of the class.

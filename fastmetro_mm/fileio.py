@@ -45,9 +45,6 @@ def check_target(path: str | os.PathLike) -> Path:
 
     Returns:
         The same path.
-
-    Raises:
-        InputError: If the name is that of a folder, a device, a pipe or a symbolic link.
     """
     path = Path(path)
     if path.is_symlink():
@@ -71,9 +68,6 @@ def writable_folder(
         path: The folder; made if missing.
         option: What names another one, for the message.
         error: Raised where nothing can be written there.
-
-    Returns:
-        The folder.
     """
     path = Path(path)
     try:

@@ -31,9 +31,6 @@ def image_pipeline(config: Config, speed: str, box_padding: float | None) -> Com
         config: Config with ``test_dataloader``.
         speed: ``fast`` cuts crops in one warp where they would be cut as in the official code.
         box_padding: Replaces the config's factor from box to crop.
-
-    Returns:
-        The pipeline.
     """
     pipeline = Compose(config.test_dataloader.dataset.pipeline)
     pipeline.transforms = [
@@ -120,9 +117,6 @@ class Cropper:
             image: The image.
             box: Box in it, full pixels.
             mirrored: Pixels of the mirror image, for a left hand.
-
-        Returns:
-            The crop.
 
         Raises:
             DataRowError: If the box has no pixel.

@@ -24,12 +24,6 @@ def error_handler(on_error: str | ErrorHandler) -> ErrorHandler:
 
     Args:
         on_error: ``'raise'``, ``'skip'`` (log and go on), or the function itself.
-
-    Returns:
-        The function.
-
-    Raises:
-        InputError: If it is none of these.
     """
     if callable(on_error):
         return on_error

@@ -76,9 +76,6 @@ class PeopleFinder:
     def __call__(self, image: SourceImage) -> list[PersonBox]:
         """Find the people of the next image.
 
-        Args:
-            image: The image.
-
         Returns:
             Boxes that can be cut out, in full pixels; for hands each says which one it is.
         """

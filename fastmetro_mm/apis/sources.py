@@ -39,7 +39,6 @@ def open_source(inputs: Any, on_error: ErrorHandler) -> Source:
         The source; images are read one by one.
 
     Raises:
-        InputError: If the input as a whole is of no use.
         MissingFileError: If there is no such file.
     """
     if isinstance(inputs, Source):

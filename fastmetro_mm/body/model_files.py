@@ -40,9 +40,6 @@ def model_file_names(name: str, gender: str = 'neutral', side: str = 'right') ->
         name: ``'smpl'``, ``'mano'``, ``'open_body'`` or ``'open_hand'``.
         gender: ``'neutral'``, ``'male'`` or ``'female'`` (SMPL only).
         side: ``'right'`` or ``'left'`` (MANO only).
-
-    Raises:
-        ValueError: Unknown name, gender or side.
     """
     gender = _GENDER_NAMES.get(gender, gender)
     if gender not in _GENDER_LETTERS:
@@ -127,9 +124,7 @@ def read_model_file(path: str | os.PathLike, family: str | None = None) -> dict[
         where the file has them. Metres, y up.
 
     Raises:
-        FileNotFoundError: No such file.
         UnsafePickleError: The pickle asks for a foreign name; nothing was run.
-        BodyDataError: Damaged, truncated, another model, or wrong sizes.
     """
     path = Path(path)
     if not path.is_file():

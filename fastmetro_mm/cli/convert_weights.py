@@ -115,7 +115,6 @@ def check_files(source: Path, target: Path) -> None:
     """Refuse a target that would destroy something, before hours of anything.
 
     Raises:
-        CliError: It is the source.
         InputError: It is a folder, a device or a link.
     """
     check_target(target)

@@ -147,11 +147,7 @@ def prepare(
 
 
 def find_data_folder(checkout: Path) -> Path:
-    """Folder with the body data inside a FastMETRO or METRO checkout.
-
-    Raises:
-        FileNotFoundError: The checkout is missing or holds no such folder.
-    """
+    """Folder with the body data inside a FastMETRO or METRO checkout."""
     if not checkout.is_dir():
         raise MissingFileError(
             f'{checkout}: no such folder; clone https://github.com/postech-ami/FastMETRO first'
@@ -169,7 +165,6 @@ def check_checkout(folder: Path, say: Callable[[str], None]) -> list[Path]:
     """Check every body-data file of a checkout and return those to copy.
 
     Raises:
-        FileNotFoundError: A required file is missing.
         BodyDataError: A file is not what it should be.
     """
     missing = [name for name in REQUIRED if not (folder / name).is_file()]
@@ -219,12 +214,7 @@ def official_names(family: str) -> set[str]:
 
 
 def read_licensed(path: Path, family: str) -> dict[str, np.ndarray]:
-    """Read and check a SMPL or MANO file whose name says which one it is.
-
-    Raises:
-        FileNotFoundError: No such file.
-        BodyDataError: Wrong name or wrong content.
-    """
+    """Read and check a SMPL or MANO file whose name says which one it is."""
     if not path.is_file():
         raise MissingFileError(f'{path}: no such model file')
     if path.name not in official_names(family):

@@ -30,11 +30,7 @@ def _scripts_of_mmpose() -> dict[str, Path]:
 
 
 def find_script(name: str) -> Path:
-    """The file that the user means.
-
-    Raises:
-        FileNotFoundError: There is none; the message names those of mmpose.
-    """
+    """The file that the user means."""
     if Path(name).is_file():
         return Path(name)
     scripts = _scripts_of_mmpose()

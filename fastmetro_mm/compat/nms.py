@@ -34,9 +34,6 @@ def nms(
         tuple: dets (K, 5), the boxes with their score, best first, and their indices (K,) in the
         input. Numpy arrays if the input was.
 
-    Raises:
-        ValueError: shapes or ``offset`` are wrong.
-
     Source: interface of ``mmcv.ops.nms`` 2.1.0.
     """
     is_numpy = isinstance(boxes, np.ndarray)
@@ -86,9 +83,6 @@ def batched_nms(
 
     Returns:
         tuple: dets (K, 5), best first, and their indices (K,) in the input.
-
-    Raises:
-        FullMMCVRequiredError: ``type`` is another than 'nms', or boxes are rotated.
 
     Source: interface of ``mmcv.ops.batched_nms`` 2.1.0.
     """

@@ -30,9 +30,6 @@ def roi_align(
     Returns:
         Tensor: (K, C, rows, columns).
 
-    Raises:
-        FullMMCVRequiredError: ``pool_mode`` is not 'avg'.
-
     Source: interface of ``mmcv.ops.roi_align`` 2.1.0.
     """
     if pool_mode != 'avg':

@@ -37,11 +37,7 @@ def _ready_folder(folder: Path, split: str) -> Path:
 
 
 def refuse_half_placed(yaml_path: Path) -> None:
-    """Refuse to read a set whose files are just being put in place.
-
-    Raises:
-        DataSetError: With what to do.
-    """
+    """Refuse to read a set whose files are just being put in place."""
     if _ready_folder(yaml_path.parent, yaml_path.stem).is_dir():
         raise DataSetError(
             f'{yaml_path}: the run that made this set was stopped while it put the '
@@ -85,11 +81,7 @@ class SetFolder:
         return self.folder / f'{self.split}.{part}.tsv'
 
     def refuse_source(self, sources: Iterable[Path]) -> None:
-        """Refuse to replace a file that the new set is made from.
-
-        Raises:
-            DataSetError: One of `sources` is one of the final names.
-        """
+        """Refuse to replace a file that the new set is made from."""
         own = [self.folder / name for name in set_file_names(self.split)]
         own = [path for path in own if path.exists()]
         for source in sources:
@@ -104,7 +96,6 @@ class SetFolder:
         """Keep other runs away, finish what a killed one left.
 
         Raises:
-            DataSetError: Another run writes this set now.
             OSError: The folder cannot be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)

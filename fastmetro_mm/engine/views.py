@@ -29,7 +29,6 @@ def choose_views(
             official prediction files do.
 
     Raises:
-        CliError: If both are asked for, or the test set is of a kind without one pipeline.
         InputError: If a view means nothing.
     """
     dataset = cfg.test_dataloader.dataset

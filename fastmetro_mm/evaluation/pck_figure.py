@@ -20,9 +20,6 @@ def draw_pck_curves(
         path: image file; its suffix chooses the format.
         distances: (B, K) metres by name.
         maximum: right end of the axis, metres.
-
-    Returns:
-        The path.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

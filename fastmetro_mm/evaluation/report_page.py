@@ -35,9 +35,6 @@ def write_report_page(
         title: Heading.
         report: What ``AttributeReport`` wrote.
         images: Caption and RGB image (H, W, 3) uint8 of the worst.
-
-    Returns:
-        The path.
     """
     everybody, joints = report['everybody'], report['joints']
     tables = [('All', everybody), ('By joint', joints)]

@@ -94,11 +94,7 @@ class GlbFile:
         Args:
             path: File to write, ending in ``.glb``.
 
-        Returns:
-            The path.
-
         Raises:
-            ExportError: Another ending.
             OSError: The file cannot be written.
         """
         path = Path(path)

@@ -49,11 +49,7 @@ def write_animated_glb(
         fps: Frames a second, for tracks that do not tell their times.
         level: Level of detail of the meshes; all vertices if not given.
 
-    Returns:
-        The path.
-
     Raises:
-        ExportError: No tracks, another ending, or a frame rate that is not positive.
         OSError: The file cannot be written.
     """
     if not tracks:

@@ -75,9 +75,6 @@ def find_floor(tracks: Sequence[SmplTrack], arrays: Mapping[str, np.ndarray]) ->
     Args:
         tracks: The people, camera frame.
         arrays: Model arrays.
-
-    Returns:
-        The floor.
     """
     soles, bodies = [], []
     for track in tracks:

@@ -29,12 +29,6 @@ def level_number(body: str, vertices: int) -> int:
     Args:
         body: ``smpl``, ``open_body``, ``mano``, ``open_hand``.
         vertices: How many vertices it has.
-
-    Returns:
-        Its number.
-
-    Raises:
-        ExportError: The body has no such level.
     """
     counts = load_body_assets(body).num_vertices
     if vertices not in counts:
@@ -51,9 +45,6 @@ def mesh_level(body: str, number: int) -> MeshLevel:
     Args:
         body: As for :func:`level_number`.
         number: Number of the level; past the coarsest one, the coarsest.
-
-    Returns:
-        The level.
     """
     assets = load_body_assets(body)
     number = min(number, len(assets.num_vertices) - 1)

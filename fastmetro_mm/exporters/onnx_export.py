@@ -104,12 +104,8 @@ def export_onnx(
         opset: ONNX operator set, 18 or later.
         dynamic_batch: Whether the graph takes any batch size instead of 1.
 
-    Returns:
-        The path.
-
     Raises:
         ModuleNotFoundError: onnx or onnxscript is not installed.
-        ExportError: The ending or the opset is wrong.
     """
     path = Path(path)
     if path.suffix != '.onnx':
@@ -146,9 +142,6 @@ def export_graph(
         opset: ONNX operator set.
         dynamic_batch: Whether the graph takes any batch size.
 
-    Returns:
-        The path.
-
     Raises:
         MissingPackageError: onnx or onnxscript is not installed.
     """
@@ -181,9 +174,6 @@ def export_contract(model: TopdownMeshEstimator, config: Config, path: str | os.
         config: Its config; crop size, crop mode and box padding are read from the pipeline of
             ``test_dataloader``.
         path: File to write, ending in ``.npz``.
-
-    Returns:
-        The path.
 
     Raises:
         ExportError: The pipeline has no crop, or the joints of a hand need a file that is missing.

@@ -86,11 +86,7 @@ class RerunRecording:
         self._shown = set(names)
 
     def close(self) -> Path:
-        """Complete the file.
-
-        Returns:
-            The path.
-        """
+        """Complete the file."""
         try:
             self._end()
             publish(self._temporary, self.path)

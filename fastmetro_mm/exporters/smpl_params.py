@@ -35,9 +35,6 @@ def smpl_parameters(
         ``global_orient (N, 3) body_pose (N, 69) transl (N, 3)``; ``frame_indices (N,)``, ``axes``;
         ``seen (N,)``, False where the person was not seen and the row is interpolated; and where
         the frames tell it ``times (N,)`` seconds, for videos of variable frame rate.
-
-    Raises:
-        ExportError: Unknown gender or axes, or a frame rate that is not positive.
     """
     if gender not in GENDERS:
         raise ExportError(f'unknown gender {gender!r}: use {", ".join(GENDERS)}')
@@ -81,9 +78,6 @@ def write_smpl_params(
         gender: Gender of the body model.
         axes: A key of ``scene.AXES``.
 
-    Returns:
-        The path.
-
     Raises:
         ExportError: A wrong argument or ending.
         OSError: The file cannot be written.
@@ -95,7 +89,6 @@ def write_arrays(path: str | os.PathLike, arrays: dict[str, Any]) -> Path:
     """Write an npz file.
 
     Raises:
-        ExportError: Another ending than ``.npz``.
         OSError: The file cannot be written.
     """
     path = Path(path)

@@ -115,10 +115,6 @@ def check_motion(track: SmplTrack, fps: float) -> None:
     Args:
         track: The person.
         fps: Frames a second.
-
-    Raises:
-        ExportError: A frame rate that is not positive, other joints than SMPL's, or values that
-            are not finite.
     """
     if not (np.isfinite(fps) and fps > 0):
         raise ExportError(f'fps is {fps}: give the frames a second, more than 0')

@@ -46,11 +46,7 @@ class Header:
 
 
 def read_header(stream: BinaryIO) -> Header:
-    """Header of a ``.npy`` stream, which is left at the first byte of the data.
-
-    Raises:
-        ValueError: It is none, or describes no array of numbers, texts or objects.
-    """
+    """Header of a ``.npy`` stream, which is left at the first byte of the data."""
     counting = io.BytesIO(stream.read(16))
     start = counting.getvalue()
     version = np.lib.format.read_magic(io.BytesIO(start))
@@ -185,11 +181,7 @@ class NpzFile:
 
 
 def refuse_bomb(info: zipfile.ZipInfo, source: str, fix: str = DOWNLOAD_AGAIN) -> None:
-    """Refuse a zip member that unpacks to what no real data would.
-
-    Raises:
-        ForeignFileError: It does.
-    """
+    """Refuse a zip member that unpacks to what no real data would."""
     size, packed = info.file_size, max(info.compress_size, 1)
     if size > _ALWAYS_ALLOWED and size > _LARGEST_RATIO * packed:
         raise ForeignFileError(
@@ -206,7 +198,6 @@ def load_npy(path: str | os.PathLike, fix: str = DOWNLOAD_AGAIN) -> np.ndarray:
 
     Raises:
         FileNotFoundError: No such file.
-        ForeignFileError: Not such a file, or its header does not agree with its size.
     """
     path = Path(path)
     kind = recognise(path)

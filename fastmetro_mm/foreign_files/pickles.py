@@ -96,7 +96,6 @@ def open_pickle(path: str | os.PathLike, fix: str = DOWNLOAD_AGAIN) -> Any:
     Raises:
         FileNotFoundError: No such file.
         UnsafePickleError: The pickle names something that is not on the list.
-        ForeignFileError: It is another kind of file, or damaged.
     """
     kind = recognise(path)
     # the oldest pickles begin like a text, or like nothing that is known

@@ -19,9 +19,6 @@ _META = 'meta'
 def read_safetensors(path: str | os.PathLike) -> dict:
     """A checkpoint of weights.
 
-    Args:
-        path: The file.
-
     Returns:
         ``state_dict``, ``meta`` and, where a converted official file had them,
         ``official_unused``, as in a checkpoint of this package.
@@ -63,7 +60,6 @@ def write_safetensors(
         meta: Plain values to keep with them.
 
     Raises:
-        CheckpointError: An entry is no dense tensor.
         OSError: The file cannot be written.
     """
     from safetensors.torch import save

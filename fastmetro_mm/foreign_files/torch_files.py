@@ -130,9 +130,6 @@ class _TorchUnpickler(AllowListUnpickler):
 def read_torch_file(path: str | os.PathLike) -> Any:
     """Content of a file written by ``torch.save``, or of a pickle of tensors or arrays.
 
-    Args:
-        path: The file.
-
     Returns:
         Containers of CPU tensors, NumPy arrays and plain values. mmengine's log history is
         rebuilt; a network that was saved whole gives ``{'state_dict': ...}``.
@@ -240,11 +237,7 @@ def _read_old(stream: BinaryIO, source: str, size: int) -> Any:
 
 
 def _networks_to_weights(value: Any) -> Any:
-    """State dicts in place of networks, for a network alone or a dict that holds one.
-
-    Raises:
-        ValueError: There is none.
-    """
+    """State dicts in place of networks, for a network alone or a dict that holds one."""
     if isinstance(value, _Stranger):
         return {'state_dict': _weights_of(value, '')}
     found = {

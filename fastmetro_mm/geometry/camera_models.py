@@ -50,9 +50,6 @@ class PerspectiveCamera:
         Args:
             focal_length: Focal length, pixels.
             image_size: Width and height, pixels.
-
-        Returns:
-            The camera.
         """
         width, height = image_size
         matrix = [[focal_length, 0, width / 2], [0, focal_length, height / 2], [0, 0, 1]]

@@ -31,12 +31,6 @@ def resolve_config(model: str | Path | Config) -> Config:
 
     Args:
         model: Name of a shipped config, path of any config, or a config.
-
-    Returns:
-        The config.
-
-    Raises:
-        FileNotFoundError: If there is none.
     """
     if isinstance(model, Config):
         return model
@@ -66,9 +60,7 @@ def load_network(model: str | Path | Config, weights: str | Path | None, device:
         The network in evaluation mode, with ``cfg`` and ``dataset_meta``.
 
     Raises:
-        FileNotFoundError: If config or weights are missing.
         CheckpointError: If the weights are damaged or those of another model.
-        InputError: If the device is not there.
     """
     if str(device).startswith('cuda') and not torch.cuda.is_available():
         raise InputError(f'device {device} is not available here: use cpu')

@@ -63,9 +63,6 @@ def to_ours(official: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str
 
     Returns:
         Our state dict, and what has no place in the network: the ImageNet classifier.
-
-    Raises:
-        ValueError: If an entry has no known place.
     """
     ours, unused, unknown = {}, {}, []
     for key, value in official.items():
@@ -99,9 +96,6 @@ def to_official(
 
     Returns:
         State dict with official names.
-
-    Raises:
-        ValueError: If an entry does not exist in the official networks.
     """
     back = {prefix: official for official, prefix in _PREFIXES.items()}
     official, unknown = dict(unused or {}), []

@@ -114,9 +114,6 @@ def build_engine(path: Path, runtime: Runtime, dtype: torch.dtype, threads: int)
         runtime: Library and target.
         dtype: What it computes in, as far as the library can.
         threads: On a CPU.
-
-    Returns:
-        The engine.
     """
     kind = OpenVinoEngine if runtime.library == 'openvino' else OnnxRuntimeEngine
     return kind(path, runtime.target, dtype, threads)

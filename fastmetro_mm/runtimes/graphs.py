@@ -172,9 +172,6 @@ def make_graphs(network: Any, folder: Path) -> Graphs:
         network: ``TopdownMeshEstimator`` in evaluation mode, as it was loaded.
         folder: From :func:`graphs_folder`; appears whole or not at all.
 
-    Returns:
-        The graphs.
-
     Raises:
         MissingPackageError: onnx or onnxscript is not installed.
     """

@@ -46,12 +46,6 @@ def parse_runtime(text: str, device: torch.device) -> Runtime:
         text: ``torch``, ``auto``, ``openvino``, ``openvino:gpu``, ``onnxruntime``,
             ``onnxruntime:cuda``, ``onnxruntime:tensorrt`` or ``onnxruntime:<execution provider>``.
         device: Where the network is: decides what ONNX Runtime runs on where ``text`` does not.
-
-    Returns:
-        The runtime.
-
-    Raises:
-        InputError: If there is no such library, or it cannot run on this device.
     """
     library, _, target = str(text).partition(':')
     if library not in (*LIBRARIES, AUTO):
@@ -75,9 +69,6 @@ def check_runtime(text: str, device: torch.device | str) -> Runtime:
         text: See :func:`parse_runtime`.
         device: Where the network will be.
 
-    Returns:
-        The runtime.
-
     Raises:
         MissingPackageError: If the library is not installed.
         InputError: If there is no such library, or it cannot run on this.
@@ -94,12 +85,7 @@ def is_installed(library: str) -> bool:
 
 
 def require_library(runtime: Runtime) -> None:
-    """Refuse a runtime that is not here.
-
-    Raises:
-        MissingPackageError: If the library is not installed.
-        InputError: If it does not have the execution provider or device.
-    """
+    """Refuse a runtime that is not here."""
     if not is_installed(runtime.library):
         raise MissingPackageError(
             f"runtime='{runtime.library}' needs the package {runtime.library}: "

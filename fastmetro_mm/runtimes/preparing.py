@@ -32,7 +32,6 @@ def prepare_network(
 
     Raises:
         MissingPackageError: If the library is not installed.
-        InputError: If an argument is of no use, or the library cannot run on this.
         ExportError: If the converted network answers otherwise than in torch.
     """
     if speed == 'fast':
@@ -54,9 +53,6 @@ def run_by_graphs(network: Any, graphs: MeshGraphs) -> nn.Module:
     Args:
         network: The network; backbone and neck are dropped, the head still centres and projects.
         graphs: What runs instead.
-
-    Returns:
-        The network.
     """
     network._plain = PlainParts(network, keep=False)
     network.backbone, network.neck = nn.Identity(), nn.Identity()

@@ -21,9 +21,6 @@ def face_sets(body: MeshBody) -> list[str]:
 def frame_content(frame: FrameResult) -> dict[str, Any]:
     """One frame for the viewer.
 
-    Args:
-        frame: The frame.
-
     Returns:
         ``frame``, ``time`` (seconds), ``size`` and ``intrinsics`` (pixels) and ``people``:
         ``number``, ``box`` (pixels), ``score``, ``color``, ``faces`` (place in :func:`face_sets`)

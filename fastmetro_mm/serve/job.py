@@ -66,11 +66,7 @@ class Job:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep the folder while it is used.
-
-        Raises:
-            Refusal: The job was forgotten.
-        """
+        """Keep the folder while it is used."""
         with self._lock:
             if self.gone:
                 raise Refusal(404, 'there is no such job')

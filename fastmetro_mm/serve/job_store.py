@@ -46,11 +46,7 @@ class JobStore:
         return job
 
     def get(self, number: str) -> Job:
-        """The job of this id.
-
-        Raises:
-            Refusal: There is none.
-        """
+        """The job of this id."""
         job = self._jobs.get(number)
         if job is None:
             raise Refusal(404, 'there is no such job')

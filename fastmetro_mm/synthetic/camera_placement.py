@@ -59,9 +59,6 @@ def sample_view(rng: np.random.Generator, facing: bool = False) -> np.ndarray:
 def sample_photo_view(rng: np.random.Generator) -> np.ndarray:
     """Orientation of a body as photographs show it: from all around, sometimes rolled or steep.
 
-    Args:
-        rng: Source of randomness.
-
     Returns:
         (3, 3) rotation from body axes to camera axes, see :func:`sample_view`.
     """

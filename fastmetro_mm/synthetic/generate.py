@@ -50,11 +50,7 @@ class SetSummary:
 
 
 def _prepare_folder(folder: Path, recipe: dict, resume: bool) -> None:
-    """Makes the folder and records the recipe; refuses to mix two sets.
-
-    Raises:
-        ValueError: The folder holds another set, or cannot be written.
-    """
+    """Makes the folder and records the recipe; refuses to mix two sets."""
     writable_folder(folder)
     record = folder / RECIPE_FILE
     if record.exists():

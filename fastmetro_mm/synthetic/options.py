@@ -97,11 +97,7 @@ class SyntheticSetOptions:
 
 
 def read_recipe(path: Path) -> dict:
-    """Reads a stored recipe.
-
-    Raises:
-        ValueError: The file is not a recipe.
-    """
+    """Reads a stored recipe."""
     try:
         recipe = json.loads(path.read_text())
     except (OSError, ValueError) as error:

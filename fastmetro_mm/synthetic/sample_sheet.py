@@ -68,9 +68,6 @@ def write_sample_sheet(
         columns: Samples in a row.
         tile_height: Height of an image on the sheet, pixels; as it is if None.
         with_joints: Draw the labelled joints.
-
-    Returns:
-        The path.
     """
     body = 'smpl' if kind == 'body' else 'hand'
     dataset = MeshTSVDataset(str(yaml_file), body=body, test_mode=True)

@@ -23,10 +23,6 @@ def read_scalars(source: str | os.PathLike) -> list[dict[str, Any]]:
 
     Returns:
         Records in the order they were logged; a later run replaces the steps it repeats.
-
-    Raises:
-        FileNotFoundError: If there is no such file, or none in the directory.
-        ValueError: If a line is not a JSON object, unless it is the last of a running training.
     """
     source = Path(source)
     files = [source]
@@ -99,7 +95,6 @@ def plot_curves(
 
     Raises:
         FileNotFoundError: If nothing was logged there.
-        ValueError: If a name was not logged, or nothing that can be plotted was.
     """
     records = read_scalars(source)
     curves = curves_of(records)

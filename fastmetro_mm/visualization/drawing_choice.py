@@ -43,12 +43,6 @@ def check_loops(loops: str) -> str:
 
     Args:
         loops: ``auto``, ``numpy`` or ``compiled``.
-
-    Returns:
-        The same.
-
-    Raises:
-        ConfigError: If it is unknown.
     """
     if loops not in LOOPS:
         raise ConfigError(f'loops must be one of {", ".join(LOOPS)}, got {loops!r}')
@@ -58,9 +52,6 @@ def check_loops(loops: str) -> str:
 @contextmanager
 def timed_drawing(loops: str) -> Iterator[Draw]:
     """What draws a scene now, for one call; how long it takes counts for later ones.
-
-    Args:
-        loops: See :func:`check_loops`.
 
     Yields:
         ``numpy_drawing.draw``, or another function that does the same.

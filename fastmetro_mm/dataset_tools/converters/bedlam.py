@@ -114,11 +114,7 @@ class BedlamSource:
         return find_image(self._images, part['imgname'][row])
 
     def row(self, index: int) -> TSVRow:
-        """One person.
-
-        Raises:
-            SkipRow: Image missing, or nearly all points outside of it.
-        """
+        """One person."""
         part, number = self._find(index)
         key = self.key(index)
         row = TSVRow(key, read_image(self._path(index)))

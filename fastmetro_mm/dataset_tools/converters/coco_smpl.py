@@ -150,11 +150,7 @@ class CocoSMPLSource:
         return self._json.key(index)
 
     def row(self, index: int) -> TSVRow:
-        """One person.
-
-        Raises:
-            SkipRow: Image missing, a crowd, no box, fields of the wrong size.
-        """
+        """One person."""
         entry, info = self._json.annotation(index), self._json.image(index)
         self._json.require_person(entry)
         image = read_image(find_image(self._images, self._json.file_name(index)))

@@ -103,11 +103,7 @@ class EMDBSource:
         return self._path(index).relative_to(self._root).as_posix()
 
     def row(self, index: int) -> TSVRow:
-        """One frame.
-
-        Raises:
-            SkipRow: Image missing, box marked invalid, joints behind the camera.
-        """
+        """One frame."""
         number, frame = self._rows[index]
         sequence = self._sequences[number]
         if frame in sequence['invalid']:

@@ -23,10 +23,6 @@ def read_json(path: str | Path, fix: str) -> Any:
     Args:
         path: The file.
         fix: What to do where it is missing, for the message.
-
-    Raises:
-        FileNotFoundError: No such file.
-        DataSetError: Not json.
     """
     path = Path(path)
     if not path.is_file():
@@ -46,7 +42,6 @@ def read_pickle(path: str | Path, fix: str) -> Any:
     """Content of a pickle of plain values and numpy arrays; nothing in it is run.
 
     Raises:
-        FileNotFoundError: No such file.
         DataSetError: Damaged, or it names anything but numpy arrays.
     """
     path = Path(path)
@@ -84,11 +79,7 @@ class RestrictedNpz(NpzFile):
 
 
 def load_npy(path: Path) -> np.ndarray:
-    """Plain array of a ``.npy`` file.
-
-    Raises:
-        SkipRow: Missing or damaged (one row of a set has one such file).
-    """
+    """Plain array of a ``.npy`` file."""
     if not path.is_file():
         raise SkipRow(f'{path.suffix} file not found')
     with raise_as(SkipRow):
@@ -96,11 +87,7 @@ def load_npy(path: Path) -> np.ndarray:
 
 
 def require_folder(path: str | Path, what: str, fix: str = 'correct the path') -> Path:
-    """The folder, checked.
-
-    Raises:
-        FileNotFoundError: No such folder.
-    """
+    """The folder, checked."""
     path = Path(path)
     if not path.is_dir():
         raise MissingFileError(f'{what} {path} not found: {fix}')

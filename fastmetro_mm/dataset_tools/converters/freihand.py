@@ -174,11 +174,7 @@ class FreiHANDSource:
         return f'{index % count + version * count:08d}.jpg'
 
     def row(self, index: int) -> TSVRow:
-        """One hand.
-
-        Raises:
-            SkipRow: Image missing, or not 224x224 px.
-        """
+        """One hand."""
         name, number = self.key(index), index % len(self._intrinsics)
         row = TSVRow(name, read_image(self._images / name))
         if tuple(row.image_size()) != (224, 224):

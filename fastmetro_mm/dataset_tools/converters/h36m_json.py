@@ -177,11 +177,7 @@ class Human36MSource:
         return find_image(self._images, self._rows[index][1].get('file_name'))
 
     def row(self, index: int) -> TSVRow:
-        """One frame.
-
-        Raises:
-            SkipRow: Image missing, no joints for the frame, fields of the wrong size.
-        """
+        """One frame."""
         entry, info = self._rows[index]
         image = read_image(self._path(index))
         try:

@@ -58,9 +58,6 @@ def read_keypoints(file: RestrictedNpz, name: str, channels: int) -> np.ndarray 
 
     Returns:
         Float64 array, confidences 0 where the mask is 0; None where the file has no such array.
-
-    Raises:
-        DataSetError: Shapes do not fit, or no mask with compressed keypoints.
     """
     if name not in file:
         return None

@@ -114,11 +114,7 @@ class ImageFolderSource:
         return self._images[index].relative_to(self.images).as_posix()
 
     def row(self, index: int) -> TSVRow:
-        """One person (or hand).
-
-        Raises:
-            SkipRow: Image missing, no box with an area, a crowd, keypoints not as named.
-        """
+        """One person (or hand)."""
         key = self.key(index)
         if self._json is None:
             row = TSVRow(key, read_image(self._images[index]))

@@ -52,9 +52,6 @@ def rows_per_source(
         available: Rows that each source has.
         ratios: Share of each source in an epoch (any unit); without, every row once.
         total: Rows of an epoch; by default as many as no source has to be repeated for.
-
-    Raises:
-        DataSetError: As many ratios as sources are needed, none negative, not all 0.
     """
     if ratios is None:
         ratios = available
@@ -97,14 +94,8 @@ def write_mixed_set(
         total: See `rows_per_source`.
         seed: Which rows of a source are taken where not all are.
 
-    Returns:
-        The report.
-
     Raises:
         FileNotFoundError: A source is missing.
-        DataSetError: A source lacks a part, is composite itself or would be replaced by the new
-            set, or bad ratios.
-        ConfigError: Fewer than one row, or a split that is no file name.
     """
     if total is not None and total < 1:
         raise ConfigError(f'rows is {total}, expected 1 or more')

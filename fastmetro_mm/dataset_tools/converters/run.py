@@ -87,10 +87,7 @@ def run_conversion(
         progress: Called with (rows done, rows in all).
 
     Raises:
-        ConfigError: A limit below 1, or a split that is no file name.
         InputError: A file of the set would replace a link, a folder or a device.
-        DataSetError: Unfinished shards of another conversion lie in `out`, another run writes
-            there, the source is the set itself, or not a single row could be converted.
         OSError: The disk is full or fails.
     """
     if limit is not None and limit < 1:

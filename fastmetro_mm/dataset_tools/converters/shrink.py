@@ -87,7 +87,6 @@ class ShrunkSource:
         """One person.
 
         Raises:
-            SkipRow: No box, or it lies outside of the image.
             DataRowError: The row of the source cannot be used.
         """
         info = self._dataset.get_data_info(index)

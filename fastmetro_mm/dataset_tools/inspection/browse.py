@@ -97,7 +97,6 @@ def write_browse_sheet(
 
     Raises:
         FileNotFoundError: A file of the set is missing.
-        ValueError: A row cannot be used, or an index lies outside.
     """
     kind = find_kind(yaml_path)
     mesh = mesh or LabelMesh(kind, 'none')

@@ -116,9 +116,6 @@ def check_set(
         limit: Check only so many rows, spread over the set.
         progress: Called with (rows done, rows in all).
 
-    Returns:
-        The report.
-
     Raises:
         FileNotFoundError: A file is missing.
         DataSetError: The set as a whole is unusable.

@@ -97,9 +97,6 @@ def check_mirroring(flips: bool, body: Any) -> None:
     Args:
         flips: Whether some views are mirrored.
         body: The network's body.
-
-    Raises:
-        InputError: If they are and it is a hand.
     """
     if flips and body.is_hand:
         raise InputError(
@@ -114,9 +111,6 @@ def one_view(pipeline: Sequence[Any], view: View) -> list[Any]:
     Args:
         pipeline: Steps, built or as configs, with one ``MeshCrop``.
         view: What it shall show.
-
-    Returns:
-        The steps.
 
     Raises:
         InputError: If there is no ``MeshCrop``.

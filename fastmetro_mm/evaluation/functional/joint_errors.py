@@ -15,11 +15,7 @@ NAMES = ('pred', 'gt')
 
 
 def default_root(count: int) -> tuple[int, ...]:
-    """Joints whose mean is the official origin: the hips of J14, the wrist of HAND21.
-
-    Raises:
-        ValueError: for any other number of joints.
-    """
+    """Joints whose mean is the official origin: the hips of J14, the wrist of HAND21."""
     if count == len(J14):
         return tuple(J14_HIPS)
     if count == len(HAND21):

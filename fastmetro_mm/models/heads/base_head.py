@@ -66,7 +66,6 @@ class MeshHead(BaseModule):
             ``loss_mesh``, the weighted total, and every unweighted term for the log.
 
         Raises:
-            ConfigError: If the head was built without a criterion.
             MissingBodyFileError: If the joints of a hand need its model file, which is missing.
         """
         if self.criterion is None:
