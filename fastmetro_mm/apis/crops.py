@@ -47,32 +47,23 @@ def image_pipeline(config: Config, speed: str, box_padding: float | None) -> Com
 
 @dataclass
 class Crop:
-    """One person on the way into the network.
+    """One person on the way into the network."""
 
-    Args:
-        box: Box in the image itself, full pixels.
-        data: Output of the pipeline.
-        to_image: Affine map from the pixels the pipeline saw to full pixels of the image, which is
-            the mirrored one for left hands. (2, 3)
-    """
-
-    box: PersonBox
-    data: dict
+    box: PersonBox  # box in the image itself, full pixels
+    data: dict  # output of the pipeline
+    # affine map from the pixels the pipeline saw to full pixels of the image, which is the mirrored
+    # one for left hands. (2, 3)
     to_image: np.ndarray
 
 
 @dataclass(eq=False)
 class PendingImage:
-    """An image whose people are not all through the network yet.
+    """An image whose people are not all through the network yet."""
 
-    Args:
-        image: The image.
-        crops: Its people as they go into the network, in the order of their boxes.
-        people: Those that are through, in the same order.
-    """
-
-    image: SourceImage
+    image: SourceImage  # the image
+    # its people as they go into the network, in the order of their boxes
     crops: list[Crop] = field(default_factory=list)
+    # those that are through, in the same order
     people: list[PersonMesh] = field(default_factory=list)
 
     @property

@@ -25,25 +25,16 @@ _FORMS = 'a path, web address, encoded bytes, or array (H, W, 3) uint8 BGR'
 
 @dataclass
 class SourceImage:
-    """One image or video frame.
+    """One image or video frame."""
 
-    Args:
-        pixels: RGB, upright; smaller than ``size`` for very large images. (H, W, 3) uint8
-        index: Number in the list, folder or video.
-        path: File it came from; None for arrays, bytes and cameras.
-        size: Width and height in full, pixels; those of ``pixels`` if not given.
-        time: Seconds since the first frame, of videos and cameras.
-        exif: EXIF data of the file.
-        of_video: Whether it is a frame of a video.
-    """
-
-    pixels: np.ndarray
-    index: int
-    path: str | None = None
+    pixels: np.ndarray  # RGB, upright; smaller than ``size`` for very large images. (H, W, 3) uint8
+    index: int  # number in the list, folder or video
+    path: str | None = None  # file it came from; None for arrays, bytes and cameras
+    # width and height in full, pixels; those of ``pixels`` if not given
     size: tuple[int, int] = None  # pyright: ignore[reportAssignmentType]  # set below
-    time: float | None = None
-    exif: Image.Exif | None = None
-    of_video: bool = False
+    time: float | None = None  # seconds since the first frame, of videos and cameras
+    exif: Image.Exif | None = None  # EXIF data of the file
+    of_video: bool = False  # whether it is a frame of a video
 
     def __post_init__(self) -> None:
         if self.size is None:

@@ -29,23 +29,14 @@ _MESHES = ('obj', 'ply', 'glb')
 
 @dataclass(eq=False)
 class Output:
-    """Files of one kind for one input.
+    """Files of one kind for one input."""
 
-    Args:
-        folder: Where to; must exist.
-        kind: One of ``saving.KINDS``.
-        drawing: How to draw.
-        fps: Frames a second of a video; None for images.
-        written: Files that are complete; added to.
-        options: How to export.
-    """
-
-    folder: Path
-    kind: str
-    drawing: Drawing
-    fps: float | None
-    written: list[Path] = field(default_factory=list)
-    options: ExportOptions = field(default_factory=ExportOptions)
+    folder: Path  # where to; must exist
+    kind: str  # one of ``saving.KINDS``
+    drawing: Drawing  # how to draw
+    fps: float | None  # frames a second of a video; None for images
+    written: list[Path] = field(default_factory=list)  # files that are complete; added to
+    options: ExportOptions = field(default_factory=ExportOptions)  # how to export
 
     def add(self, frame: FrameResult, name: str) -> None:
         """Save one frame; ``name`` is that of its image or video, without an ending."""

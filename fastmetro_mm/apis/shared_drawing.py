@@ -15,19 +15,12 @@ from fastmetro_mm.visualization.frame_drawing import draw_panels, draw_views, jo
 
 @dataclass
 class Drawing:
-    """How overlays and reports are drawn; what two kinds of files show is drawn once.
+    """How overlays and reports are drawn; what two kinds of files show is drawn once."""
 
-    Args:
-        renderer: What draws.
-        views: Views beside overlays of images: any of ``front side back top``.
-        projection: ``'network'`` or ``'scene'``, see ``frame_drawing.render_frame``.
-        smpl_panel: See ``frame_drawing.draw_frame``.
-    """
-
-    renderer: Any = None
-    views: Sequence[str] = ()
-    projection: str = 'network'
-    smpl_panel: bool | None = None
+    renderer: Any = None  # what draws
+    views: Sequence[str] = ()  # views beside overlays of images: any of ``front side back top``
+    projection: str = 'network'  # ``'network'`` or ``'scene'``, see ``frame_drawing.render_frame``
+    smpl_panel: bool | None = None  # see ``frame_drawing.draw_frame``
     _frame: FrameResult | None = None
     _drawn: dict[str, Any] = field(default_factory=dict)
 

@@ -35,29 +35,18 @@ from fastmetro_mm.errors import BodyDataError, ConfigError
 
 @dataclass(frozen=True)
 class BodyKind:
-    """What is known about a body before any file is read.
+    """What is known about a body before any file is read."""
 
-    Attributes:
-        sampling_file: Name of the file with A, U, D and F.
-        levels: Vertices of every level, finest first; the official file may hold more levels.
-        joint_set: Joints that a network predicts for it: ``'j14'``, or ``'hand21'`` for hands.
-        loss_level: Level of the edge and normal losses.
-        closed: Whether the surface is closed; a hand is open at the wrist.
-        is_open: Whether the files need no licence: those inside the package, and own ones.
-        folder: Where they lie then.
-        model_file: Name of their model file.
-        regressor_file: Name of their file with joint regressors.
-    """
-
-    sampling_file: str
+    sampling_file: str  # name of the file with A, U, D and F
+    # vertices of every level, finest first; the official file may hold more levels
     levels: tuple[int, ...]
-    joint_set: str
-    loss_level: int
-    closed: bool
-    is_open: bool
-    folder: Path = OPEN_BODY_FOLDER
-    model_file: str = ''
-    regressor_file: str = 'open_body_regressors.npz'
+    joint_set: str  # joints that a network predicts for it: ``'j14'``, or ``'hand21'`` for hands
+    loss_level: int  # level of the edge and normal losses
+    closed: bool  # whether the surface is closed; a hand is open at the wrist
+    is_open: bool  # whether the files need no licence: those inside the package, and own ones
+    folder: Path = OPEN_BODY_FOLDER  # where they lie then
+    model_file: str = ''  # name of their model file
+    regressor_file: str = 'open_body_regressors.npz'  # name of their file with joint regressors
 
 
 BODY_KINDS = {

@@ -23,15 +23,10 @@ _PEOPLE_IN_CACHE = 16
 
 
 class BodyModelOutput(NamedTuple):
-    """Posed body.
+    """Posed body."""
 
-    Attributes:
-        vertices: (B, V, 3) metres.
-        joints: (B, J, 3) metres, the joints of the kinematic tree.
-    """
-
-    vertices: Tensor
-    joints: Tensor
+    vertices: Tensor  # (B, V, 3) metres
+    joints: Tensor  # (B, J, 3) metres, the joints of the kinematic tree
 
 
 class SkinnedBodyModel(nn.Module):

@@ -15,18 +15,12 @@ from fastmetro_mm.compat.stack import require_stack
 
 @dataclass(frozen=True)
 class Command:
-    """A word after ``fastmetro``.
+    """A word after ``fastmetro``."""
 
-    Args:
-        module: Where its ``main(argv)`` lies; imported when the command runs.
-        summary: One line for the list of commands.
-        needs_stack: Whether it can do nothing without torch, mmengine, mmcv and mmpose.
-        is_lean: Whether it uses little of mmpose, whose other packages then wait until asked for.
-    """
-
-    module: str
-    summary: str
-    needs_stack: bool = True
+    module: str  # where its ``main(argv)`` lies; imported when the command runs
+    summary: str  # one line for the list of commands
+    needs_stack: bool = True  # whether it can do nothing without torch, mmengine, mmcv and mmpose
+    # whether it uses little of mmpose, whose other packages then wait until asked for
     is_lean: bool = False
 
 

@@ -21,21 +21,14 @@ DOCTOR_FIX = f'{DOCTOR} --fix'
 
 @dataclass(frozen=True)
 class Need:
-    """A third-party module.
+    """A third-party module."""
 
-    Args:
-        module: Name for ``import``.
-        distributions: Names under which an installer knows it; the first one found counts.
-        fix: Command that installs it.
-        required: Whether training and inference on the open body need it.
-        purpose: What is missing without it.
-    """
-
-    module: str
+    module: str  # name for ``import``
+    # names under which an installer knows it; the first one found counts
     distributions: tuple[str, ...]
-    fix: str
-    required: bool = True
-    purpose: str = ''
+    fix: str  # command that installs it
+    required: bool = True  # whether training and inference on the open body need it
+    purpose: str = ''  # what is missing without it
 
 
 NEEDS = (

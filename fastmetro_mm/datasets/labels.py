@@ -23,17 +23,11 @@ _MAX_BOX_SIDE = 10000.0
 
 @dataclass(frozen=True)
 class LabelLayout:
-    """Sizes of the label fields of one kind of body.
+    """Sizes of the label fields of one kind of body."""
 
-    Attributes:
-        num_joints: Rows of ``2d_joints`` and ``3d_joints``.
-        pose_size: Length of the axis-angle pose.
-        root: Row of ``3d_joints`` that becomes the origin (pelvis or wrist).
-    """
-
-    num_joints: int
-    pose_size: int
-    root: int
+    num_joints: int  # rows of ``2d_joints`` and ``3d_joints``
+    pose_size: int  # length of the axis-angle pose
+    root: int  # row of ``3d_joints`` that becomes the origin (pelvis or wrist)
 
 
 LAYOUTS = {'smpl': LabelLayout(24, 72, 14), 'hand': LabelLayout(21, 48, 0)}

@@ -7,17 +7,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was looked at.
+    """Something that was looked at."""
 
-    Args:
-        name: What was looked at.
-        state: ``ok``; ``note`` for something optional that is missing; ``problem`` for something
-            that stops training or inference on the open body.
-        detail: Version, place or reason, in one line.
-        fix: Command (or sentence) that fixes it; empty for ``ok``.
-    """
-
-    name: str
+    name: str  # what was looked at
+    # ``ok``; ``note`` for something optional that is missing; ``problem`` for something that stops
+    # training or inference on the open body
     state: Literal['ok', 'note', 'problem']
-    detail: str
-    fix: str = ''
+    detail: str  # version, place or reason, in one line
+    fix: str = ''  # command (or sentence) that fixes it; empty for ``ok``

@@ -27,15 +27,10 @@ _SHORTEST = 3  # frames of a contact
 
 @dataclass(frozen=True)
 class Floor:
-    """Where the floor is: ``normal . point = height``, camera frame, metres.
+    """Where the floor is: ``normal . point = height``, camera frame, metres."""
 
-    Args:
-        normal: Up, of length 1. (3,)
-        height: Of the floor along it.
-    """
-
-    normal: np.ndarray
-    height: float
+    normal: np.ndarray  # up, of length 1. (3,)
+    height: float  # of the floor along it
 
     @property
     def tilt(self) -> float:

@@ -12,15 +12,10 @@ from fastmetro_mm.errors import ExportError
 
 @dataclass(frozen=True)
 class MeshLevel:
-    """One level of a body.
+    """One level of a body."""
 
-    Args:
-        index: Which vertices of the fine mesh it has. (V,)
-        faces: Triangles between these, counter-clockwise seen from outside. (F, 3)
-    """
-
-    index: np.ndarray
-    faces: np.ndarray
+    index: np.ndarray  # which vertices of the fine mesh it has. (V,)
+    faces: np.ndarray  # triangles between these, counter-clockwise seen from outside. (F, 3)
 
 
 def level_number(body: str, vertices: int) -> int:

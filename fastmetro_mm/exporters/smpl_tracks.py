@@ -25,30 +25,20 @@ _EARLY = 0.25  # of a frame: smaller differences of time are rounding of the con
 
 @dataclass
 class SmplTrack:
-    """One person through a video, one row a frame, camera frame.
+    """One person through a video, one row a frame, camera frame."""
 
-    Args:
-        name: Name of the person.
-        number: Track id, or place in the image; chooses the colour.
-        frames: Frame numbers, rising by one. (N,)
-        rotmat: Rotations, the global orientation first. (N, 24, 3, 3)
-        betas: Shape, the mean over the frames: a person does not change. (10,)
-        transl: Metres, added to the vertices of the body model. (N, 3)
-        rest_pelvis: Pelvis joint of the body model in its rest pose with these betas, metres;
-            the point that the global orientation turns about. (3,)
-        times: Seconds in the video where its frames tell them. (N,)
-        seen: Frames of these in which the person was seen; the others were filled in. None: all
-            of them. (N,) bool
-    """
-
-    name: str
-    number: int
-    frames: np.ndarray
-    rotmat: np.ndarray
-    betas: np.ndarray
-    transl: np.ndarray
+    name: str  # name of the person
+    number: int  # track id, or place in the image; chooses the colour
+    frames: np.ndarray  # frame numbers, rising by one. (N,)
+    rotmat: np.ndarray  # rotations, the global orientation first. (N, 24, 3, 3)
+    betas: np.ndarray  # shape, the mean over the frames: a person does not change. (10,)
+    transl: np.ndarray  # metres, added to the vertices of the body model. (N, 3)
+    # pelvis joint of the body model in its rest pose with these betas, metres; the point that the
+    # global orientation turns about. (3,)
     rest_pelvis: np.ndarray
-    times: np.ndarray | None = None
+    times: np.ndarray | None = None  # seconds in the video where its frames tell them. (N,)
+    # frames of these in which the person was seen; the others were filled in. None: all of them.
+    # (N,) bool
     seen: np.ndarray | None = None
 
     @property

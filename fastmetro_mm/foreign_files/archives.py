@@ -32,17 +32,11 @@ _KINDS = 'biufcSUO'
 
 @dataclass(frozen=True)
 class Header:
-    """What an array says about itself.
+    """What an array says about itself."""
 
-    Attributes:
-        shape: Its shape.
-        dtype: Its type.
-        size: Bytes that the whole ``.npy`` file must have; None for pickled objects.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    size: int | None
+    shape: tuple[int, ...]  # its shape
+    dtype: np.dtype  # its type
+    size: int | None  # bytes that the whole ``.npy`` file must have; None for pickled objects
 
 
 def read_header(stream: BinaryIO) -> Header:

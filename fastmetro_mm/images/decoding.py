@@ -34,20 +34,13 @@ _EXTRANEOUS = re.compile(r'(\d+) extraneous bytes before marker 0xd9')
 
 @dataclass
 class DecodedImage:
-    """Pixels of an image file.
+    """Pixels of an image file."""
 
-    Args:
-        pixels: RGB, upright; reduced for images of more than :data:`WORKING_PIXELS`. (H, W, 3)
-            uint8
-        size: Width and height of the upright image in full, pixels.
-        exif: EXIF data; empty where there are none.
-        frames: How many images the file holds; the first one is used.
-    """
-
+    # RGB, upright; reduced for images of more than :data:`WORKING_PIXELS`. (H, W, 3) uint8
     pixels: np.ndarray
-    size: tuple[int, int]
-    exif: Image.Exif
-    frames: int = 1
+    size: tuple[int, int]  # width and height of the upright image in full, pixels
+    exif: Image.Exif  # EXIF data; empty where there are none
+    frames: int = 1  # how many images the file holds; the first one is used
 
 
 def decode_whole(data: bytes, reduced: bool = True) -> DecodedImage:

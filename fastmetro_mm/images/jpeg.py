@@ -20,19 +20,13 @@ _AFTER_SCAN = re.compile(rb'\xff+[\x01-\xcf\xd8-\xfe]')
 
 @dataclass(frozen=True)
 class JpegHeader:
-    """What the segments tell without decoding.
+    """What the segments tell without decoding."""
 
-    Args:
-        size: Width and height, pixels, before the EXIF orientation; None if there is no header.
-        components: Colour components: 1 grey, 3 colour, 4 CMYK.
-        exif: Content of the EXIF segment, beginning with ``Exif``, or None.
-        end: Where the end marker begins; None if the file is cut off before it.
-    """
-
+    # width and height, pixels, before the EXIF orientation; None if there is no header
     size: tuple[int, int] | None
-    components: int
-    exif: bytes | None
-    end: int | None
+    components: int  # colour components: 1 grey, 3 colour, 4 CMYK
+    exif: bytes | None  # content of the EXIF segment, beginning with ``Exif``, or None
+    end: int | None  # where the end marker begins; None if the file is cut off before it
 
 
 def read_header(data: bytes) -> JpegHeader:

@@ -16,17 +16,11 @@ FOLDER = Path('data/checkpoints')
 
 @dataclass(frozen=True)
 class ReleasedFile:
-    """A released checkpoint.
+    """A released checkpoint."""
 
-    Attributes:
-        name: File name as released.
-        config: Shipped config that it belongs to.
-        scores: Published numbers of these weights, in mm.
-    """
-
-    name: str
-    config: str
-    scores: str
+    name: str  # file name as released
+    config: str  # shipped config that it belongs to
+    scores: str  # published numbers of these weights, in mm
 
     @property
     def path(self) -> Path:

@@ -16,19 +16,12 @@ _DEPTHS = {(8, False): 18, (16, False): 34, (16, True): 50, (33, True): 101, (50
 
 @dataclass(frozen=True)
 class NetworkKind:
-    """What distinguishes one FastMETRO network from another.
+    """What distinguishes one FastMETRO network from another."""
 
-    Attributes:
-        part: ``'body'`` or ``'hand'``.
-        size: 'S', 'M' or 'L'; the number of layers as text where it is none of these.
-        backbone: 'R50', 'H64', ... or a description of another one.
-        has_smpl_head: Carries the SMPL parameter regressor.
-    """
-
-    part: str
-    size: str
-    backbone: str
-    has_smpl_head: bool
+    part: str  # ``'body'`` or ``'hand'``
+    size: str  # 'S', 'M' or 'L'; the number of layers as text where it is none of these
+    backbone: str  # 'R50', 'H64', ... or a description of another one.
+    has_smpl_head: bool  # carries the SMPL parameter regressor
 
     def __str__(self) -> str:
         smpl = ' with SMPL head' if self.has_smpl_head else ''

@@ -87,17 +87,11 @@ class Ending(nn.Module):
 
 @dataclass(frozen=True)
 class Graphs:
-    """Two ONNX files.
+    """Two ONNX files."""
 
-    Attributes:
-        folder: Where they lie.
-        crop_size: Side of the crops that they take, pixels.
-        outputs: What the second one gives: :data:`MESH` and perhaps :data:`SMPL`, or of
-            :data:`TOKENS`.
-    """
-
-    folder: Path
-    crop_size: int
+    folder: Path  # where they lie
+    crop_size: int  # side of the crops that they take, pixels
+    # what the second one gives: :data:`MESH` and perhaps :data:`SMPL`, or of :data:`TOKENS`
     outputs: tuple[str, ...]
 
     @property

@@ -21,17 +21,11 @@ _LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class Upload:
-    """What the header of a file says.
+    """What the header of a file says."""
 
-    Args:
-        is_video: Whether it is a video.
-        size: Width and height as stored, pixels.
-        frames: How many frames it promises, None if it does not say.
-    """
-
-    is_video: bool
-    size: tuple[int, int]
-    frames: int | None
+    is_video: bool  # whether it is a video
+    size: tuple[int, int]  # width and height as stored, pixels
+    frames: int | None  # how many frames it promises, None if it does not say
 
 
 def safe_name(name: str) -> str:

@@ -21,19 +21,13 @@ _NOSE, _L_EYE, _R_EYE, _L_EAR = 19, 20, 21, 22
 
 @dataclass(frozen=True)
 class Paint:
-    """Colours of one person.
+    """Colours of one person."""
 
-    Attributes:
-        colors: (V, 3) float32 RGB, 0..1, without light.
-        cloth: (V, 2) float32, 1 where the upper and the lower garment are.
-        texture: (V, 2) float32, metres along the limb or trunk, and across it.
-        patterns: For the upper and the lower garment: second colour (3,), kind 0 plain, 1 rings,
-            2 vertical stripes, 3 checks, and width of the stripes in metres.
-    """
-
-    colors: np.ndarray
-    cloth: np.ndarray
-    texture: np.ndarray
+    colors: np.ndarray  # (V, 3) float32 RGB, 0..1, without light
+    cloth: np.ndarray  # (V, 2) float32, 1 where the upper and the lower garment are
+    texture: np.ndarray  # (V, 2) float32, metres along the limb or trunk, and across it
+    # for the upper and the lower garment: second colour (3,), kind 0 plain, 1 rings, 2 vertical
+    # stripes, 3 checks, and width of the stripes in metres
     patterns: tuple[tuple[np.ndarray, int, float], tuple[np.ndarray, int, float]]
 
 

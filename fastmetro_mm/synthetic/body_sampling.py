@@ -18,19 +18,13 @@ COMPANIONS = (0.60, 0.26, 0.10, 0.04)
 
 @dataclass(frozen=True)
 class Plan:
-    """A person or a hand, not yet drawn.
+    """A person or a hand, not yet drawn."""
 
-    Attributes:
-        family: Name of the pose family.
-        pose: (J * 3,) axis-angle, radians, the root in camera axes, as it goes to the label.
-        betas: (10,) shape coefficients, standard deviations.
-        companions: Other people in the image, who are drawn but not labelled.
-    """
-
-    family: str
+    family: str  # name of the pose family
+    # (J * 3,) axis-angle, radians, the root in camera axes, as it goes to the label
     pose: np.ndarray
-    betas: np.ndarray
-    companions: 'tuple[Plan, ...]' = ()
+    betas: np.ndarray  # (10,) shape coefficients, standard deviations
+    companions: 'tuple[Plan, ...]' = ()  # other people in the image, who are drawn but not labelled
 
 
 def sample_betas(rng: np.random.Generator) -> np.ndarray:

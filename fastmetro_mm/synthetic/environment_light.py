@@ -38,23 +38,14 @@ def load_lights() -> np.ndarray:
 
 @dataclass(frozen=True)
 class EnvironmentLight:
-    """Light from all around, and perhaps a lamp or the sun.
+    """Light from all around, and perhaps a lamp or the sun."""
 
-    Attributes:
-        irradiance: (9, 3) spherical-harmonic numbers in the axes of ``turn``.
-        turn: (3, 3) from camera axes to the axes of the numbers.
-        strength: Factor over everything.
-        floor: Least light anywhere, so that nothing is black.
-        lamp: (3,) unit vector towards the lamp, camera axes.
-        lamp_color: (3,) RGB strength of the lamp.
-    """
-
-    irradiance: np.ndarray
-    turn: np.ndarray
-    strength: float
-    floor: float
-    lamp: np.ndarray
-    lamp_color: np.ndarray
+    irradiance: np.ndarray  # (9, 3) spherical-harmonic numbers in the axes of ``turn``
+    turn: np.ndarray  # (3, 3) from camera axes to the axes of the numbers
+    strength: float  # factor over everything
+    floor: float  # least light anywhere, so that nothing is black
+    lamp: np.ndarray  # (3,) unit vector towards the lamp, camera axes
+    lamp_color: np.ndarray  # (3,) RGB strength of the lamp
 
     def shade(self, colors: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """Lights (P, 3) colours with (P, 3) unit outward normals, camera axes."""

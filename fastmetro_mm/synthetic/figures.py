@@ -18,15 +18,10 @@ KINDS = {'body': ('open_body', 'j24', 14), 'hand': ('open_hand', 'hand21', 0)}
 
 @dataclass(frozen=True)
 class PosedFigure:
-    """One posed figure, camera axes, metres, without the camera's translation.
+    """One posed figure, camera axes, metres, without the camera's translation."""
 
-    Attributes:
-        vertices: (V, 3) float32.
-        keypoints: (K, 3) float64, label joints regressed from the vertices.
-    """
-
-    vertices: np.ndarray
-    keypoints: np.ndarray
+    vertices: np.ndarray  # (V, 3) float32
+    keypoints: np.ndarray  # (K, 3) float64, label joints regressed from the vertices
 
 
 class Figure:

@@ -10,17 +10,11 @@ from fastmetro_mm.synthetic.backgrounds import random_color
 
 @dataclass(frozen=True)
 class Shape:
-    """A small mesh.
+    """A small mesh."""
 
-    Attributes:
-        vertices: (V, 3) metres, in the axes of the body at rest.
-        normals: (V, 3) outward unit normals.
-        faces: (F, 3) counter-clockwise from outside.
-    """
-
-    vertices: np.ndarray
-    normals: np.ndarray
-    faces: np.ndarray
+    vertices: np.ndarray  # (V, 3) metres, in the axes of the body at rest
+    normals: np.ndarray  # (V, 3) outward unit normals
+    faces: np.ndarray  # (F, 3) counter-clockwise from outside
 
     def moved(self, turn: np.ndarray, shift: np.ndarray) -> 'Shape':
         """The shape turned about the origin, then shifted."""
@@ -100,20 +94,14 @@ def merge(shapes: list[Shape]) -> Shape:
 
 @dataclass(frozen=True)
 class Gear:
-    """A thing and what it moves with.
+    """A thing and what it moves with."""
 
-    Attributes:
-        part: ``'head'``, ``'chest'``, ``'pelvis'``, ``'l_hand'``, ``'r_hand'``, ``'l_foot'`` or
-            ``'r_foot'``.
-        shape: Where it is at the rest pose.
-        color: (3,) RGB.
-        hangs: It only follows the part's place, and hangs down from there.
-    """
-
+    # ``'head'``, ``'chest'``, ``'pelvis'``, ``'l_hand'``, ``'r_hand'``, ``'l_foot'`` or
+    # ``'r_foot'``
     part: str
-    shape: Shape
-    color: np.ndarray
-    hangs: bool = False
+    shape: Shape  # where it is at the rest pose
+    color: np.ndarray  # (3,) RGB
+    hangs: bool = False  # it only follows the part's place, and hangs down from there
 
 
 def held_object(rng: np.random.Generator, side: str) -> Gear:

@@ -30,23 +30,14 @@ _FILES = tuple(
 
 @dataclass(frozen=True)
 class SetSummary:
-    """What was made.
+    """What was made."""
 
-    Attributes:
-        counts: Samples of every split.
-        yaml_files: The yaml of every split.
-        drawn: Samples drawn by this run; the others were there already.
-        num_bytes: Size of all files of the set.
-        seconds: Wall-clock time of this run.
-        checksum: SHA-256 over all files of the set; equal sets have equal checksums.
-    """
-
-    counts: dict[str, int]
-    yaml_files: dict[str, Path]
-    drawn: int
-    num_bytes: int
-    seconds: float
-    checksum: str
+    counts: dict[str, int]  # samples of every split
+    yaml_files: dict[str, Path]  # the yaml of every split
+    drawn: int  # samples drawn by this run; the others were there already
+    num_bytes: int  # size of all files of the set
+    seconds: float  # wall-clock time of this run
+    checksum: str  # SHA-256 over all files of the set; equal sets have equal checksums
 
 
 def _prepare_folder(folder: Path, recipe: dict, resume: bool) -> None:

@@ -47,14 +47,10 @@ _FIST = {'finger': (1.25, 1.55, 0.85), 'thumb': (0.45, 0.65, 0.80)}
 
 @dataclass(frozen=True)
 class FingerAxes:
-    """Axes of one finger at rest.
+    """Axes of one finger at rest."""
 
-    Attributes:
-        bend: (3, 3) unit axes of the three joints; a positive turn closes the finger.
-        spread: (3,) unit axis of the first joint; a positive turn goes to the side of the thumb.
-    """
-
-    bend: np.ndarray
+    bend: np.ndarray  # (3, 3) unit axes of the three joints; a positive turn closes the finger
+    # (3,) unit axis of the first joint; a positive turn goes to the side of the thumb
     spread: np.ndarray
 
 

@@ -48,18 +48,12 @@ def place_joints(turns: np.ndarray, rest_joints: np.ndarray) -> tuple[np.ndarray
 
 @dataclass(frozen=True)
 class Reach:
-    """A wrist that goes to a place.
+    """A wrist that goes to a place."""
 
-    Attributes:
-        side: ``'l'`` or ``'r'``.
-        joint: Joint whose frame the place is given in; -1 is the upright frame at the pelvis.
-        offset: (3,) place of the wrist, metres, in that frame.
-        pole: (3,) where the elbow points, in the frame of the upper trunk.
-    """
-
-    side: str
-    joint: int
-    offset: Sequence[float] | np.ndarray
+    side: str  # ``'l'`` or ``'r'``
+    joint: int  # joint whose frame the place is given in; -1 is the upright frame at the pelvis
+    offset: Sequence[float] | np.ndarray  # (3,) place of the wrist, metres, in that frame
+    # (3,) where the elbow points, in the frame of the upper trunk
     pole: Sequence[float] | np.ndarray
 
     def mirrored(self) -> 'Reach':

@@ -9,17 +9,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Light:
-    """Ambient light and one distant lamp.
+    """Ambient light and one distant lamp."""
 
-    Attributes:
-        direction: (3,) unit vector towards the lamp, camera axes.
-        ambient: (3,) RGB strength from everywhere.
-        direct: (3,) RGB strength of the lamp.
-    """
-
-    direction: np.ndarray
-    ambient: np.ndarray
-    direct: np.ndarray
+    direction: np.ndarray  # (3,) unit vector towards the lamp, camera axes
+    ambient: np.ndarray  # (3,) RGB strength from everywhere
+    direct: np.ndarray  # (3,) RGB strength of the lamp
 
     def shade(self, colors: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """Lights (P, 3) colours with outward (P, 3) normals, camera axes."""

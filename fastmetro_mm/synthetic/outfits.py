@@ -33,25 +33,16 @@ _SITTING = ('sitting', 'at_a_table')
 
 @dataclass(frozen=True)
 class Outfit:
-    """Everything about how one person looks.
+    """Everything about how one person looks."""
 
-    Attributes:
-        paint: Colours and garments of the body's vertices.
-        offset: (V,) how far the drawn surface lies outside the body, metres.
-        textures: Photo textures of the upper and the lower garment, or None.
-        texture_scale: Pixels of a texture for a metre of cloth.
-        folds: Strength of folds, 0..1.
-        skirt: A skirt or a coat's tails, or None.
-        gear: What is worn and held.
-    """
-
-    paint: Paint
-    offset: np.ndarray
+    paint: Paint  # colours and garments of the body's vertices
+    offset: np.ndarray  # (V,) how far the drawn surface lies outside the body, metres
+    # photo textures of the upper and the lower garment, or None
     textures: tuple[np.ndarray | None, np.ndarray | None]
-    texture_scale: float
-    folds: float
-    skirt: Skirt | None
-    gear: list[Gear] = field(default_factory=list)
+    texture_scale: float  # pixels of a texture for a metre of cloth
+    folds: float  # strength of folds, 0..1
+    skirt: Skirt | None  # A skirt or a coat's tails, or None
+    gear: list[Gear] = field(default_factory=list)  # what is worn and held
 
 
 class OutfitPainter(BodyPainter):

@@ -13,13 +13,9 @@ FRAMINGS = {'whole': 0.60, 'knees': 0.11, 'waist': 0.13, 'bust': 0.06, 'edge': 0
 
 @dataclass(frozen=True)
 class Framing:
-    """Vertices that a framing shows.
+    """Vertices that a framing shows."""
 
-    Attributes:
-        rows: Name of the framing to vertex numbers.
-    """
-
-    rows: dict[str, np.ndarray]
+    rows: dict[str, np.ndarray]  # name of the framing to vertex numbers
 
 
 def body_framing(rest: np.ndarray, rest_joints: np.ndarray) -> Framing:

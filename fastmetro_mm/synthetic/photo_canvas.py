@@ -15,36 +15,22 @@ from fastmetro_mm.synthetic.rasterizer import Visible, rasterize
 
 @dataclass(frozen=True)
 class Person:
-    """One person (or hand) in an image.
+    """One person (or hand) in an image."""
 
-    Attributes:
-        camera: The image's camera with the person's translation.
-        posed: Body without clothes, which is what labels describe.
-        box: (4,) left, top, right, bottom of the body, pixels, perhaps outside the image.
-        seen: Share of the person's drawn pixels that nobody else hides.
-    """
-
-    camera: PlacedCamera
-    posed: PosedFigure
-    box: np.ndarray
-    seen: float
+    camera: PlacedCamera  # the image's camera with the person's translation
+    posed: PosedFigure  # body without clothes, which is what labels describe
+    box: np.ndarray  # (4,) left, top, right, bottom of the body, pixels, perhaps outside the image
+    seen: float  # share of the person's drawn pixels that nobody else hides
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A finished image.
+    """A finished image."""
 
-    Attributes:
-        image: (H, W, 3) uint8 RGB.
-        people: The labelled person, then the others.
-        hidden: Share of the labelled person's visible pixels behind occluders.
-        framing: What the image shows of the labelled person.
-    """
-
-    image: np.ndarray
-    people: list[Person]
-    hidden: float
-    framing: str
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    people: list[Person]  # the labelled person, then the others
+    hidden: float  # share of the labelled person's visible pixels behind occluders
+    framing: str  # what the image shows of the labelled person
 
 
 class Canvas:

@@ -12,19 +12,12 @@ LIBRARY_FILE = Path(__file__).parent / 'assets' / 'pose_library.npz'
 
 @dataclass(frozen=True)
 class PoseLibrary:
-    """Poses that differ visibly from one another.
+    """Poses that differ visibly from one another."""
 
-    Attributes:
-        poses: (N, 24, 3) axis-angle, radians; the root stands upright and faces z.
-        source: (N,) row of ``names``.
-        names: Names of the motions.
-        provenance: Where the motions come from, and their licences.
-    """
-
-    poses: np.ndarray
-    source: np.ndarray
-    names: tuple[str, ...]
-    provenance: str
+    poses: np.ndarray  # (N, 24, 3) axis-angle, radians; the root stands upright and faces z
+    source: np.ndarray  # (N,) row of ``names``
+    names: tuple[str, ...]  # names of the motions
+    provenance: str  # where the motions come from, and their licences
 
 
 @lru_cache(maxsize=1)

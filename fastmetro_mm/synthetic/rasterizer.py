@@ -19,19 +19,12 @@ SMALLEST = 1e-9
 
 @dataclass(frozen=True)
 class Visible:
-    """The pixels covered by a mesh.
+    """The pixels covered by a mesh."""
 
-    Attributes:
-        pixels: (P,) int64, row * width + column, each pixel once, ascending.
-        faces: (P,) int64, the number of the face seen there.
-        weights: (P, 3) float32, perspective-correct barycentric coordinates in that face.
-        depth: (P,) float32, z of the surface point, metres.
-    """
-
-    pixels: np.ndarray
-    faces: np.ndarray
-    weights: np.ndarray
-    depth: np.ndarray
+    pixels: np.ndarray  # (P,) int64, row * width + column, each pixel once, ascending
+    faces: np.ndarray  # (P,) int64, the number of the face seen there
+    weights: np.ndarray  # (P, 3) float32, perspective-correct barycentric coordinates in that face
+    depth: np.ndarray  # (P,) float32, z of the surface point, metres
 
     def interpolate(self, values: np.ndarray, faces: np.ndarray) -> np.ndarray:
         """Interpolates (V, C) vertex values over the mesh ``faces`` (F, 3), giving (P, C)."""

@@ -33,17 +33,11 @@ SECOND_HAND = 0.2
 
 @dataclass(frozen=True)
 class DrawnSample:
-    """A finished row of the data set.
+    """A finished row of the data set."""
 
-    Attributes:
-        image: JPEG bytes.
-        label: Official label fields, plus ``camera`` and ``pose_family``.
-        hidden: Share of the figure's pixels behind occluders.
-    """
-
-    image: bytes
-    label: dict
-    hidden: float
+    image: bytes  # JPEG bytes
+    label: dict  # official label fields, plus ``camera`` and ``pose_family``
+    hidden: float  # share of the figure's pixels behind occluders
 
 
 class Studio:

@@ -10,17 +10,11 @@ _LEVELS, _HALF = 12, 10
 
 @dataclass(frozen=True)
 class Skirt:
-    """A skirt.
+    """A skirt."""
 
-    Attributes:
-        color: (3,) RGB.
-        length: 0.3 above the knee, 0.5 at the knee, 1 at the ankle.
-        flare: How far the hem lies outside the legs, metres.
-    """
-
-    color: np.ndarray
-    length: float
-    flare: float
+    color: np.ndarray  # (3,) RGB
+    length: float  # 0.3 above the knee, 0.5 at the knee, 1 at the ankle
+    flare: float  # how far the hem lies outside the legs, metres
 
 
 class SkirtPattern:

@@ -26,18 +26,13 @@ VIEWS = {
 
 @dataclass
 class PlacedPerson:
-    """One mesh and the camera that projects it into the image.
+    """One mesh and the camera that projects it into the image."""
 
-    Args:
-        vertices: Root frame, metres. (V, 3)
-        camera: Projects root-frame points to image pixels.
-        color: RGB in 0..1, one or one per vertex. (3,) or (V, 3)
-        faces: Faces of this mesh, where they are not those of the others. (F, 3)
-    """
-
-    vertices: np.ndarray
-    camera: OrthographicCamera
+    vertices: np.ndarray  # root frame, metres. (V, 3)
+    camera: OrthographicCamera  # projects root-frame points to image pixels
+    # RGB in 0..1, one or one per vertex. (3,) or (V, 3)
     color: np.ndarray | tuple[float, float, float]
+    # faces of this mesh, where they are not those of the others. (F, 3)
     faces: np.ndarray | None = None
 
 

@@ -71,36 +71,25 @@ class RenderMesh:
 
 @dataclass
 class RenderResult:
-    """What a renderer returns.
+    """What a renderer returns."""
 
-    Args:
-        image: RGB. (H, W, 3) uint8
-        depth: Depth z of the nearest surface, metres; 0 where there is none. (H, W) float32
-        index: Number of the mesh seen, -1 for the background. (H, W) int32
-    """
-
-    image: np.ndarray
+    image: np.ndarray  # RGB. (H, W, 3) uint8
+    # depth z of the nearest surface, metres; 0 where there is none. (H, W) float32
     depth: np.ndarray
-    index: np.ndarray
+    index: np.ndarray  # number of the mesh seen, -1 for the background. (H, W) int32
 
 
 @dataclass(frozen=True)
 class Lighting:
-    """Lights in camera axes, used alike for all meshes; surfaces are lit from both sides.
+    """Lights in camera axes, used alike for all meshes; surfaces are lit from both sides."""
 
-    Args:
-        ambient: Light that comes from everywhere.
-        lights: Directional lights: direction towards the light (any length) and strength.
-        specular: Strength of the highlight.
-        shininess: Sharpness of the highlight.
-    """
-
-    ambient: float = 0.38
+    ambient: float = 0.38  # light that comes from everywhere
+    # directional lights: direction towards the light (any length) and strength
     lights: tuple[tuple[tuple[float, float, float], float], ...] = field(
         default=(((-0.5, -0.8, -1.0), 0.52), ((0.9, -0.1, -0.6), 0.16), ((0.0, 0.6, -0.3), 0.08))
     )
-    specular: float = 0.12
-    shininess: float = 24.0
+    specular: float = 0.12  # strength of the highlight
+    shininess: float = 24.0  # sharpness of the highlight
 
 
 class Renderer(Protocol):

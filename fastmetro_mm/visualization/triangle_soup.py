@@ -9,17 +9,11 @@ import numpy as np
 
 @dataclass
 class TriangleSoup:
-    """Triangles that share nothing.
+    """Triangles that share nothing."""
 
-    Args:
-        corners: Camera frame, metres. (T, 3, 3)
-        colors: RGB in 0..1 of each corner. (T, 3, 3)
-        mesh_index: Number of the mesh each triangle came from. (T,)
-    """
-
-    corners: np.ndarray
-    colors: np.ndarray
-    mesh_index: np.ndarray
+    corners: np.ndarray  # camera frame, metres. (T, 3, 3)
+    colors: np.ndarray  # RGB in 0..1 of each corner. (T, 3, 3)
+    mesh_index: np.ndarray  # number of the mesh each triangle came from. (T,)
 
     @classmethod
     def concatenate(cls, parts: Sequence['TriangleSoup']) -> 'TriangleSoup':

@@ -28,25 +28,15 @@ Args = argparse.Namespace
 
 @dataclass(frozen=True)
 class Converter:
-    """One converter.
+    """One converter."""
 
-    Attributes:
-        help: What it reads, one line.
-        build: Makes the row source of parsed arguments.
-        split: Default of ``--split``.
-        images: Whether ``--images`` names the image folder.
-        mesh: Whether joints are derived from a body model.
-        padding: Default of ``--padding``, or None where there is none.
-        options: Adds further arguments.
-    """
-
-    help: str
-    build: Callable[[Args], RowSource]
-    split: str = 'train'
-    images: bool = False
-    mesh: bool = False
-    padding: float | None = None
-    options: Callable[[argparse.ArgumentParser], None] | None = None
+    help: str  # what it reads, one line
+    build: Callable[[Args], RowSource]  # makes the row source of parsed arguments
+    split: str = 'train'  # default of ``--split``
+    images: bool = False  # whether ``--images`` names the image folder
+    mesh: bool = False  # whether joints are derived from a body model
+    padding: float | None = None  # default of ``--padding``, or None where there is none
+    options: Callable[[argparse.ArgumentParser], None] | None = None  # adds further arguments
 
 
 def _mesh(args: Args, *genders: str) -> MeshJoints:

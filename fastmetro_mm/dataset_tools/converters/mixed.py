@@ -28,19 +28,12 @@ PARTS = ('img', 'hw', 'label')
 
 @dataclass
 class MixReport:
-    """Outcome of `write_mixed_set`.
+    """Outcome of `write_mixed_set`."""
 
-    Attributes:
-        yaml_path: The composite set.
-        counts: Rows of an epoch, per source.
-        available: Different rows, per source.
-        checksum: SHA-256 of the linelist.
-    """
-
-    yaml_path: Path
-    counts: list[int]
-    available: list[int]
-    checksum: str
+    yaml_path: Path  # the composite set
+    counts: list[int]  # rows of an epoch, per source
+    available: list[int]  # different rows, per source
+    checksum: str  # SHA-256 of the linelist
 
 
 def rows_per_source(

@@ -25,21 +25,14 @@ _HASH_CHUNK = 1 << 22
 
 @dataclass
 class ConversionReport:
-    """Outcome of a conversion.
+    """Outcome of a conversion."""
 
-    Attributes:
-        yaml_path: The new set.
-        num_rows: Rows written.
-        num_skipped: Rows left out; listed in ``<split>.skipped.tsv``.
-        reasons: How often each reason for leaving out occurred.
-        checksum: SHA-256 over the files of the set.
-    """
-
-    yaml_path: Path
-    num_rows: int
-    num_skipped: int
+    yaml_path: Path  # the new set
+    num_rows: int  # rows written
+    num_skipped: int  # rows left out; listed in ``<split>.skipped.tsv``
+    # how often each reason for leaving out occurred
     reasons: dict[str, int] = field(default_factory=dict)
-    checksum: str = ''
+    checksum: str = ''  # SHA-256 over the files of the set
 
 
 def _convert_shard(

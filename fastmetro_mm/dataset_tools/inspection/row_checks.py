@@ -50,27 +50,17 @@ PROBLEMS = {
 
 @dataclass
 class RowFacts:
-    """Measurements of one row.
+    """Measurements of one row."""
 
-    Attributes:
-        index: Number of the sample.
-        key: Image key.
-        problems: Names from `PROBLEMS`.
-        error: Message of an unusable row.
-        damage: What is wrong with a damaged image.
-        digest: Hash of image, box and labels.
-        numbers: Measurements by name; NaN where they do not apply.
-        gender: As in the label.
-    """
-
-    index: int
-    key: str = ''
-    problems: list[str] = field(default_factory=list)
-    error: str | None = None
-    damage: str = ''
-    digest: bytes = b''
+    index: int  # number of the sample
+    key: str = ''  # image key
+    problems: list[str] = field(default_factory=list)  # names from `PROBLEMS`
+    error: str | None = None  # message of an unusable row
+    damage: str = ''  # what is wrong with a damaged image
+    digest: bytes = b''  # hash of image, box and labels
+    # measurements by name; NaN where they do not apply
     numbers: dict[str, float] = field(default_factory=dict)
-    gender: str = 'none'
+    gender: str = 'none'  # as in the label
 
 
 def check_row(dataset: MeshTSVDataset, index: int, mesh: LabelMesh) -> RowFacts:

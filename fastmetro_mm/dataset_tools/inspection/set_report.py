@@ -31,28 +31,19 @@ _ERRORS = ('unusable',)
 
 @dataclass
 class SetReport:
-    """What was found in a set.
+    """What was found in a set."""
 
-    Attributes:
-        yaml_path: The set.
-        kind: ``'smpl'`` or ``'hand'``.
-        body: Body model that meshes were checked with, or None.
-        num_rows: Samples of the set.
-        num_checked: Different rows opened (a composite set may pick a row several times).
-        flags: Share of the readable rows with each label.
-        genders: Rows by gender.
-        numbers: Percentiles 0, 5, 50, 95 and 100 of each measurement.
-        problems: Per kind, index, key and detail of each row.
-    """
-
-    yaml_path: str
-    kind: str
-    body: str | None
-    num_rows: int
-    num_checked: int = 0
+    yaml_path: str  # the set
+    kind: str  # ``'smpl'`` or ``'hand'``
+    body: str | None  # body model that meshes were checked with, or None
+    num_rows: int  # samples of the set
+    num_checked: int = 0  # different rows opened (a composite set may pick a row several times)
+    # share of the readable rows with each label
     flags: dict[str, float] = field(default_factory=dict)
-    genders: dict[str, int] = field(default_factory=dict)
+    genders: dict[str, int] = field(default_factory=dict)  # rows by gender
+    # percentiles 0, 5, 50, 95 and 100 of each measurement
     numbers: dict[str, list[float]] = field(default_factory=dict)
+    # per kind, index, key and detail of each row
     problems: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)
 
     @property

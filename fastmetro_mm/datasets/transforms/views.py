@@ -21,16 +21,12 @@ _LIMITS = {'rot': (-180.0, 180.0), 'scale': (0.25, 4.0)}
 
 @dataclass(frozen=True)
 class View:
-    """One look at a crop.
+    """One look at a crop."""
 
-    Args:
-        flip: Mirrored, after it was turned.
-        rot: Turned, degrees; positive is counter-clockwise on the screen, as in the official code.
-        scale: Side of the crop against that of the image as it is; above 1 shows more around.
-    """
-
-    flip: bool = False
+    flip: bool = False  # mirrored, after it was turned
+    # turned, degrees; positive is counter-clockwise on the screen, as in the official code
     rot: float = 0.0
+    # side of the crop against that of the image as it is; above 1 shows more around
     scale: float = 1.0
 
 
