@@ -16,14 +16,9 @@ if TYPE_CHECKING:
     from fastmetro_mm.structures.results import FrameResult, PersonMesh, load_npz
 
 __all__ = [
-    'CameraHint',
-    'CombinedInferencer',
-    'FrameResult',
-    'MeshInferencer',
-    'PersonBox',
-    'PersonMesh',
+    'CameraHint', 'CombinedInferencer', 'FrameResult', 'MeshInferencer', 'PersonBox', 'PersonMesh',
     'load_npz',
-]
+]  # fmt: skip
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {

@@ -33,24 +33,9 @@ _BLOCK = 16 << 20
 _OLD_MAGIC = 0x1950A86A20F9469CFC6C
 # Modules whose functions an attack calls; a network's own classes live elsewhere.
 _NEVER = (
-    'os',
-    'posix',
-    'nt',
-    'sys',
-    'subprocess',
-    'builtins',
-    '__builtin__',
-    'shutil',
-    'socket',
-    'pty',
-    'importlib',
-    'runpy',
-    'ctypes',
-    'pickle',
-    'marshal',
-    'code',
-    'codecs',
-)
+    'os', 'posix', 'nt', 'sys', 'subprocess', 'builtins', '__builtin__', 'shutil', 'socket', 'pty',
+    'importlib', 'runpy', 'ctypes', 'pickle', 'marshal', 'code', 'codecs',
+)  # fmt: skip
 
 
 class _Stranger(Record):

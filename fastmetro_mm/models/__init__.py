@@ -7,11 +7,6 @@ from fastmetro_mm.models.mesh_estimator import TopdownMeshEstimator
 from fastmetro_mm.models.tta_model import MeshTTAModel
 
 __all__ = [
-    'MeshDataPreprocessor',
-    'MeshTTAModel',
-    'TopdownMeshEstimator',
-    'backbones',
-    'heads',
-    'losses',
+    'MeshDataPreprocessor', 'MeshTTAModel', 'TopdownMeshEstimator', 'backbones', 'heads', 'losses',
     'necks',
-]
+]  # fmt: skip

@@ -11,14 +11,9 @@ from fastmetro_mm.models.weight_files import load_weights
 SIZE = 256
 """Side of the square image that it takes, pixels."""
 KEYPOINTS = (
-    'wrist',
-    'index_knuckle',
-    'middle_knuckle',
-    'ring_knuckle',
-    'little_knuckle',
-    'thumb_base',
+    'wrist', 'index_knuckle', 'middle_knuckle', 'ring_knuckle', 'little_knuckle', 'thumb_base',
     'thumb_knuckle',
-)
+)  # fmt: skip
 VALUES = 4 + 2 * len(KEYPOINTS)
 # channels of each group of blocks; the first block of all but the first group halves the size
 GROUPS = (32, 64, 128, 256, 256)

@@ -11,12 +11,6 @@ from fastmetro_mm.structures.samples import MeshDataSample, MeshPrediction, Toke
 from fastmetro_mm.structures.targets import LABELS, MeshTargets
 
 __all__ = [
-    'LABELS',
-    'FrameResult',
-    'MeshDataSample',
-    'MeshPrediction',
-    'MeshTargets',
-    'PersonMesh',
-    'TokenFeatures',
-    'load_npz',
-]
+    'LABELS', 'FrameResult', 'MeshDataSample', 'MeshPrediction', 'MeshTargets', 'PersonMesh',
+    'TokenFeatures', 'load_npz',
+]  # fmt: skip

@@ -14,14 +14,9 @@ import numpy as np
 from fastmetro_mm.structures.person import PersonMesh
 
 _OPTIONAL = (
-    'global_orient',
-    'body_pose',
-    'betas',
-    'smpl_vertices',
-    'detected_keypoints',
-    'joint_confidence',
-    'joint_spread',
-)
+    'global_orient', 'body_pose', 'betas', 'smpl_vertices', 'detected_keypoints',
+    'joint_confidence', 'joint_spread',
+)  # fmt: skip
 _UNKNOWN = -1  # stands for None where a file holds whole numbers
 _KEYS = {'pred_cam': 'camera'}  # fields that have another name in files
 

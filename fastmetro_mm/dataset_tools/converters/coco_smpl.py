@@ -47,28 +47,10 @@ from fastmetro_mm.errors import DataSetError
 # Order of `keypoints_cam` and `keypoints_img` (Pose2Mesh `data/MuCo/dataset.py`). Head, neck and
 # spine points of MuCo are not those of J24, so they are not taken over.
 _MUCO21 = (
-    'Head_top',
-    'Thorax',
-    'R_Shoulder',
-    'R_Elbow',
-    'R_Wrist',
-    'L_Shoulder',
-    'L_Elbow',
-    'L_Wrist',
-    'R_Hip',
-    'R_Knee',
-    'R_Ankle',
-    'L_Hip',
-    'L_Knee',
-    'L_Ankle',
-    'Pelvis',
-    'Spine',
-    'Head',
-    'R_Hand',
-    'L_Hand',
-    'R_Toe',
-    'L_Toe',
-)
+    'Head_top', 'Thorax', 'R_Shoulder', 'R_Elbow', 'R_Wrist', 'L_Shoulder', 'L_Elbow', 'L_Wrist',
+    'R_Hip', 'R_Knee', 'R_Ankle', 'L_Hip', 'L_Knee', 'L_Ankle', 'Pelvis', 'Spine', 'Head', 'R_Hand',
+    'L_Hand', 'R_Toe', 'L_Toe',
+)  # fmt: skip
 _LIMBS = ('Hip', 'Knee', 'Ankle', 'Shoulder', 'Elbow', 'Wrist')
 _SHARED = tuple(
     (J24.index(name), i)

@@ -210,17 +210,9 @@ def _read_sequence(path: Path) -> dict:
     content.setdefault('genders', content.get('gender'))  # named otherwise in the readme
     content.setdefault('poses2d', content.get('poses2D'))
     names = (
-        'sequence',
-        'betas',
-        'poses',
-        'trans',
-        'genders',
-        'poses2d',
-        'jointPositions',
-        'cam_poses',
-        'campose_valid',
-        'cam_intrinsics',
-    )
+        'sequence', 'betas', 'poses', 'trans', 'genders', 'poses2d', 'jointPositions', 'cam_poses',
+        'campose_valid', 'cam_intrinsics',
+    )  # fmt: skip
     missing = [name for name in names if content.get(name) is None]
     if missing:
         raise DataSetError(f'{path} lacks {", ".join(missing)}: not a 3DPW sequence file')

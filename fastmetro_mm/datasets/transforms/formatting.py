@@ -16,23 +16,10 @@ from fastmetro_mm.structures import MeshDataSample
 
 _LABELS = ('joints_2d', 'joints_3d', 'pose', 'betas', 'has_smpl', 'has_2d', 'has_3d')
 _META_KEYS = (
-    'sample_idx',
-    'img_key',
-    'img_path',
-    'ori_shape',
-    'img_shape',
-    'input_size',
-    'center',
-    'scale',
-    'crop_to_image',
-    'flip',
-    'rot',
-    'gender',
-    'dataset_name',
-    'flip_indices',
-    'hidden',
+    'sample_idx', 'img_key', 'img_path', 'ori_shape', 'img_shape', 'input_size', 'center', 'scale',
+    'crop_to_image', 'flip', 'rot', 'gender', 'dataset_name', 'flip_indices', 'hidden',
     'pose_family',
-)
+)  # fmt: skip
 
 
 @TRANSFORMS.register_module()

@@ -11,12 +11,6 @@ from fastmetro_mm.engine.hooks.summary_hook import TrainingSummaryHook
 from fastmetro_mm.engine.hooks.tta_hook import MeshTTAHook
 
 __all__ = [
-    'EpochSeedHook',
-    'GracefulStopHook',
-    'MeshCheckpointHook',
-    'MeshTTAHook',
-    'MeshVisualizationHook',
-    'NonFiniteHook',
-    'PlainCheckpointHook',
-    'TrainingSummaryHook',
-]
+    'EpochSeedHook', 'GracefulStopHook', 'MeshCheckpointHook', 'MeshTTAHook',
+    'MeshVisualizationHook', 'NonFiniteHook', 'PlainCheckpointHook', 'TrainingSummaryHook',
+]  # fmt: skip

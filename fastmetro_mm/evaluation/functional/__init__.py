@@ -13,17 +13,6 @@ from fastmetro_mm.evaluation.functional.motion import (
 )
 
 __all__ = [
-    'acceleration',
-    'acceleration_error',
-    'auc',
-    'foot_contact',
-    'foot_sliding',
-    'freihand_scores',
-    'jitter',
-    'mpjpe',
-    'mpvpe',
-    'pa_mpjpe',
-    'pa_mpvpe',
-    'pck',
-    'pck_curve',
-]
+    'acceleration', 'acceleration_error', 'auc', 'foot_contact', 'foot_sliding', 'freihand_scores',
+    'jitter', 'mpjpe', 'mpvpe', 'pa_mpjpe', 'pa_mpvpe', 'pck', 'pck_curve',
+]  # fmt: skip
