@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a random person is before drawing: posture, orientation towards the camera, shape."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,9 @@ from fastmetro_mm.synthetic.rotations import matrices_to_vectors, vectors_to_mat
 
 COMPANIONS = (0.60, 0.26, 0.10, 0.04)
 """Shares of images with 0, 1, 2 and 3 people beside the labelled one."""
+
+PoseSource = Callable[[np.random.Generator, np.ndarray], tuple[str, np.ndarray]]
+"""From randomness and the joints (24, 3) at rest to a family's name and a pose (24, 3)."""
 
 
 @dataclass(frozen=True)
@@ -44,32 +48,38 @@ def plan_body(rng: np.random.Generator, facing: bool = False) -> Plan:
     return Plan(family, pose.reshape(-1).round(6), sample_betas(rng))
 
 
-def plan_photo(rng: np.random.Generator, rest_joints: np.ndarray) -> Plan:
+def plan_photo(
+    rng: np.random.Generator, rest_joints: np.ndarray, pose: PoseSource = sample_photo_pose
+) -> Plan:
     """Draws the people of one image: one, or a few who share the way of the camera.
 
     Args:
         rng: Source of randomness.
         rest_joints: (24, 3) joints of the body at rest, metres.
+        pose: Draws the name of a pose's family, and the pose.
     """
-    main = plan_photo_body(rng, rest_joints)
+    main = plan_photo_body(rng, rest_joints, pose)
     others = rng.choice(len(COMPANIONS), p=COMPANIONS)
-    companions = tuple(plan_photo_body(rng, rest_joints) for _ in range(others))
+    companions = tuple(plan_photo_body(rng, rest_joints, pose) for _ in range(others))
     return replace(main, companions=companions)
 
 
-def plan_photo_body(rng: np.random.Generator, rest_joints: np.ndarray) -> Plan:
+def plan_photo_body(
+    rng: np.random.Generator, rest_joints: np.ndarray, pose: PoseSource = sample_photo_pose
+) -> Plan:
     """Draws pose, view and shape of one person as photographs show people.
 
     Args:
         rng: Source of randomness.
         rest_joints: (24, 3) joints of the body at rest, metres.
+        pose: Draws the name of a pose's family, and the pose.
     """
-    family, pose = sample_photo_pose(rng, rest_joints)
-    pose[0] = matrices_to_vectors(sample_photo_view(rng) @ vectors_to_matrices(pose[0]))
+    family, turns = pose(rng, rest_joints)
+    turns[0] = matrices_to_vectors(sample_photo_view(rng) @ vectors_to_matrices(turns[0]))
     betas = sample_betas(rng)
     if rng.random() < 0.5:  # the first coefficients make most of what tells people apart
         betas[:3] = np.clip(betas[:3] * 1.35, -3.0, 3.0).round(4)
-    return Plan(family, pose.reshape(-1).round(6), betas)
+    return Plan(family, turns.reshape(-1).round(6), betas)
 
 
 def sample_people(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How photographs frame people: whole, cut at the knees or the waist, small, close, at an edge."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ from fastmetro_mm.synthetic.camera_placement import PlacedCamera, bounding_box
 
 FRAMINGS = {'whole': 0.60, 'knees': 0.11, 'waist': 0.13, 'bust': 0.06, 'edge': 0.10}
 """What of the person fills the image, and how often."""
+LENSES = (0.7, 4.0)
+"""Shortest and longest focal length, in sides of the image."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,12 @@ def body_framing(rest: np.ndarray, rest_joints: np.ndarray) -> Framing:
 
 
 def place_photo_camera(
-    rng: np.random.Generator, points: np.ndarray, framing: Framing, size: tuple[int, int]
+    rng: np.random.Generator,
+    points: np.ndarray,
+    framing: Framing,
+    size: tuple[int, int],
+    framings: Mapping[str, float] = FRAMINGS,
+    lenses: tuple[float, float] = LENSES,
 ) -> tuple[PlacedCamera, str]:
     """Chooses lens, distance and place in the image.
 
@@ -50,14 +58,16 @@ def place_photo_camera(
         points: (V, 3) vertices, metres, camera axes, any origin near the body.
         framing: Of :func:`body_framing`.
         size: Width and height of the image, pixels.
+        framings: Names of framings and how often each is chosen.
+        lenses: Shortest and longest focal length, in sides of the image.
 
     Returns:
         The camera and the name of the framing.
     """
-    kind = str(rng.choice(tuple(FRAMINGS), p=tuple(FRAMINGS.values())))
+    kind = str(rng.choice(tuple(framings), p=tuple(framings.values())))
     shown = points[framing.rows[kind]]
     extent = np.array(size, dtype=np.float64)
-    focal = max(size) * np.exp(rng.uniform(np.log(0.7), np.log(4.0)))
+    focal = max(size) * np.exp(rng.uniform(*np.log(lenses)))
     # Cut-off people fill the height of an image; to their sides it goes on, as behind whole ones.
     share = rng.uniform(0.62, 0.90)
     if kind == 'whole':

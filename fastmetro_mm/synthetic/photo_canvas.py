@@ -10,6 +10,7 @@ import numpy as np
 from fastmetro_mm.synthetic.camera_placement import PlacedCamera
 from fastmetro_mm.synthetic.environment_light import EnvironmentLight
 from fastmetro_mm.synthetic.figures import PosedFigure
+from fastmetro_mm.synthetic.lighting import Light
 from fastmetro_mm.synthetic.rasterizer import Visible, rasterize
 
 
@@ -52,7 +53,7 @@ class Canvas:
         values: np.ndarray,
         faces: np.ndarray,
         camera: PlacedCamera,
-        light: EnvironmentLight,
+        light: EnvironmentLight | Light,
         size: tuple[int, int],
         may_hide: float,
         colorize: Callable[[np.ndarray], np.ndarray] | None = None,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Poses as they occur in photographs: families, activities, real motions, and mixtures of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -18,7 +18,9 @@ from fastmetro_mm.synthetic.rotations import matrices_to_vectors, vectors_to_mat
 SHARES = {'families': 0.28, 'activities': 0.27, 'motions': 0.30, 'mixtures': 0.15}
 """Where poses come from, and how often."""
 
-_TRIES = 4
+TRIES = 4
+"""How often a pose is drawn until its limbs do not lie in one another."""
+
 _DEEPEST = 0.02  # overlap of two limbs that is let pass, metres
 _ACTIVITY_NAMES = tuple(ACTIVITIES)
 _ACTIVITY_SHARES = np.array([share for _, share in ACTIVITIES.values()])
@@ -98,28 +100,35 @@ def _mixture(rng: np.random.Generator, rest_joints: np.ndarray) -> tuple[str, np
     return 'mixture', pose
 
 
-def _choose_maker(rng: np.random.Generator) -> _Maker:
-    source = rng.choice(len(SHARES), p=tuple(SHARES.values()))
+def _choose_maker(rng: np.random.Generator, shares: Mapping[str, float]) -> _Maker:
+    source = rng.choice(len(SHARES), p=[shares.get(name, 0.0) for name in SHARES])
     if source == 1:
         return _some_activity(rng)
     makers: dict[int, _Maker] = {0: _family, 2: _motion, 3: _mixture}
     return makers[int(source)]
 
 
-def sample_photo_pose(rng: np.random.Generator, rest_joints: np.ndarray) -> tuple[str, np.ndarray]:
+def sample_photo_pose(
+    rng: np.random.Generator,
+    rest_joints: np.ndarray,
+    shares: Mapping[str, float] = SHARES,
+    tries: int = TRIES,
+) -> tuple[str, np.ndarray]:
     """Draws a pose; one whose limbs lie deep in one another is drawn again a few times.
 
     Args:
         rng: Source of randomness.
         rest_joints: (24, 3) joints of the body at rest, metres.
+        shares: Where poses come from, of ``SHARES``, and how often; in sum 1.
+        tries: How many poses are drawn at most.
 
     Returns:
         Name of the family, activity or source, and the (24, 3) axis-angle pose in the body's own
         upright frame (y up, facing z).
     """
-    maker = _choose_maker(rng)
+    maker = _choose_maker(rng, shares)
     shallowest, best = np.inf, ('', np.zeros((24, 3)))
-    for _ in range(_TRIES):
+    for _ in range(tries):
         name, pose = maker(rng, rest_joints)
         depth = float(self_penetration(*place_joints(vectors_to_matrices(pose), rest_joints)))
         if depth < shallowest:

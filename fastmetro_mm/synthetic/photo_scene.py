@@ -11,6 +11,7 @@ from fastmetro_mm.synthetic.body_sampling import Plan
 from fastmetro_mm.synthetic.camera_placement import PlacedCamera, bounding_box
 from fastmetro_mm.synthetic.environment_light import EnvironmentLight, sample_environment
 from fastmetro_mm.synthetic.figures import Figure, PosedFigure
+from fastmetro_mm.synthetic.lighting import Light
 from fastmetro_mm.synthetic.occluders import draw_occluders
 from fastmetro_mm.synthetic.outfits import Outfit, OutfitPainter
 from fastmetro_mm.synthetic.photo_backgrounds import PhotoBackgrounds
@@ -26,6 +27,8 @@ _MOST_HIDDEN = 0.40  # share of the labelled person behind others
 
 class PhotoScene:
     """Draws images of people.
+
+    Every step has a method of its own, so that another scene can take one from elsewhere.
 
     Args:
         figure: The body.
@@ -43,7 +46,7 @@ class PhotoScene:
         self.painter = OutfitPainter(
             figure.rest, figure.weights, figure.rest_joints, figure.rest_keypoints, figure.faces
         )
-        self._framing = body_framing(figure.rest, figure.rest_joints)
+        self.framing = body_framing(figure.rest, figure.rest_joints)
 
     def draw(self, rng: np.random.Generator, plan: Plan, posed: Sequence[PosedFigure]) -> Photo:
         """Draws one image.
@@ -55,19 +58,18 @@ class PhotoScene:
         """
         width, height = self.size
         main = posed[0]
-        camera, framing = place_photo_camera(rng, main.vertices, self._framing, self.size)
-        image = self.backgrounds.draw(rng, self.size)
-        light = sample_environment(rng)
+        camera, framing = self.camera(rng, main.vertices)
+        image = self.background(rng)
+        light = self.light(rng)
         box = bounding_box(camera.project(main.vertices))
-        if rng.random() < 0.6:
-            contact_shadow(rng, image, box)
+        self.shadow(rng, image, box)
         canvas = Canvas(image)
-        outfit = self.painter.dress(rng, self.backgrounds, plan.family)
+        outfit = self.dress(rng, plan.family)
         total = self._draw_person(canvas, 0, main, camera, outfit, light, 1.0)
         people = [(camera, main, box, total)]
         for other, figure in zip(plan.companions, posed[1:], strict=True):
-            placed = place_companion(rng, camera, main.vertices, figure.vertices)
-            outfit = self.painter.dress(rng, self.backgrounds, other.family)
+            placed = self.companion(rng, camera, main.vertices, figure.vertices)
+            outfit = self.dress(rng, other.family)
             place = bounding_box(placed.project(figure.vertices))
             if (place[2:] < 8).any() or (place[:2] > np.array(self.size) - 8).any():
                 continue
@@ -76,20 +78,55 @@ class PhotoScene:
             )
             if count:
                 people.append((placed, figure, place, count))
-        hidden = 0.0
-        if rng.random() < OCCLUDED:
-            mask = (canvas.owner == 0).reshape(height, width)
-            hidden = draw_occluders(
-                rng, image, inside_image(box, self.size), mask, 0.35, self._surface
-            )
+        mask = (canvas.owner == 0).reshape(height, width)
+        hidden = self.occlude(rng, image, inside_image(box, self.size), mask)
         left = np.bincount(canvas.owner[canvas.owner >= 0], minlength=len(people))
         return Photo(
-            finish_image(rng, image),
+            self.finish(rng, image),
             [Person(*person[:3], seen=float(left[number] / max(person[3], 1)))
              for number, person in enumerate(people)],
             hidden,
             framing,
         )  # fmt: skip
+
+    def camera(self, rng: np.random.Generator, points: np.ndarray) -> tuple[PlacedCamera, str]:
+        """Lens, distance and place of the labelled person (V, 3), and the framing's name."""
+        return place_photo_camera(rng, points, self.framing, self.size)
+
+    def background(self, rng: np.random.Generator) -> np.ndarray:
+        """The place (H, W, 3) float32 RGB, 0..1."""
+        return self.backgrounds.draw(rng, self.size)
+
+    def light(self, rng: np.random.Generator) -> EnvironmentLight | Light:
+        """The light on everybody."""
+        return sample_environment(rng)
+
+    def shadow(self, rng: np.random.Generator, image: np.ndarray, box: np.ndarray) -> None:
+        """Darkens the ground below a box (4,) in most images, in place."""
+        if rng.random() < 0.6:
+            contact_shadow(rng, image, box)
+
+    def dress(self, rng: np.random.Generator, family: str) -> Outfit:
+        """Looks of one person."""
+        return self.painter.dress(rng, self.backgrounds, family)
+
+    def companion(
+        self, rng: np.random.Generator, camera: PlacedCamera, main: np.ndarray, points: np.ndarray
+    ) -> PlacedCamera:
+        """The camera with the place of another person (V, 3) beside the labelled one (V, 3)."""
+        return place_companion(rng, camera, main, points)
+
+    def occlude(
+        self, rng: np.random.Generator, image: np.ndarray, box: np.ndarray, mask: np.ndarray
+    ) -> float:
+        """Draws things in front of the labelled person in some images; the share they hide."""
+        if rng.random() >= OCCLUDED:
+            return 0.0
+        return draw_occluders(rng, image, box, mask, 0.35, self._surface)
+
+    def finish(self, rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+        """Takes the image: (H, W, 3) uint8 RGB."""
+        return finish_image(rng, image)
 
     def _surface(self, rng: np.random.Generator) -> np.ndarray:
         return self.backgrounds.surface(rng, self.size)
@@ -101,7 +138,7 @@ class PhotoScene:
         posed: PosedFigure,
         camera: PlacedCamera,
         outfit: Outfit,
-        light: EnvironmentLight,
+        light: EnvironmentLight | Light,
         may_hide: float,
     ) -> int:
         """Draws a person where nobody nearer is; returns how many pixels the person covers.

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from fastmetro_mm.speed.allocator import keep_freed_memory
+from fastmetro_mm.synthetic.figures import PosedFigure
 from fastmetro_mm.synthetic.scene import Plan, Studio
 
 SHARD, TOGETHER, IMAGE = 250, 50, 288
@@ -29,12 +30,20 @@ def draw_people(
     """Images RGB (H, W, 3), what was planned, and labels; half of them have been JPEG files."""
     plans = [studio.plan(rng) for _ in range(count)]
     for plan, posed in zip(plans, studio.pose(plans), strict=True):
-        photo, label = studio.take_photo(rng, plan, posed)
-        image = photo.image
-        if rng.random() < 0.5:
-            quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))]
-            image = cv2.imdecode(cv2.imencode('.jpg', image, quality)[1], cv2.IMREAD_COLOR)
+        image, label = photograph(studio, rng, plan, posed)
         yield image, plan, label
+
+
+def photograph(
+    studio: Studio, rng: np.random.Generator, plan: Plan, posed: list[PosedFigure]
+) -> tuple[np.ndarray, dict]:
+    """An image RGB (H, W, 3), in half of all cases once a JPEG file, and its label."""
+    photo, label = studio.take_photo(rng, plan, posed)
+    image = photo.image
+    if rng.random() < 0.5:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))]
+        image = cv2.imdecode(cv2.imencode('.jpg', image, quality)[1], cv2.IMREAD_COLOR)
+    return image, label
 
 
 def draw_shard(studio: Studio, seed: int, number: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which additions to the drawn people lower the error on real people: a table.
+
+Usage: python -m projects.free_model.ablation FOLDER --backgrounds PHOTOS --h36m H36M \
+           --films FILMS/Pose2Sim/Demo_SinglePerson FILMS/Pose2Sim/Demo_MultiPerson
+
+Draws the same people with every addition of scene 'photo', with each one left out, and with none;
+looks at them with frozen MoveNet Thunder; fits a ridge regression to each; scores all on real
+people. What is drawn stays in FOLDER (25 kB a crop): killed, the same command goes on.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+import cv2
+import torch
+
+from fastmetro_mm.engine.cli import OneLineParser, friendly_errors
+from fastmetro_mm.fileio import write_atomically
+from fastmetro_mm.speed.allocator import keep_freed_memory
+from projects.free_model.ablation.evidence import Crop, Onlooker, People, drawn_crops
+from projects.free_model.ablation.plainer import ADDITIONS, PlainerStudio
+from projects.free_model.ablation.real import filmed_crops, h36m_crops
+from projects.free_model.ablation.table import markdown
+from projects.free_model.ablation.trial import Trial
+from projects.free_model.lifting.draw import IMAGE
+from projects.free_model.lifting.small_body import SmallBody
+
+SHARD = 250
+DRAWN, UNSEEN = 'drawn', 1_000_000
+"""Name of the set of drawn people who are scored, and their first number."""
+
+
+def variants(options: argparse.Namespace) -> dict[str, Collection[str]]:
+    """Name of a variant, and what is left out."""
+    each = {name: (name,) for name in options.leave_out}
+    return {'all': (), **each, 'none': tuple(ADDITIONS)}
+
+
+def draw(options: argparse.Namespace, onlooker: Onlooker) -> None:
+    """Draw and look at what is missing: a shard of every variant, then the next."""
+    body, studios = SmallBody(), {}
+    without = variants(options)
+    shards = [
+        (name, start, min(SHARD, options.count - start))
+        for start in range(0, options.count, SHARD)
+        for name in without
+    ]
+    began = time.time()
+    for name, start, count in [(DRAWN, UNSEEN, options.unseen), *shards]:
+        target = options.folder / name / f'{start:07d}.npz'
+        if target.exists():
+            continue
+        if name not in studios:
+            studios[name] = PlainerStudio(
+                (IMAGE, IMAGE), options.backgrounds, without.get(name, ())
+            )
+        numbers = range(start, start + count)
+        crops = drawn_crops(studios[name], body, options.seed, numbers)
+        onlooker(crops).save(target)
+        print(f'{target}  {time.time() - began:.0f} s', flush=True)
+
+
+def real_sets(options: argparse.Namespace, onlooker: Onlooker) -> dict[str, People]:
+    """Name to real people; looked at once."""
+    sources: dict[str, Callable[[], Iterable[Crop]]] = {
+        film.name: lambda film=film: filmed_crops(film) for film in options.films
+    }
+    if options.h36m:
+        sources['H36M'] = lambda: h36m_crops(options.h36m)
+    found = {}
+    for name, crops in sources.items():
+        file = options.folder / 'real' / f'{name}.npz'
+        if not file.exists():
+            onlooker(crops()).save(file)
+        found[name] = People.load([file])
+    return found
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Command line."""
+    parser = OneLineParser(description=__doc__.split('\n')[0])
+    parser.add_argument('folder', type=Path, help='what is drawn, and the table')
+    parser.add_argument('--count', type=int, default=2000, help='drawn people a variant')
+    parser.add_argument('--unseen', type=int, default=500, help='drawn people who are scored')
+    parser.add_argument(
+        '--leave-out', nargs='*', choices=ADDITIONS, default=list(ADDITIONS), help='one by one'
+    )
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--rounds', type=int, default=40, help='of the bootstrap')
+    parser.add_argument('--backgrounds', help='folder of photos without people')
+    parser.add_argument('--films', type=Path, nargs='*', default=[], help='demos of Pose2Sim')
+    parser.add_argument('--h36m', type=Path, help='folder of test_h36m.npz and images/')
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Draw, fit, score; print the table."""
+    options = build_parser().parse_args(argv)
+    with friendly_errors():
+        torch.set_num_threads(1)
+        cv2.setNumThreads(1)
+        keep_freed_memory()
+        onlooker = Onlooker()
+        real = real_sets(options, onlooker)
+        draw(options, onlooker)
+        trial = Trial({**real, DRAWN: _people(options, DRAWN)}, options.rounds)
+        ridge = trial.choose_ridge(_people(options, 'all'), DRAWN)
+        print(f'ridge {ridge:g}', flush=True)
+        fits = {}
+        for name in variants(options):
+            fits[name] = trial.fit(_people(options, name), ridge)
+            print(f'fitted {name}', flush=True)
+        text, scores = markdown(trial, fits, list(real) or [DRAWN])
+        recipe = {'count': options.count, 'seed': options.seed, 'ridge': ridge}
+        write_atomically(
+            options.folder / 'scores.json', json.dumps(recipe | scores, indent=1).encode()
+        )
+        print(text)
+
+
+def _people(options: argparse.Namespace, name: str) -> People:
+    files = sorted((options.folder / name).glob('*.npz'))
+    return People.load(files)
+
+
+if __name__ == '__main__':
+    main()
