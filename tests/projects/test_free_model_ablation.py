@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from projects.free_model.ablation import __main__ as command
-from projects.free_model.ablation import fit, trial
+from projects.free_model.ablation import fit, real, trial
 from projects.free_model.ablation.evidence import People
 from projects.free_model.ablation.plainer import ADDITIONS, PlainerStudio
+from projects.free_model.lifting.filmed import View
 
 
 @pytest.fixture(scope='module')
@@ -102,6 +103,27 @@ def test_errors_of_known_answers():
     np.testing.assert_allclose(fit.errors(answer, people, joints)['close'], [100, 100 * 12 / 13])
     people.joints[0, 5:] = np.nan  # errors are of the joints that are known
     assert np.isfinite(fit.errors(answer, people, joints)['map']).all()
+
+
+def test_filmed_people_shown_in_other_ways():
+    image = np.full((200, 300, 3), 90, np.uint8)
+    keypoints = np.stack([np.linspace(110, 150, 12), np.linspace(30, 170, 12)], 1)
+    for x, y in keypoints:
+        cv2.circle(image, (int(x), int(y)), 2, (0, 0, 255), -1)  # BGR
+    view = View(image, np.array([100.0, 20, 160, 180]), np.ones((12, 3)), keypoints)
+    crops = {look: real._crop(view, look, 7, np.random.default_rng(0)) for look in real.LOOKS}
+    assert image.max() == 255 and (crops['as they are'].image != crops['blurred'].image).any()
+    marked = {}
+    for look, crop in crops.items():
+        places = crop.places[real._LIMB_ROWS]
+        assert crop.cluster == 7 and np.isfinite(crop.joints).all(1).sum() == 12
+        shown = np.flatnonzero((np.abs(places) < 1).all(1))
+        x, y = ((places[shown] + 1) * 128).astype(int).T
+        seen = crop.image[y, x].astype(int)
+        marked[look] = set(shown[seen[:, 0] > seen[:, 1] + 60])  # red where the joints are
+    assert marked['as they are'] == set(range(12))
+    assert marked['cut off'] == {k for k, y in enumerate(keypoints[:, 1]) if y < 20 + 0.55 * 160}
+    assert 0 < len(marked['hidden in part']) < 12
 
 
 def test_verdicts():

@@ -12,7 +12,7 @@ people. What is drawn stays in FOLDER (25 kB a crop): killed, the same command g
 import argparse
 import json
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import cv2
@@ -21,9 +21,9 @@ import torch
 from fastmetro_mm.engine.cli import OneLineParser, friendly_errors
 from fastmetro_mm.fileio import write_atomically
 from fastmetro_mm.speed.allocator import keep_freed_memory
-from projects.free_model.ablation.evidence import Crop, Onlooker, People, drawn_crops
+from projects.free_model.ablation.evidence import Onlooker, People, drawn_crops
 from projects.free_model.ablation.plainer import ADDITIONS, PlainerStudio
-from projects.free_model.ablation.real import filmed_crops, h36m_crops
+from projects.free_model.ablation.real import LOOKS, filmed_crops, h36m_crops
 from projects.free_model.ablation.table import markdown
 from projects.free_model.ablation.trial import Trial
 from projects.free_model.lifting.draw import IMAGE
@@ -64,19 +64,22 @@ def draw(options: argparse.Namespace, onlooker: Onlooker) -> None:
         print(f'{target}  {time.time() - began:.0f} s', flush=True)
 
 
-def real_sets(options: argparse.Namespace, onlooker: Onlooker) -> dict[str, People]:
-    """Name to real people; looked at once."""
-    sources: dict[str, Callable[[], Iterable[Crop]]] = {
-        film.name: lambda film=film: filmed_crops(film) for film in options.films
-    }
+def real_sets(options: argparse.Namespace, onlooker: Onlooker) -> dict[str, dict[str, People]]:
+    """How people are shown, to name of a source, to real people; looked at once."""
+    folder, found = options.folder / 'real', {look: {} for look in LOOKS}
+    for film in options.films:
+        files = {look: folder / f'{film.name}, {look}.npz' for look in LOOKS}
+        if not all(file.exists() for file in files.values()):
+            crops = list(filmed_crops(film))
+            for look, file in files.items():
+                onlooker(crop for name, crop in crops if name == look).save(file)
+        for look, file in files.items():
+            found[look][film.name] = People.load([file])
     if options.h36m:
-        sources['H36M'] = lambda: h36m_crops(options.h36m)
-    found = {}
-    for name, crops in sources.items():
-        file = options.folder / 'real' / f'{name}.npz'
+        file = folder / 'H36M.npz'
         if not file.exists():
-            onlooker(crops()).save(file)
-        found[name] = People.load([file])
+            onlooker(h36m_crops(options.h36m)).save(file)
+        found[LOOKS[0]]['H36M'] = People.load([file])
     return found
 
 
@@ -107,15 +110,21 @@ def main(argv: list[str] | None = None) -> None:
         onlooker = Onlooker()
         real = real_sets(options, onlooker)
         draw(options, onlooker)
-        trial = Trial({**real, DRAWN: _people(options, DRAWN)}, options.rounds)
-        ridge = trial.choose_ridge(_people(options, 'all'), DRAWN)
-        print(f'ridge {ridge:g}', flush=True)
+        groups = {look: list(people) for look, people in real.items() if people}
+        sets = {
+            f'{name}, {look}': people
+            for look, group in real.items()
+            for name, people in group.items()
+        }
+        trial = Trial(sets | {DRAWN: _people(options, DRAWN)}, options.rounds)
+        ridges = trial.choose_ridges(_people(options, 'all'), DRAWN)
+        print(f'ridges {ridges}', flush=True)
         fits = {}
         for name in variants(options):
-            fits[name] = trial.fit(_people(options, name), ridge)
+            fits[name] = trial.fit(_people(options, name), ridges)
             print(f'fitted {name}', flush=True)
-        text, scores = markdown(trial, fits, list(real) or [DRAWN])
-        recipe = {'count': options.count, 'seed': options.seed, 'ridge': ridge}
+        text, scores = markdown(trial, fits, groups)
+        recipe = {'count': options.count, 'seed': options.seed, 'ridges': ridges}
         write_atomically(
             options.folder / 'scores.json', json.dumps(recipe | scores, indent=1).encode()
         )

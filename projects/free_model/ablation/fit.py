@@ -16,6 +16,8 @@ from projects.free_model.ablation.evidence import People
 SHOULDERS = list(index_map(('R_Shoulder', 'L_Shoulder'), J14))
 HIPS = list(index_map(('R_Hip', 'L_Hip'), J14))
 CLOSE = 0.2
+BESIDE = 70
+"""Columns before those of what is beyond the key points."""
 
 
 class Kernel:
@@ -104,8 +106,8 @@ def errors(answer: np.ndarray, people: People, lifted: np.ndarray) -> dict[str, 
         ``close``: per cent of the crop's joints within 0.2 torso lengths, NaN where nobody knows
     """
     joints = answer[:, :42].reshape(-1, 14, 3)
-    beside = _centred(lifted) + answer[:, 70:].reshape(-1, 14, 3)
-    places = answer[:, 42:70].reshape(-1, 14, 2)
+    beside = _centred(lifted) + answer[:, BESIDE:].reshape(-1, 14, 3)
+    places = answer[:, 42:BESIDE].reshape(-1, 14, 2)
     torso = people.places[:, SHOULDERS].mean(1) - people.places[:, HIPS].mean(1)
     length = np.linalg.norm(torso, axis=-1)[:, None]
     off = np.linalg.norm(places - people.places, axis=-1)

@@ -10,11 +10,11 @@ import torch
 from fastmetro_mm.geometry.rotation import local_rotations
 from fastmetro_mm.model_zoo import load_weights
 from projects.free_model.ablation.evidence import People
-from projects.free_model.ablation.fit import Kernel, errors, solve, targets
+from projects.free_model.ablation.fit import BESIDE, Kernel, aligned_errors, errors, solve, targets
 from projects.free_model.lifting.small_body import SmallBody
 from projects.free_model.lifting.train import Lifter
 
-RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 SURE = 2.0  # standard deviations
 
 Errors = dict[str, dict[str, np.ndarray]]
@@ -62,26 +62,30 @@ class Trial:
         self.model = KeypointModel()
         self.lifted = {name: self.model(people) for name, people in sets.items()}
 
-    def choose_ridge(self, train: People, name: str) -> float:
-        """The ridge that is best for people of one set, by maps alone and beside key points."""
+    def choose_ridges(self, train: People, name: str) -> dict[str, float]:
+        """The ridges that are best for people of one set, by maps alone and beside key points."""
         kernel, wanted = Kernel(train), targets(train, self.model(train))
         inner, outer = kernel.train(), kernel.to(self.sets[name])
-
-        def error(ridge: float) -> float:
+        found = {}
+        for ridge in RIDGES:
             weights, constant = solve(inner, wanted, ridge)
-            found = errors(outer @ weights + constant, self.sets[name], self.lifted[name])
-            return float(found['map'].mean() + found['beside'].mean())
+            answer = outer @ weights + constant
+            found[ridge] = errors(answer, self.sets[name], self.lifted[name])
+        return {
+            error: min(RIDGES, key=lambda ridge: found[ridge][error].mean())
+            for error in ('map', 'beside')
+        }
 
-        return min(RIDGES, key=error)
-
-    def fit(self, train: People, ridge: float) -> Variant:
+    def fit(self, train: People, ridges: dict[str, float]) -> Variant:
         """Errors of one variant."""
         kernel, wanted = Kernel(train), targets(train, self.model(train))
         inner = kernel.train()
         outer = {name: kernel.to(people) for name, people in self.sets.items()}
 
         def scored(counts: np.ndarray | None) -> Errors:
-            weights, constant = solve(inner, wanted, ridge, counts)
+            by_maps = solve(inner, wanted[:, :BESIDE], ridges['map'], counts)
+            beside = solve(inner, wanted[:, BESIDE:], ridges['beside'], counts)
+            weights, constant = (np.hstack(pair) for pair in zip(by_maps, beside, strict=True))
             return {
                 name: errors(outer[name] @ weights + constant, people, self.lifted[name])
                 for name, people in self.sets.items()
@@ -89,6 +93,13 @@ class Trial:
 
         draws = (_counts(number, len(train)) for number in range(self.rounds))
         return Variant(scored(None), [scored(counts) for counts in draws])
+
+    def by_keypoints(self, names: Iterable[str]) -> float:
+        """Mean over sets of PA-MPJPE by key points alone, mm."""
+        found = {
+            name: {'': aligned_errors(self.lifted[name], self.sets[name].joints)} for name in names
+        }
+        return self.mean(found, found, '')
 
     def mean(self, found: Errors, names: Iterable[str], error: str, number: int = -1) -> float:
         """Mean over sets of the mean error over clusters; of resampled ones from number 0 on."""
