@@ -121,7 +121,7 @@ class LitScene:
             self._fronts = np.zeros((3, len(self.vertices)), np.float32)
             self._fronts[:, used] = self._shade(used, 1).T
         faces = self.faces[rows]
-        colors = np.stack([self._fronts[:, corner] for corner in faces.T])
+        colors = np.stack([self._fronts.take(corner, axis=1) for corner in faces.T])
         either = np.flatnonzero(~self.closed[rows])
         back = either[faces_away(self.vertices, faces[either], self.perspective)]
         if len(back):

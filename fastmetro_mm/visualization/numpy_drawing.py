@@ -47,13 +47,13 @@ def draw(
     # Rounding must not leave the range that the corners span.
     found = np.clip(buffer.nearness[place], nearness.min(), nearness.max())
     x, y = centers(place, shape[1])
-    in_image = (y.astype(np.intp) + top) * width + x.astype(np.intp) + left
+    in_image = place + (y.astype(np.intp) * (width - shape[1]) + (top * width + left))
     result.index.reshape(-1)[in_image] = scene.mesh_index[triangle]
     result.depth.reshape(-1)[in_image] = 1 / found if perspective else -found
 
     paint = _Paint(scene, triangles)
     channels = [np.zeros(shape, np.uint8) for _ in range(3)]
-    for channel, values in zip(channels, paint(triangle, x + left, y + top), strict=True):
+    for channel, values in zip(channels, paint(triangle, x + left, y + top, found), strict=True):
         values *= 255
         values += 0.5
         channel.ravel()[place] = values.astype(np.uint8)
@@ -67,8 +67,7 @@ def draw(
     unsure = unsure_pixels(colors, covered, points, window)
     pixels = np.flatnonzero(unsure.view(bool))
     samples = subsample(triangles, unsure, pixels, window, factor)
-    row = pixels // shape[1]
-    column = pixels - row * shape[1]
+    column, row = (center.astype(np.intp) for center in centers(pixels, shape[1]))
     mixed = _mixed(target[row, column], paint, samples, factor**2)
     cv2.copyTo(colors, covered, target)
     target[row, column] = mixed
@@ -78,7 +77,8 @@ def _mixed(under: np.ndarray, paint: '_Paint', samples: SubSamples, count: int) 
     """Mean colours of pixels' samples, those without a triangle in the colour below (P, 3)."""
     covered = np.bincount(samples.pixel, minlength=len(under))
     mixed = under * (1 - covered / count)[:, None]
-    for channel, values in enumerate(paint(samples.triangle, samples.x, samples.y)):
+    colors = paint(samples.triangle, samples.x, samples.y, samples.nearness)
+    for channel, values in enumerate(colors):
         mixed[:, channel] += np.bincount(samples.pixel, values, len(under)) * (255 / count)
     return np.where(covered[:, None] > 0, np.round(mixed), under).astype(np.uint8)
 
@@ -94,8 +94,17 @@ class _Paint:
     def __init__(self, scene: LitScene, triangles: Triangles) -> None:
         self._scene, self._triangles = scene, triangles
 
-    def __call__(self, triangle: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
-        """Red, green and blue (N,) in 0..1 of samples with centres x, y (N,) on triangles (N,)."""
+    def __call__(
+        self, triangle: np.ndarray, x: np.ndarray, y: np.ndarray, nearness: np.ndarray
+    ) -> list[np.ndarray]:
+        """Red, green and blue of samples in 0..1 (N,).
+
+        Args:
+            triangle: What they show. (N,)
+            x: Centres. (N,)
+            y: (N,)
+            nearness: Of what they show. (N,)
+        """
         seen = np.zeros(len(self._triangles), bool)
         seen[triangle] = True
         rows = np.flatnonzero(seen)
@@ -104,16 +113,11 @@ class _Paint:
         triangle = number[triangle]
         triangles = self._triangles.of(rows)
         colors = self._scene.colors_of(rows)
-        if not self._scene.perspective:
-            return _clipped(linear_at(triangles, [*colors.swapaxes(0, 1)], triangle, x, y))
-        # linear on the image plane are 1/z and what is divided by z
-        values = [*(colors * triangles.nearness[:, None]).swapaxes(0, 1), triangles.nearness]
-        *channels, nearness = linear_at(triangles, values, triangle, x, y)
+        if self._scene.perspective:  # linear on the image plane is what is divided by z
+            colors = colors * triangles.nearness[:, None]
+        channels = linear_at(triangles, [*colors.swapaxes(0, 1)], triangle, x, y)
         for channel in channels:
-            channel /= nearness
-        return _clipped(channels)
-
-
-def _clipped(channels: list[np.ndarray]) -> list[np.ndarray]:
-    """Colours in 0..1, which rounding may have left."""
-    return [np.clip(channel, 0, 1, out=channel) for channel in channels]
+            if self._scene.perspective:
+                channel /= nearness
+            np.clip(channel, 0, 1, out=channel)  # which rounding may have left
+        return channels

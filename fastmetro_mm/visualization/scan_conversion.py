@@ -39,7 +39,8 @@ class Triangles:
 
     def of(self, rows: np.ndarray) -> 'Triangles':
         """Some of them."""
-        return Triangles(self.x[:, rows], self.y[:, rows], self.nearness[:, rows])
+        parts = self.x, self.y, self.nearness
+        return Triangles(*(part.take(rows, axis=1) for part in parts))
 
     def areas(self) -> np.ndarray:
         """Twice the areas (T,), negative where a triangle faces the viewer (y runs downwards)."""
@@ -207,6 +208,22 @@ def planes_of(
     return slope_x, slope_y, values[0] - slope_x * x[0] - slope_y * y[0]
 
 
+def share_slopes(triangles: Triangles) -> list[tuple[np.ndarray, np.ndarray]]:
+    """How the shares of the second and of the third corner rise to the right and downwards.
+
+    Args:
+        triangles: Triangles; those of flat ones do not rise.
+
+    Returns:
+        Twice (T,) and (T,), float64.
+    """
+    x, y = triangles.x, triangles.y
+    across_1, down_1, across_2, down_2 = x[1] - x[0], y[1] - y[0], x[2] - x[0], y[2] - y[0]
+    area = across_1 * down_2 - down_1 * across_2
+    share = np.divide(1.0, area, out=np.zeros_like(area), where=area != 0)
+    return [(down_2 * share, -across_2 * share), (-down_1 * share, across_1 * share)]
+
+
 def linear_at(
     triangles: Triangles,
     values: Sequence[np.ndarray],
@@ -227,9 +244,9 @@ def linear_at(
         (N,) float32 for each of the values.
     """
     # from the first corner, so that float32 has enough digits
-    across = (x - triangles.x[0][triangle]).astype(np.float32)
-    down = (y - triangles.y[0][triangle]).astype(np.float32)
-    second, third = (planes_of(triangles.x, triangles.y, one[:, None])[:2] for one in np.eye(3)[1:])
+    across = (x - triangles.x[0].take(triangle)).astype(np.float32)
+    down = (y - triangles.y[0].take(triangle)).astype(np.float32)
+    second, third = share_slopes(triangles)
     found = []
     for at_first, at_second, at_third in values:
         steps = at_second - at_first, at_third - at_first
@@ -237,10 +254,12 @@ def linear_at(
             (steps[0] * one + steps[1] * other).astype(np.float32)
             for one, other in zip(second, third, strict=True)
         )
-        value = slope_x[triangle]
+        value = slope_x.take(triangle)
         value *= across
-        value += slope_y[triangle] * down
-        value += at_first.astype(np.float32)[triangle]
+        rise = slope_y.take(triangle)
+        rise *= down
+        value += rise
+        value += at_first.astype(np.float32).take(triangle)
         found.append(value)
     return found
 
@@ -254,12 +273,10 @@ class CornerShares:
     """
 
     def __init__(self, triangles: Triangles, perspective: bool) -> None:
-        x, y = triangles.x, triangles.y
         # from the first corner, so that float32 has enough digits
-        self._origin = x[0], y[0]
+        self._origin = triangles.x[0], triangles.y[0]
         self._slopes = [
-            [slope.astype(np.float32) for slope in planes_of(x, y, one[:, None])[:2]]
-            for one in np.eye(3)[1:]
+            [slope.astype(np.float32) for slope in slopes] for slopes in share_slopes(triangles)
         ]
         self._nearness = triangles.nearness.astype(np.float32) if perspective else None
 

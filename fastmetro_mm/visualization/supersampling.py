@@ -20,6 +20,7 @@ from fastmetro_mm.visualization.scan_conversion import (
     ends_of,
     parts_of,
     planes_of,
+    share_slopes,
     spread,
 )
 from fastmetro_mm.visualization.zbuffer import ZBuffer, centers
@@ -40,6 +41,8 @@ _LINES = [
         [[0, 0, 1], [0, -2, 0], [1, 0, 0]],
     )
 ]
+_BAND = 64
+"""Rows looked at together, no wider than what is drawn in them."""
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
@@ -57,13 +60,14 @@ def unsure_pixels(
     Returns:
         1 for these. (H, W) uint8
     """
-    border = cv2.BORDER_REPLICATE
-    bends = [
-        cv2.convertScaleAbs(cv2.filter2D(colors, cv2.CV_16S, line, borderType=border))
-        for line in _LINES
-    ]
-    flat = cv2.inRange(reduce(cv2.max, bends), (0, 0, 0), (BEND, BEND, BEND))
-    bent = cv2.threshold(flat, 0, 1, cv2.THRESH_BINARY_INV)[1]
+    bent = np.zeros_like(covered)
+    for top in range(0, len(covered), _BAND):
+        rows = slice(top, top + _BAND)
+        near = covered[max(top - 1, 0) : top + _BAND + 1]
+        columns = np.flatnonzero(near.any(axis=0))
+        if len(columns):  # more than a pixel beside them all is one colour
+            across = slice(max(columns[0] - 1, 0), columns[-1] + 2)
+            bent[rows, across] = _bends(colors, rows, across)
     # nothing is outside of the window
     rim = cv2.morphologyEx(
         covered, cv2.MORPH_GRADIENT, _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0
@@ -77,6 +81,20 @@ def unsure_pixels(
     return unsure
 
 
+def _bends(colors: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+    """1 where colours (H, W, 3) bend, in a part of an image."""
+    first = max(rows.start - 1, 0), max(columns.start - 1, 0)
+    part = colors[first[0] : rows.stop + 1, first[1] : columns.stop + 1]
+    bends = [
+        cv2.convertScaleAbs(cv2.filter2D(part, cv2.CV_16S, line, borderType=cv2.BORDER_REPLICATE))
+        for line in _LINES
+    ]
+    flat = cv2.inRange(reduce(cv2.max, bends), (0, 0, 0), (BEND, BEND, BEND))
+    bent = cv2.threshold(flat, 0, 1, cv2.THRESH_BINARY_INV)[1]
+    inner = bent[rows.start - first[0] :, columns.start - first[1] :]
+    return inner[: rows.stop - rows.start, : columns.stop - columns.start]
+
+
 @dataclass(frozen=True)
 class SubSamples:
     """Samples of some pixels that show a triangle.
@@ -86,12 +104,14 @@ class SubSamples:
         triangle: What they show. (N,)
         x: Centres, pixels of the image. (N,)
         y: (N,)
+        nearness: Of what they show. (N,)
     """
 
     pixel: np.ndarray
     triangle: np.ndarray
     x: np.ndarray
     y: np.ndarray
+    nearness: np.ndarray
 
 
 def subsample(
@@ -115,10 +135,12 @@ def subsample(
     # A sample is inside where no corner's share is negative. Shares of the second and the third
     # corner and the nearness are planes; where a pixel lies so far outside that none of its samples
     # is inside is seen at its centre.
-    second, third = np.eye(3)[1:, :, None]
     planes = [
-        [slope.astype(np.float32) for slope in planes_of(triangles.x, triangles.y, values)[:2]]
-        for values in (second, third, triangles.nearness)
+        [slope.astype(np.float32) for slope in slopes]
+        for slopes in (
+            *share_slopes(triangles),
+            planes_of(triangles.x, triangles.y, triangles.nearness)[:2],
+        )
     ]
     # places are taken from the first corner, so that float32 has enough digits
     origin, at_origin = (triangles.x[0], triangles.y[0]), triangles.nearness[0].astype(np.float32)
@@ -162,6 +184,7 @@ def subsample(
         buffer.triangle[filled].astype(np.intp),
         x[pixel] + offsets[across],
         y[pixel] + offsets[down],
+        buffer.nearness[filled],
     )
 
 
@@ -182,18 +205,17 @@ def _pairs(
     height, width = unsure.shape
     left, right = box_sides(triangles.x - window[0], width)
     top, bottom = box_sides(triangles.y - window[1], height)
-    before = cv2.integral(unsure)  # (H + 1, W + 1)
+    before = cv2.integral(unsure)  # (H + 1, W + 1): how many are above and left
     inside = before[bottom, right] - before[top, right] - before[bottom, left] + before[top, left]
     reaching = np.flatnonzero((inside > 0) & (triangles.areas() != 0))
     # numbers of the pixels that are asked for run on from row to row
-    first = np.zeros(unsure.size + 1, np.int32)
-    np.cumsum(unsure, out=first[1:])
+    first = (before[1:] - before[:-1] + before[:-1, -1:]).ravel()
     for chosen in parts_of((bottom - top)[reaching], MAX_SPANS):
         chosen = reaching[chosen]
         owner, row = spread((bottom - top)[chosen])
         owner = chosen[owner]
         row += top[owner]
-        row *= width
+        row *= width + 1
         start, stop = first[row + left[owner]], first[row + right[owner]]
         found = np.flatnonzero(stop > start)
         owner, start, count = owner[found], start[found], (stop - start)[found]

@@ -37,7 +37,8 @@ def download(page, kind: str, name: str, folder):
     folder.mkdir(exist_ok=True)
     page.call('Page.setDownloadBehavior', behavior='allow', downloadPath=str(folder))
     page.click(f'#files button[data-kind="{kind}"]')
-    page.wait_for(f"document.getElementById('saved').textContent === 'saved {name}'")
+    page.wait_for("/^saved |: /.test(document.getElementById('saved').textContent)")
+    assert page.evaluate("document.getElementById('saved').textContent") == f'saved {name}'
     end = time.monotonic() + 60
     while not (folder / name).exists():
         assert time.monotonic() < end

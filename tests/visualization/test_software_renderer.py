@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fastmetro_mm.geometry.camera import OrthographicCamera, PerspectiveCamera
+from fastmetro_mm.visualization import supersampling
 from fastmetro_mm.visualization.render_types import Lighting, RenderMesh
 from fastmetro_mm.visualization.shading import vertex_normals
 from fastmetro_mm.visualization.software_renderer import SoftwareRenderer
@@ -108,6 +109,21 @@ def test_light_comes_from_above_and_both_sides_are_lit(camera, sphere):
         [RenderMesh(vertices + np.array([0, 0, 5]), faces[:, ::-1])], camera
     ).image
     assert np.abs(outside.astype(int) - inside_out).max() <= 1
+
+
+def test_bends_are_the_same_in_bands_and_in_one(monkeypatch):
+    generator = np.random.default_rng(0)
+    covered = np.zeros((70, 50), np.uint8)
+    for row in range(3, 66):  # its columns change from band to band
+        covered[row, (7 * row) % 40 : (7 * row) % 40 + 9] = 1
+    colors = generator.integers(0, 255, (70, 50, 3), np.uint8) * covered[..., None]
+    points, window = np.zeros((1, 2)), (0, 0, 50, 70)
+    found = []
+    for band in (4, 64, 70):
+        monkeypatch.setattr(supersampling, '_BAND', band)
+        found.append(supersampling.unsure_pixels(colors, covered, points, window))
+    assert np.array_equal(found[0], found[2]) and np.array_equal(found[1], found[2])
+    assert 500 < found[2].sum() < found[2].size
 
 
 def test_normals_of_a_sphere_point_outwards(sphere):
