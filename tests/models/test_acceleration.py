@@ -89,6 +89,17 @@ def test_exact_is_the_same_up_to_rounding(network, images):
         assert {PackedConv2d, PackedLinear} <= kinds
 
 
+@pytest.mark.skipif(not can_pack(torch.device('cpu')), reason='no packed operators here')
+@pytest.mark.parametrize('sizes', [(1, 3, 1), (3, 1, 3)])
+def test_one_image_and_several_are_packed_apart(sizes):
+    conv = torch.nn.Conv2d(64, 256, 1).requires_grad_(False)
+    packed = PackedConv2d(conv)
+    for size in sizes:
+        x = torch.randn(size, 64, 14, 14)
+        torch.testing.assert_close(packed(x), conv(x), rtol=1e-5, atol=1e-5)
+    assert sorted(packed._packed) == [False, True]
+
+
 def test_without_the_operators_it_still_answers(network, images, monkeypatch):
     monkeypatch.setattr(acceleration, 'can_pack', lambda device: False)
     fast = accelerate(copy.deepcopy(network), 'exact')
