@@ -9,16 +9,14 @@ at hand, the labelled mesh; with --augment the same again after a random trainin
 
 import argparse
 
-from fastmetro_mm.dataset_tools.commands import count, run_command
+from fastmetro_mm.dataset_tools.commands import add_body, run_command
 from fastmetro_mm.dataset_tools.inspection.browse import find_kind, write_browse_sheet
-from fastmetro_mm.dataset_tools.inspection.label_mesh import BODIES, LabelMesh
-from fastmetro_mm.engine.cli import OneLineParser
+from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
+from fastmetro_mm.engine.cli import OneLineParser, count
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = OneLineParser(description=__doc__)
     parser.add_argument('set', help='yaml of the set')
     parser.add_argument('--out', default='sheet.png', help='image file (default: %(default)s)')
     parser.add_argument('--n', type=count, default=12, help='number of samples')
@@ -27,13 +25,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--mode', default='official', choices=['official', 'fast'])
     parser.add_argument('--size', type=count, default=224, help='side of a crop, px')
     parser.add_argument('--seed', type=int, default=0, help='start of the augmentations')
-    parser.add_argument(
-        '--body-model',
-        default='auto',
-        choices=BODIES,
-        help='mesh to draw; auto: SMPL or MANO where found; synthetic sets: open_body or open_hand',
-    )
-    parser.add_argument('--body-data', help='folder of the licensed body files')
+    add_body(parser, 'draw')
     return parser
 
 

@@ -11,33 +11,24 @@ import argparse
 import sys
 from pathlib import Path
 
-from fastmetro_mm.dataset_tools.commands import count, run_command
+from fastmetro_mm.dataset_tools.commands import add_body, run_command
 from fastmetro_mm.dataset_tools.inspection.browse import find_kind
-from fastmetro_mm.dataset_tools.inspection.label_mesh import BODIES, LabelMesh
+from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
 from fastmetro_mm.dataset_tools.inspection.set_report import check_set, write_report_sheet
 from fastmetro_mm.datasets.worker_process import cores
-from fastmetro_mm.engine.cli import OneLineParser
+from fastmetro_mm.engine.cli import OneLineParser, count
 from fastmetro_mm.fileio import writable_folder, write_atomically
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = OneLineParser(description=__doc__)
     parser.add_argument('set', help='yaml of the set')
     parser.add_argument('--out', help='folder of the report (default: <set>.doctor beside it)')
     parser.add_argument('--limit', type=count, help='check only so many rows, spread over the set')
     parser.add_argument(
         '--workers', type=count, default=cores(), help='processes (default: one a core)'
     )
-    parser.add_argument(
-        '--body-model',
-        default='auto',
-        choices=BODIES,
-        help='mesh to compare joints with; auto: SMPL or MANO where found; '
-        'synthetic sets: open_body or open_hand',
-    )
-    parser.add_argument('--body-data', help='folder of the licensed body files')
+    add_body(parser, 'compare joints with')
     return parser
 
 

@@ -12,18 +12,16 @@ import argparse
 import sys
 import time
 
-from fastmetro_mm.dataset_tools.commands import count, run_command
+from fastmetro_mm.dataset_tools.commands import run_command
 from fastmetro_mm.dataset_tools.converters.command_line import CONVERTERS, add_converter
 from fastmetro_mm.dataset_tools.converters.mixed import write_mixed_set
 from fastmetro_mm.dataset_tools.converters.run import run_conversion
 from fastmetro_mm.datasets.worker_process import cores
-from fastmetro_mm.engine.cli import OneLineParser
+from fastmetro_mm.engine.cli import OneLineParser, count
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = OneLineParser(description=__doc__)
     names = parser.add_subparsers(dest='name', required=True)
     for name, converter in CONVERTERS.items():
         sub = names.add_parser(name, help=converter.help, description=converter.help)

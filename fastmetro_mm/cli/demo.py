@@ -4,8 +4,9 @@
 import argparse
 import sys
 
+from fastmetro_mm.cli.shared_options import add_detector, add_network, add_renderer, add_scene
 from fastmetro_mm.compat.lean import without_garbage_collection
-from fastmetro_mm.engine.cli import OneLineParser, apply_common, friendly_errors
+from fastmetro_mm.engine.cli import OneLineParser, add_reading, apply_common, friendly_errors
 
 EPILOG = """examples:
   a photo: overlay, arrays, GLB and a page in outputs/
@@ -30,7 +31,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = OneLineParser(
         description='Find people (or hands) in images or videos and save them as meshes.',
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         'inputs',
@@ -39,24 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='image, folder, glob pattern, video, web address or webcam:0',
     )
     group = parser.add_argument_group('network')
-    group.add_argument(
-        '--model',
-        help='name of a network (`fastmetro models` lists them), folder '
-        'of a saved one, or path of a config (default: open_body, the shipped one; '
-        'with --weights: the config of a released file, else quickstart)',
-    )
-    group.add_argument(
-        '--weights',
-        help='checkpoint (.pth) or released file (.bin) (default: '
-        'those of the name; a config without any is untrained)',
-    )
-    group.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
-    group.add_argument(
-        '--speed',
-        choices=['exact', 'fast'],
-        default='exact',
-        help='exact: crops and numbers of the official code; fast: half precision',
-    )
+    add_network(group)
     group.add_argument(
         '--runtime',
         default='torch',
@@ -69,12 +52,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='VIEW',
         help='average several views of every person: flip, rot=DEGREES,... scale=FACTORS,...; '
         'put it behind the inputs (fastmetro demo photo.jpg --tta flip)',
-    )
-    group.add_argument('--batch-size', type=int, default=16, help='people at once (default: 16)')
-    group.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='allow weights that may run code while they are read',
     )
     group = parser.add_argument_group('where people are (default: the detector inside the package)')
     group.add_argument(
@@ -91,14 +68,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='boxes by image name or frame number; an entry is [x1, y1, x2, y2] '
         'or {"bbox": [...], "is_right": false}',
     )
-    group.add_argument(
-        '--detector',
-        default='free',
-        help='free (the one inside the package), none (the whole image is one '
-        'crop), rtmdet, or the path of an mmdet config (default: free, or rtmdet '
-        'if --detector-weights is given)',
-    )
-    group.add_argument('--detector-weights', help='weights of the detector')
+    add_detector(group)
     group.add_argument(
         '--box-padding',
         type=float,
@@ -138,24 +108,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='comma-separated: overlay, npz, json, obj, ply, glb, html, smpl, bvh, amass, rrd '
         '(default: overlay,npz,json,glb,html)',
     )
-    group.add_argument(
-        '--lod',
-        type=int,
-        metavar='VERTICES',
-        help='vertices of the meshes in obj, ply, glb, html and rrd: 6890, 1723 or 431; hands '
-        '778 or 195 (default: all)',
-    )
-    group.add_argument(
-        '--floor',
-        action='store_true',
-        help='smpl, bvh, amass and the glb of a video, fixed cameras: gravity down, people on one '
-        'floor at height 0',
-    )
-    group.add_argument(
-        '--foot-lock',
-        action='store_true',
-        help='with --floor: feet that touch it stand still; says how far the bodies were moved',
-    )
+    add_scene(group)
     group.add_argument(
         '--views',
         default='side,top',
@@ -163,14 +116,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'none (default: side,top); networks with an SMPL head get a second '
         'overlay with its mesh',
     )
-    group.add_argument(
-        '--renderer',
-        choices=['auto', 'pyrender', 'software'],
-        default='auto',
-        help='what draws; software needs no OpenGL (default: auto)',
-    )
+    add_renderer(group)
     group.add_argument('--quiet', action='store_true', help='no progress bar')
-    group.add_argument('--traceback', action='store_true', help='show where an error came from')
+    add_reading(group)
     return parser.parse_args(argv)
 
 

@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fastmetro_mm.engine.cli import OneLineParser, apply_common, friendly_errors
+from fastmetro_mm.cli.shared_options import add_scene
+from fastmetro_mm.engine.cli import OneLineParser, add_reading, apply_common, friendly_errors
 from fastmetro_mm.errors import CliError, UserError
 from fastmetro_mm.exporters import NO_FBX
 from fastmetro_mm.fileio import check_target
@@ -34,9 +35,7 @@ RESULT_FORMATS = (*MESH_FORMATS, *MOTION_FORMATS, 'html', 'rrd')
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
-    parser = OneLineParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = OneLineParser(description=__doc__)
     network = parser.add_argument_group('network')
     network.add_argument('config', nargs='?', help='config file, or the name of a shipped config')
     network.add_argument('checkpoint', nargs='?', help='checkpoint file')
@@ -44,11 +43,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     network.add_argument('--opset', type=int, default=18, help='ONNX operators (default: 18)')
     network.add_argument(
         '--static-batch', action='store_true', help='a graph for one crop instead of any number'
-    )
-    network.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='allow a checkpoint that may run code while it is read',
     )
     results = parser.add_argument_group('results')
     results.add_argument(
@@ -72,21 +66,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     ):
         results.add_argument(f'--{name}', type=Path, metavar='FILE', help=text)
     results.add_argument('--fbx', type=Path, help=argparse.SUPPRESS)  # refused with the way to go
-    results.add_argument(
-        '--lod',
-        type=int,
-        metavar='VERTICES',
-        help='vertices of the meshes: 6890, 1723 or 431; hands 778 or 195 (default: all)',
-    )
-    results.add_argument(
-        '--floor',
-        action='store_true',
-        help='--rig, --smpl, --amass, --bvh of a camera that does not move: gravity down, people '
-        'on one floor at height 0',
-    )
-    results.add_argument(
-        '--foot-lock', action='store_true', help='with --floor: feet that touch it stand still'
-    )
+    add_scene(results)
     results.add_argument(
         '--axes',
         choices=('camera', 'y_up', 'z_up'),
@@ -111,7 +91,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='DIR',
         help='folder with the SMPL model file, which --rig, --smpl, --amass and --bvh need',
     )
-    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
+    add_reading(parser)
     return parser.parse_args(argv)
 
 

@@ -15,7 +15,6 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def prepare(
-    checkout: Path | None,
-    smpl: list[Path],
-    mano: list[Path],
-    out: Path,
-    say: Callable[[str], None] = print,
-) -> None:
+def prepare(checkout: Path | None, smpl: list[Path], mano: list[Path], out: Path) -> None:
     """Check everything, then copy; nothing is written when a check fails.
 
     Args:
@@ -102,7 +95,6 @@ def prepare(
         smpl: SMPL model files.
         mano: MANO model files.
         out: Output folder.
-        say: Where progress lines go.
 
     Raises:
         FileNotFoundError: A file or folder is missing.
@@ -112,15 +104,17 @@ def prepare(
     models = {path: 'smpl' for path in smpl} | {path: 'mano' for path in mano}
     if checkout is not None:
         folder = find_data_folder(checkout)
-        say(f'checking the files of {folder}')
-        copies = check_checkout(folder, say)
+        print(f'checking the files of {folder}')
+        copies = check_checkout(folder)
         given = {path.name for path in models}
         for path, family in models_beside(folder).items():
             if path.name not in given:
                 models[path] = family
     arrays = {path: read_licensed(path, family) for path, family in models.items()}
     for path, family in models.items():
-        say(f'ok  {path.name}: {family.upper()} model, {len(arrays[path]["v_template"])} vertices')
+        print(
+            f'ok  {path.name}: {family.upper()} model, {len(arrays[path]["v_template"])} vertices'
+        )
 
     if out.exists() and not out.is_dir():
         raise InputError(f'{out}: is a file: give a folder with --out')
@@ -133,17 +127,17 @@ def prepare(
     for path, content in arrays.items():
         if path.suffix == '.pkl':
             save_atomically(content, out / f'{path.stem}.npz')
-            say(f'    {path.stem}.npz written beside it')
-    say(f'{len(copies) + len(models)} files are in {out}')
+            print(f'    {path.stem}.npz written beside it')
+    print(f'{len(copies) + len(models)} files are in {out}')
     if not arrays:
-        say(
+        print(
             'no SMPL or MANO model file given: training on official labels and hand joints '
             'regressed from the mesh need one, other predictions do not'
         )
     chosen = os.environ.get(ENVIRONMENT_VARIABLE)
     if chosen and Path(chosen).resolve() != out.resolve():
-        say(f'note: {ENVIRONMENT_VARIABLE} is set to {chosen} and wins over this folder')
-    say(LICENCES)
+        print(f'note: {ENVIRONMENT_VARIABLE} is set to {chosen} and wins over this folder')
+    print(LICENCES)
 
 
 def find_data_folder(checkout: Path) -> Path:
@@ -161,7 +155,7 @@ def find_data_folder(checkout: Path) -> Path:
     )
 
 
-def check_checkout(folder: Path, say: Callable[[str], None]) -> list[Path]:
+def check_checkout(folder: Path) -> list[Path]:
     """Check every body-data file of a checkout and return those to copy.
 
     Raises:
@@ -173,24 +167,24 @@ def check_checkout(folder: Path, say: Callable[[str], None]) -> list[Path]:
             f'{folder}: {", ".join(missing)} missing, the checkout is incomplete; clone it again'
         )
     body, hand, extra, h36m = (folder / name for name in REQUIRED)
-    say('ok  ' + checks.check_sampling(body, 'smpl'))
-    say('ok  ' + checks.check_sampling(hand, 'mano'))
-    say('ok  ' + checks.check_regressor(extra, 14))
-    say('ok  ' + checks.check_regressor(h36m, 17))
+    print('ok  ' + checks.check_sampling(body, 'smpl'))
+    print('ok  ' + checks.check_sampling(hand, 'mano'))
+    print('ok  ' + checks.check_regressor(extra, 14))
+    print('ok  ' + checks.check_regressor(h36m, 17))
     copies = [body, hand, extra, h36m]
     tables = [folder / name for name in LOSS_TABLES]
     if all(path.is_file() for path in tables):
         edges, faces = tables
-        say('ok  ' + checks.check_loss_tables(edges, faces, body))
+        print('ok  ' + checks.check_loss_tables(edges, faces, body))
         copies += tables
     else:
-        say(
+        print(
             f'--  {" and ".join(LOSS_TABLES)} are not in this checkout (METRO has none): the same '
             'tables are derived from A[1] when needed'
         )
     for stem, sampling, level in ADJACENCY:
         if (folder / f'{stem}_adjmat_indices.pt').is_file():
-            say('ok  ' + checks.check_adjacency_files(folder, stem, folder / sampling, level))
+            print('ok  ' + checks.check_adjacency_files(folder, stem, folder / sampling, level))
     return copies
 
 

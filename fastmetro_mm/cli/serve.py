@@ -8,7 +8,8 @@ import socket
 import sys
 from contextlib import suppress
 
-from fastmetro_mm.engine.cli import OneLineParser, friendly_errors
+from fastmetro_mm.cli.shared_options import add_detector, add_network, add_renderer
+from fastmetro_mm.engine.cli import OneLineParser, count, factor, friendly_errors
 from fastmetro_mm.errors import CliError, MissingPackageError
 
 EPILOG = """examples:
@@ -27,7 +28,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = OneLineParser(
         description='Serve a page that takes photos and videos and shows and saves the meshes.',
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         '--host', default='127.0.0.1', help='address to listen at (default: this machine only)'
@@ -41,51 +41,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='name beside addresses and localhost that the server is called by; repeat it',
     )
     group = parser.add_argument_group('network')
-    group.add_argument('--model', help='as for fastmetro demo (default: open_body)')
-    group.add_argument('--weights', help='as for fastmetro demo')
-    group.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
-    group.add_argument(
-        '--speed', choices=['exact', 'fast'], default='exact', help='as for fastmetro demo'
-    )
-    group.add_argument('--detector', default='free', help='as for fastmetro demo')
-    group.add_argument('--detector-weights', help='weights of the detector')
-    group.add_argument('--batch-size', type=_count, default=16, help='people at once (default: 16)')
-    group.add_argument(
-        '--renderer',
-        choices=['auto', 'pyrender', 'software'],
-        default='auto',
-        help='what draws overlays (default: auto)',
-    )
+    add_network(group)
+    add_detector(group)
+    add_renderer(group)
     group = parser.add_argument_group('limits')
     for name, kind, default, text in (
-        ('max-upload-mb', _positive, 200, 'size of a file, MB'),
-        ('max-pixels', _count, 50_000_000, 'pixels of a photo'),
-        ('max-frames', _count, 3000, 'frames of a video'),
-        ('max-seconds', _positive, 600, 'time for one job'),
-        ('max-jobs', _count, 100, 'jobs that are kept: waiting, running and finished'),
-        ('max-disk-gb', _positive, 10, 'disk space of all jobs, GB'),
-        ('keep-minutes', _positive, 60, 'how long a finished job is kept'),
+        ('max-upload-mb', factor, 200, 'size of a file, MB'),
+        ('max-pixels', count, 50_000_000, 'pixels of a photo'),
+        ('max-frames', count, 3000, 'frames of a video'),
+        ('max-seconds', factor, 600, 'time for one job'),
+        ('max-jobs', count, 100, 'jobs that are kept: waiting, running and finished'),
+        ('max-disk-gb', factor, 10, 'disk space of all jobs, GB'),
+        ('keep-minutes', factor, 60, 'how long a finished job is kept'),
     ):
         group.add_argument(
             f'--{name}', type=kind, default=default, metavar='N', help=f'{text} ({default})'
         )
     return parser.parse_args(argv)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e15:
-        raise argparse.ArgumentTypeError(f'{text}: expected a number above 0')
-    return value
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:16]) < 1e15):
-        raise argparse.ArgumentTypeError(f'{text}: expected a whole number above 0')
-    return int(text)
 
 
 def main(argv: list[str] | None = None) -> int:

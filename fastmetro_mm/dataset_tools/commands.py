@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the command lines about data sets share: checked numbers, and errors in one line."""
+"""What the command lines about data sets share: a choice of bodies, and errors in one line."""
 
 from __future__ import annotations
 
@@ -8,29 +8,20 @@ import os
 import sys
 from collections.abc import Callable
 
+from fastmetro_mm.dataset_tools.inspection.label_mesh import BODIES
 from fastmetro_mm.engine.cli import TRACEBACK_VARIABLE, explain
 
 
-def count(text: str) -> int:
-    """A whole number of at least 1, as the type of an argument."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'{text!r}, expected a whole number of 1 or more')
-    return number
-
-
-def factor(text: str) -> float:
-    """A finite number above 0, as the type of an argument."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text!r}, expected a number above 0')
-    return number
+def add_body(parser: argparse.ArgumentParser, use: str) -> None:
+    """Add the arguments that choose a body model; `use` says what for."""
+    parser.add_argument(
+        '--body-model',
+        default='auto',
+        choices=BODIES,
+        help=f'mesh to {use}; auto: SMPL or MANO where found; synthetic sets: open_body or '
+        'open_hand',
+    )
+    parser.add_argument('--body-data', help='folder of the licensed body files')
 
 
 def run_command(work: Callable[[], int], failed: int, interrupted: str) -> int:

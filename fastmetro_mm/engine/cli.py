@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import DictAction
 from mmengine.config.utils import ConfigParsingError
@@ -20,6 +21,7 @@ from fastmetro_mm.errors import CliError, ConfigError, UserError
 from fastmetro_mm.fileio import NO_SPACE
 
 TRACEBACK_VARIABLE = 'FASTMETRO_TRACEBACK'
+_MOST = 10**15  # of any number that is counted or measured
 _LOST_PEER = re.compile(
     r'gloo.*(Connection closed by peer|Connection reset by peer|Broken pipe)|'
     r'^Dist\w*Error:'
@@ -28,12 +30,38 @@ _KILLED_WORKER = re.compile(r'DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) ([^.
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Argument parser whose errors are one line instead of the whole usage."""
+    """Argument parser whose errors are one line, not the whole usage; texts keep their lines."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault('formatter_class', argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> None:
         """Print the error and end with exit code 2."""
         print(f'error: {message} (see {Path(self.prog).name} --help)', file=sys.stderr)
         raise SystemExit(2)
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1, as the type of an argument."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number < _MOST:
+        raise argparse.ArgumentTypeError(f'{text!r}, expected a whole number of 1 or more')
+    return number
+
+
+def factor(text: str) -> float:
+    """A number above 0, as the type of an argument."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < _MOST:
+        raise argparse.ArgumentTypeError(f'{text!r}, expected a number above 0')
+    return number
 
 
 class ConfigOptionAction(DictAction):
@@ -148,6 +176,11 @@ def add_common(parser: argparse.ArgumentParser, example: str) -> None:
     parser.add_argument('--interval', type=int, help='draw every N-th batch (default: the config)')
     parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    add_reading(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """``--trust-checkpoint`` and ``--traceback``, for :func:`apply_common`."""
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',

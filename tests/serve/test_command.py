@@ -17,7 +17,7 @@ from fastmetro_mm.cli import serve
     ('words', 'message'),
     [
         (['--port', '99999'], '--port 99999: expected 0 to 65535'),
-        (['--max-jobs', '0'], 'expected a whole number above 0'),
+        (['--max-jobs', '0'], 'expected a whole number of 1 or more'),
         (['--max-seconds', '-1'], 'expected a number above 0'),
         (['--max-frames', 'x'], '--max-frames'),
         (['--batch-size', '0'], 'expected a whole number'),

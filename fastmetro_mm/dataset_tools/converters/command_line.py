@@ -7,7 +7,6 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastmetro_mm.dataset_tools.commands import count, factor
 from fastmetro_mm.dataset_tools.converters.bedlam import BedlamSource
 from fastmetro_mm.dataset_tools.converters.coco_smpl import CocoSMPLSource
 from fastmetro_mm.dataset_tools.converters.eft import EFTSource
@@ -22,6 +21,7 @@ from fastmetro_mm.dataset_tools.converters.shrink import ShrunkSource
 from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
 from fastmetro_mm.dataset_tools.converters.threedpw import BOXES, ThreeDPWSource
 from fastmetro_mm.dataset_tools.converters.up3d import UP3DSource
+from fastmetro_mm.engine.cli import count, factor
 
 Args = argparse.Namespace
 
