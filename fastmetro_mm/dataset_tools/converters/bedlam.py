@@ -9,7 +9,6 @@ share are labelled. With 72 they are SMPL and the mesh is used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -27,7 +26,7 @@ from fastmetro_mm.dataset_tools.converters.foreign_values import (
 )
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import with_confidence
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import FileSource, SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.transforms.loading import decode_image
 from fastmetro_mm.datasets.tsv_writer import TSVRow
@@ -46,7 +45,7 @@ _JPEG_QUALITY = 95
 _MIN_INSIDE = 4
 
 
-class BedlamSource:
+class BedlamSource(FileSource):
     """Rows of one npz, or of all in a folder.
 
     Args:
@@ -59,6 +58,8 @@ class BedlamSource:
         DataSetError: Not such files.
     """
 
+    KIND = 'bedlam'
+
     def __init__(self, path: str | Path, images: str | Path, mesh: MeshJoints) -> None:
         path = Path(path)
         files = sorted(path.glob('*.npz')) if path.is_dir() else [path]
@@ -66,7 +67,7 @@ class BedlamSource:
             raise DataSetError(f'{path} holds no npz: unpack the training labels of BEDLAM there')
         self.path, self.mesh = path, mesh
         self._images = require_folder(images, 'image folder')
-        self._paths = files
+        self.paths, self.options = files, dict(file=path, images=self._images)
         self._parts = [_read_part(file) for file in files]
         self._starts = np.cumsum([0, *(len(part['imgname']) for part in self._parts)])
 
@@ -82,23 +83,6 @@ class BedlamSource:
 
     def __len__(self) -> int:
         return int(self._starts[-1])
-
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        return {
-            'source': 'bedlam',
-            'file': str(self.path.absolute()),
-            'images': str(self._images.absolute()),
-            'mesh': self.mesh.body,
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """Files that all rows depend on."""
-        return [*self._paths, *self.mesh.files]
-
-    def files(self, index: int) -> Sequence[Path]:
-        """The image."""
-        return [self._path(index)]
 
     def _find(self, index: int) -> tuple[dict, int]:
         number = int(np.searchsorted(self._starts, index, 'right')) - 1

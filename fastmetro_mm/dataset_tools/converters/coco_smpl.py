@@ -13,7 +13,6 @@ mesh gives no joints, and to drop fits that lie far from them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ from fastmetro_mm.dataset_tools.converters.placement import (
     square_box,
     with_confidence,
 )
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import FileSource, SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
@@ -60,7 +59,7 @@ _SHARED = tuple(
 _MAX_FIT_ERROR = 0.045  # metres, as Pose2Mesh drops MuCo's fits
 
 
-class CocoSMPLSource:
+class CocoSMPLSource(FileSource):
     """Rows of one json.
 
     Args:
@@ -76,6 +75,8 @@ class CocoSMPLSource:
         DataSetError: Not such a json.
     """
 
+    KIND = 'coco-smpl'
+
     def __init__(
         self,
         annotations: str | Path,
@@ -87,7 +88,11 @@ class CocoSMPLSource:
         self.mesh, self.padding = mesh, positive(padding, 'padding')
         self._images = require_folder(images, 'image folder')
         self._json = CocoFile(annotations, 'give the annotations with --in')
-        self._parameters = None if parameters is None else Path(parameters)
+        fits = None if parameters is None else Path(parameters)
+        self.paths = [self._json.path, *filter(None, [fits])]
+        self.options = dict(
+            file=self._json.path, images=self._images, padding=self.padding, fits=fits
+        )
         self._fits: dict[str, Any] | None = None
         if parameters is not None:
             self._fits = read_json(parameters, 'give the SMPL fits with --smpl')
@@ -108,34 +113,18 @@ class CocoSMPLSource:
     def __len__(self) -> int:
         return len(self._json)
 
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        return {
-            'source': 'coco-smpl',
-            'file': str(self._json.path.absolute()),
-            'images': str(self._images.absolute()),
-            'padding': self.padding,
-            'fits': self._parameters and str(self._parameters.absolute()),
-            'mesh': self.mesh.body,
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """Files that all rows depend on."""
-        return [self._json.path, *filter(None, [self._parameters]), *self.mesh.files]
-
-    def files(self, index: int) -> Sequence[Path]:
-        """The image."""
-        return [find_image(self._images, self._json.file_name(index))]
-
     def key(self, index: int) -> str:
         """Name of the image."""
         return self._json.key(index)
+
+    def _path(self, index: int) -> Path:
+        return find_image(self._images, self._json.file_name(index))
 
     def row(self, index: int) -> TSVRow:
         """One person."""
         entry, info = self._json.annotation(index), self._json.image(index)
         self._json.require_person(entry)
-        image = read_image(find_image(self._images, self._json.file_name(index)))
+        image = read_image(self._path(index))
         try:
             box = square_box(*shaped(entry['bbox'], 'bbox', (4,)), padding=self.padding)
             measured = _millimetres(entry)

@@ -6,7 +6,6 @@ Fields: EFT ``docs/README_dataformat.md``. The fits are pseudo ground truth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from fastmetro_mm.dataset_tools.converters.foreign_paths import find_image, key_
 from fastmetro_mm.dataset_tools.converters.foreign_values import betas_note, betas_of, shaped
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import with_confidence
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import FileSource, SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
@@ -26,7 +25,7 @@ from fastmetro_mm.geometry.rotation import rotmat_to_axis_angle
 _MAX_SKEW = 1e-2  # of R R^T from the identity
 
 
-class EFTSource:
+class EFTSource(FileSource):
     """Rows of one json.
 
     Args:
@@ -39,6 +38,8 @@ class EFTSource:
         DataSetError: Not such a json.
     """
 
+    KIND = 'eft'
+
     def __init__(self, path: str | Path, images: str | Path, mesh: MeshJoints) -> None:
         content = read_json(path, 'give a json of EFT with --in')
         data = content.get('data') if isinstance(content, dict) else None
@@ -47,6 +48,7 @@ class EFTSource:
         self._data: list[dict] = data
         self.path, self.mesh = Path(path), mesh
         self._images = require_folder(images, 'image folder')
+        self.paths, self.options = [self.path], dict(file=self.path, images=self._images)
 
     @property
     def note(self) -> str:
@@ -56,23 +58,6 @@ class EFTSource:
 
     def __len__(self) -> int:
         return len(self._data)
-
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        return {
-            'source': 'eft',
-            'file': str(self.path.absolute()),
-            'images': str(self._images.absolute()),
-            'mesh': self.mesh.body,
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """Files that all rows depend on."""
-        return [self.path, *self.mesh.files]
-
-    def files(self, index: int) -> Sequence[Path]:
-        """The image."""
-        return [self._path(index)]
 
     def key(self, index: int) -> str:
         """Name of the image."""

@@ -7,7 +7,6 @@ taken from that model, unlike in the 3DPW rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from fastmetro_mm.dataset_tools.converters.foreign_values import (
 )
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import project, square_box, with_confidence
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import FileSource, SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import ConfigError, DataSetError
@@ -33,7 +32,7 @@ SPLITS = ('emdb1', 'emdb2', 'all')
 _PADDING = 1.2
 
 
-class EMDBSource:
+class EMDBSource(FileSource):
     """Rows of the sequences of one part.
 
     Args:
@@ -46,17 +45,19 @@ class EMDBSource:
         DataSetError: No sequence of that part, or a damaged file.
     """
 
+    KIND = 'emdb'
+
     def __init__(self, root: str | Path, split: str, mesh: MeshJoints) -> None:
         if split not in SPLITS:
             raise ConfigError(f'EMDB has no part {split!r}: use --split {" | ".join(SPLITS)}')
-        self.split, self.mesh = split, mesh
+        self.mesh = mesh
         self._root = require_folder(root, 'EMDB folder')
         self._sequences: list[dict] = []
-        self._paths: list[Path] = []
+        self.paths, self.options = [], dict(root=self._root, split=split)
         for path in sorted(self._root.glob('*/*/*_data.pkl')):
             sequence = _read_sequence(path)
             if split == 'all' or sequence[split]:
-                self._paths.append(path)
+                self.paths.append(path)
                 self._sequences.append({**sequence, 'folder': path.parent})
         self._rows = np.array(
             [
@@ -76,23 +77,6 @@ class EMDBSource:
 
     def __len__(self) -> int:
         return len(self._rows)
-
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        return {
-            'source': 'emdb',
-            'root': str(self._root.absolute()),
-            'split': self.split,
-            'mesh': self.mesh.body,
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """Files that all rows depend on."""
-        return [*self._paths, *self.mesh.files]
-
-    def files(self, index: int) -> Sequence[Path]:
-        """The image."""
-        return [self._path(index)]
 
     def _path(self, index: int) -> Path:
         number, frame = self._rows[index]

@@ -74,10 +74,9 @@ def shaped(value: Any, what: str, *shapes: tuple[int, ...]) -> np.ndarray:
     return array.reshape(shapes[0])
 
 
-def pose_of(value: Any, what: str = 'pose', joints: int = 24) -> np.ndarray:
-    """Axis-angle pose (3 * joints,) from that, from (joints, 3) or from one row of either."""
-    size = 3 * joints
-    return shaped(value, what, (size,), (joints, 3), (1, size))
+def pose_of(value: Any) -> np.ndarray:
+    """Axis-angle pose (72,) from that, from (24, 3) or from one row of either."""
+    return shaped(value, 'pose', (72,), (24, 3), (1, 72))
 
 
 def betas_of(value: Any, what: str = 'betas') -> np.ndarray:

@@ -17,7 +17,7 @@ from fastmetro_mm.dataset_tools.converters.files import read_json, require_folde
 from fastmetro_mm.dataset_tools.converters.foreign_paths import read_image
 from fastmetro_mm.dataset_tools.converters.foreign_values import numbers
 from fastmetro_mm.dataset_tools.converters.placement import project, with_confidence
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import FileSource, SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import ConfigError, DataSetError
@@ -96,7 +96,7 @@ def _check_vertices(root: Path, joints: np.ndarray) -> None:
         )
 
 
-class FreiHANDSource:
+class FreiHANDSource(FileSource):
     """Rows of the training or the evaluation images.
 
     The evaluation labels (``evaluation_xyz.json``, ``evaluation_verts.json``) are used where
@@ -112,13 +112,14 @@ class FreiHANDSource:
         DataSetError: Lists of different length, joints that are not those of the meshes.
     """
 
+    KIND = 'freihand'
+
     def __init__(
         self, root: str | Path, split: str = 'training', versions: Sequence[str] = VERSIONS
     ) -> None:
         if split not in SPLITS or not versions or not set(versions) <= set(VERSIONS):
             raise ConfigError(f'FreiHAND has splits {SPLITS} and versions {VERSIONS}')
-        root, self.split = Path(root), split
-        self._root = root
+        root = Path(root)
         self._images = require_folder(root / split / 'rgb', 'FreiHAND folder')
         training = split == 'training'
         self._intrinsics = _require_list(root, f'{split}_K.json', (3, 3))
@@ -136,6 +137,9 @@ class FreiHANDSource:
         self.versions = [v for v in VERSIONS if v in versions] if training else ['gs']
         if not training and self._xyz is not None:
             _check_vertices(root, self._xyz)
+        self.paths = [root / f'{split}_{part}.json' for part in ('K', 'mano', 'xyz', 'verts')]
+        labels = self._xyz is not None
+        self.options = dict(root=root, split=split, versions=self.versions, labels=labels)
 
     @property
     def note(self) -> str:
@@ -149,34 +153,19 @@ class FreiHANDSource:
     def __len__(self) -> int:
         return len(self._intrinsics) * len(self.versions)
 
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        return {
-            'source': 'freihand',
-            'root': str(self._root.absolute()),
-            'split': self.split,
-            'versions': self.versions,
-            'labels': self._xyz is not None,
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """Files that all rows depend on."""
-        return [self._root / f'{self.split}_{part}.json' for part in ('K', 'mano', 'xyz', 'verts')]
-
-    def files(self, index: int) -> Sequence[Path]:
-        """The image."""
-        return [self._images / self.key(index)]
-
     def key(self, index: int) -> str:
         """Name of the image: labels repeat after every version."""
         count = len(self._intrinsics)
         version = VERSIONS.index(self.versions[index // count])
         return f'{index % count + version * count:08d}.jpg'
 
+    def _path(self, index: int) -> Path:
+        return self._images / self.key(index)
+
     def row(self, index: int) -> TSVRow:
         """One hand."""
         name, number = self.key(index), index % len(self._intrinsics)
-        row = TSVRow(name, read_image(self._images / name))
+        row = TSVRow(name, read_image(self._path(index)))
         if tuple(row.image_size()) != (224, 224):
             raise SkipRow('the image is not 224x224 px')
         joints_2d = joints_3d = pose = betas = None

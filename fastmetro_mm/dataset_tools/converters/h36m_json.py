@@ -12,7 +12,6 @@ stays, with ``has_smpl`` 0); validation rows have neither 2D joints nor a mesh.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from fastmetro_mm.dataset_tools.converters.placement import (
     square_box,
     with_confidence,
 )
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import FileSource, SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import ConfigError, DataSetError
@@ -52,7 +51,7 @@ _COMPARED = [
 ]
 
 
-class Human36MSource:
+class Human36MSource(FileSource):
     """Rows of one split.
 
     Args:
@@ -68,6 +67,8 @@ class Human36MSource:
         FileNotFoundError: A file or folder is missing.
         DataSetError: Not such files.
     """
+
+    KIND = 'h36m'
 
     def __init__(
         self,
@@ -90,10 +91,18 @@ class Human36MSource:
         self._joints: dict = {}
         self._fits: dict = {}
         self._rows: list[tuple[dict, dict]] = []
-        self._paths: list[Path] = []
+        self.paths = []
         self._unknown = 0
         for subject in SUBJECTS[split]:
             self._read_subject(subject)
+        self.options = dict(
+            root=self._root,
+            images=self._images,
+            split=split,
+            padding=self.padding,
+            every=every,
+            fits=any(self._fits.values()),
+        )
 
     def _read_subject(self, subject: int) -> None:
         def path(part: str) -> Path:
@@ -103,14 +112,14 @@ class Human36MSource:
             content = read_json(path(part), 'give the folder of the json files with --in')
             if not isinstance(content, dict):
                 raise DataSetError(f'{path(part)} is not of that form: download it again')
-            self._paths.append(path(part))
+            self.paths.append(path(part))
             return content
 
         self._cameras[subject], self._joints[subject] = read('camera'), read('joint_3d')
         names = [part for part in _FITS if path(part).is_file()]
         self._fits[subject] = read(names[0]) if names and self.split == 'train' else {}
         content = CocoFile(path('data'), 'give the folder of the json files with --in')
-        self._paths.append(path('data'))
+        self.paths.append(path('data'))
         for index in range(len(content)):
             try:
                 entry, info = content.annotation(index), content.image(index)
@@ -147,27 +156,6 @@ class Human36MSource:
 
     def __len__(self) -> int:
         return len(self._rows)
-
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        return {
-            'source': 'h36m',
-            'root': str(self._root.absolute()),
-            'images': str(self._images.absolute()),
-            'split': self.split,
-            'padding': self.padding,
-            'every': self.every,
-            'mesh': self.mesh.body,
-            'fits': any(self._fits.values()),
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """Files that all rows depend on."""
-        return [*self._paths, *self.mesh.files]
-
-    def files(self, index: int) -> Sequence[Path]:
-        """The image."""
-        return [self._path(index)]
 
     def key(self, index: int) -> str:
         """Name of the image."""

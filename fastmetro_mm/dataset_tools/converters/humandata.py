@@ -8,7 +8,6 @@ are accepted. Keypoints may be compressed: then only the columns whose mask is 1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from fastmetro_mm.dataset_tools.converters.humandata_names import (
 )
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import square_box, with_confidence
+from fastmetro_mm.dataset_tools.converters.rows import FileSource
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
@@ -89,7 +89,7 @@ def read_keypoints(file: RestrictedNpz, name: str, channels: int) -> np.ndarray 
     return points
 
 
-class HumanDataSource:
+class HumanDataSource(FileSource):
     """Rows of one npz.
 
     Args:
@@ -104,12 +104,16 @@ class HumanDataSource:
         DataSetError: Not such a file, or its content is refused.
     """
 
+    KIND = 'humandata'
+
     def __init__(
         self, path: str | Path, images: str | Path, mesh: MeshJoints, padding: float = 1.0
     ) -> None:
         self.path, self.mesh = Path(path), mesh
         self.padding = positive(padding, 'padding')
         self._images = require_folder(images, 'image folder')
+        self.paths = [self.path]
+        self.options = dict(file=self.path, images=self._images, padding=self.padding)
         file = RestrictedNpz(path)
         missing = [name for name in ('image_path', 'bbox_xywh') if name not in file]
         if missing:
@@ -117,11 +121,11 @@ class HumanDataSource:
                 f'{path} lacks {", ".join(missing)}: not a HumanData file with images'
             )
         try:
-            self._paths = texts(file['image_path'], 'image_path')
+            self._names = texts(file['image_path'], 'image_path')
         except ValueError as error:
             raise DataSetError(f'{path}: {error}: correct the file') from None
         self._boxes = _numbers(file, 'bbox_xywh')
-        count = len(self._paths)
+        count = len(self._names)
         self._points = read_keypoints(file, 'keypoints2d', 3)
         self._joints = read_keypoints(file, 'keypoints3d', 4)
         for name, array in (
@@ -204,38 +208,19 @@ class HumanDataSource:
         return note + betas_note([self._num_betas])
 
     def __len__(self) -> int:
-        return len(self._paths)
-
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        return {
-            'source': 'humandata',
-            'file': str(self.path.absolute()),
-            'images': str(self._images.absolute()),
-            'padding': self.padding,
-            'mesh': self.mesh.body,
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """Files that all rows depend on."""
-        return [self.path, *self.mesh.files]
-
-    def files(self, index: int) -> Sequence[Path]:
-        """The image."""
-        return [find_image(self._images, self._paths[index])]
+        return len(self._names)
 
     def key(self, index: int) -> str:
         """Name of the image."""
-        return key_of(self._paths[index])
+        return key_of(self._names[index])
+
+    def _path(self, index: int) -> Path:
+        return find_image(self._images, self._names[index])
 
     def row(self, index: int) -> TSVRow:
-        """One person.
-
-        Raises:
-            SkipRow: Image missing, box without an area.
-        """
+        """One person."""
         key = self.key(index)
-        image = read_image(find_image(self._images, self._paths[index]))
+        image = read_image(self._path(index))
         box = square_box(*self._boxes[index][:4], padding=self.padding)
         pose = betas = None
         if self._pose is not None and self._betas is not None:

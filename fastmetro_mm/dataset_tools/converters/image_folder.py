@@ -11,7 +11,6 @@ joints that the json lacks get visibility 0.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from fastmetro_mm.body.joint_sets import HAND21, J24
@@ -22,14 +21,14 @@ from fastmetro_mm.dataset_tools.converters.foreign_values import positive, shape
 from fastmetro_mm.dataset_tools.converters.named_keypoints import reorder_keypoints
 from fastmetro_mm.dataset_tools.converters.placement import square_box
 from fastmetro_mm.dataset_tools.converters.resume import digest
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import FileSource, SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
 from fastmetro_mm.images.formats import IMAGE_ENDINGS
 
 
-class ImageFolderSource:
+class ImageFolderSource(FileSource):
     """Rows from a folder of images.
 
     Args:
@@ -43,6 +42,8 @@ class ImageFolderSource:
         DataSetError: The json is not of that form, or there is no image or annotation.
     """
 
+    KIND = 'images'
+
     def __init__(
         self,
         images: str | Path,
@@ -53,6 +54,7 @@ class ImageFolderSource:
         self.images = require_folder(images, 'image folder', 'give it with --in')
         self.body, self.padding = body, positive(padding, 'padding')
         self._names = HAND21 if body == 'hand' else J24
+        self.paths, self.options = [], dict(images=self.images, body=body, padding=self.padding)
         self._json: CocoFile | None = None
         self._images: list[Path] = []
         self._others: Counter = Counter()
@@ -60,6 +62,8 @@ class ImageFolderSource:
             self._json = CocoFile(annotations, 'give the json with --annotations')
             if not len(self._json):
                 raise DataSetError(f'{annotations} holds no annotation')
+            self.paths = [self._json.path]
+            self.options |= dict(annotations=self._json.path, names=None)
             return
         for path in files_below(self.images):
             if path.suffix.lower() in IMAGE_ENDINGS:
@@ -70,6 +74,7 @@ class ImageFolderSource:
             raise DataSetError(
                 f'{images} holds no image ({" ".join(IMAGE_ENDINGS)}){self._left_out()}'
             )
+        self.options |= dict(annotations=None, names=digest([str(path) for path in self._images]))
 
     def _left_out(self) -> str:
         kinds = ', '.join(f'{count} {ending}' for ending, count in self._others.most_common(5))
@@ -85,46 +90,29 @@ class ImageFolderSource:
     def __len__(self) -> int:
         return len(self._images) if self._json is None else len(self._json)
 
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        names = None if self._json is not None else [str(path) for path in self._images]
-        return {
-            'source': 'images',
-            'images': str(self.images.absolute()),
-            'body': self.body,
-            'annotations': None if self._json is None else str(self._json.path.absolute()),
-            'padding': self.padding,
-            'names': names and digest(names),
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """Files that all rows depend on."""
-        return [] if self._json is None else [self._json.path]
-
-    def files(self, index: int) -> Sequence[Path]:
-        """The image."""
-        if self._json is None:
-            return [self._images[index]]
-        return [find_image(self.images, self._json.file_name(index))]
-
     def key(self, index: int) -> str:
         """Name of the image."""
         if self._json is not None:
             return self._json.key(index)
         return self._images[index].relative_to(self.images).as_posix()
 
+    def _path(self, index: int) -> Path:
+        if self._json is None:
+            return self._images[index]
+        return find_image(self.images, self._json.file_name(index))
+
     def row(self, index: int) -> TSVRow:
         """One person (or hand)."""
         key = self.key(index)
         if self._json is None:
-            row = TSVRow(key, read_image(self._images[index]))
+            row = TSVRow(key, read_image(self._path(index)))
             height, width = row.image_size()
             row.label = make_label(*square_box(0, 0, width, height, self.padding), body=self.body)
             return row
         annotation = self._json.annotation(index)
         if self.body == 'smpl':
             self._json.require_person(annotation)
-        image = read_image(find_image(self.images, self._json.file_name(index)))
+        image = read_image(self._path(index))
         if annotation.get('bbox') is None:
             raise SkipRow('no box')
         box = square_box(*shaped(annotation['bbox'], 'bbox', (4,)), padding=self.padding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 
@@ -33,12 +33,44 @@ class RowSource(Protocol):
         ...
 
     def row(self, index: int) -> TSVRow:
-        """One row."""
+        """One row.
+
+        Raises:
+            ValueError: It cannot be used; a ``SkipRow`` where the source says so itself.
+        """
         ...
 
     def describe(self) -> dict:
         """Options that the rows depend on; other ones are another job."""
         ...
+
+
+class FileSource:
+    """What the sources of this package share: files and options that their rows depend on."""
+
+    KIND: ClassVar[str]
+    options: dict[str, Any]  # what tells one source of its kind from another
+    paths: list[Path]  # files that all rows depend on
+    mesh: Any = None  # `MeshJoints` that derives joints, where some are
+
+    def describe(self) -> dict:
+        """What makes this source different from another, for resuming."""
+        options = {
+            name: str(value.absolute()) if isinstance(value, Path) else value
+            for name, value in self.options.items()
+        }
+        return {'source': self.KIND, **options, **({'mesh': self.mesh.body} if self.mesh else {})}
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that all rows depend on."""
+        return [*self.paths, *(self.mesh.files if self.mesh else ())]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The image of one row."""
+        return [self._path(index)]
+
+    def _path(self, index: int) -> Path:
+        raise NotImplementedError
 
 
 def row_inputs(source: RowSource) -> Sequence[Path]:

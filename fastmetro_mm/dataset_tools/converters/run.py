@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -16,11 +15,11 @@ from fastmetro_mm.datasets.set_files import SetFolder
 from fastmetro_mm.datasets.tsv_writer import TSVSetWriter
 from fastmetro_mm.datasets.worker_pool import run_jobs
 from fastmetro_mm.errors import ConfigError, DataSetError
+from fastmetro_mm.fileio import sha256_of
 
 __all__ = ['ConversionReport', 'RowSource', 'SkipRow', 'run_conversion']
 
 _SHARD_ROWS = 500
-_HASH_CHUNK = 1 << 22
 
 
 @dataclass
@@ -46,15 +45,6 @@ def _convert_shard(
             except (ValueError, MemoryError) as error:
                 shard.skip(source.key(index), str(error) or 'not enough memory')
     return stop - start
-
-
-def _checksum(yaml_path: Path) -> str:
-    digest = hashlib.sha256()
-    for part in ('img', 'hw', 'label', 'linelist'):
-        with open(yaml_path.with_name(f'{yaml_path.stem}.{part}.tsv'), 'rb') as file:
-            while chunk := file.read(_HASH_CHUNK):
-                digest.update(chunk)
-    return digest.hexdigest()
 
 
 def run_conversion(
@@ -106,9 +96,8 @@ def run_conversion(
                 f'most often: {reasons.most_common(1)[0][0]}'
             )
         yaml_path = writer.close(num_shards)
-    return ConversionReport(
-        yaml_path, total - len(skipped), len(skipped), dict(reasons), _checksum(yaml_path)
-    )
+    checksum = sha256_of(files.path(part) for part in ('img', 'hw', 'label', 'linelist'))
+    return ConversionReport(yaml_path, total - len(skipped), len(skipped), dict(reasons), checksum)
 
 
 def _convert(

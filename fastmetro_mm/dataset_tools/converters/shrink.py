@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import FileSource, SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
 from fastmetro_mm.datasets.transforms.loading import decode_image
@@ -22,7 +22,7 @@ from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import ConfigError
 
 
-class ShrunkSource:
+class ShrunkSource(FileSource):
     """Rows of a TSV set with smaller images.
 
     Args:
@@ -39,6 +39,8 @@ class ShrunkSource:
         DataSetError: The set as a whole is unusable.
     """
 
+    KIND = 'shrink'
+
     def __init__(
         self,
         yaml_path: str | Path,
@@ -53,8 +55,10 @@ class ShrunkSource:
                 f'{quality} from 1 to 100'
             )
         self._dataset = MeshTSVDataset(str(yaml_path), body=body, on_error='raise')
-        self._path = Path(yaml_path)
         self.body, self.margin, self.max_box, self.quality = body, margin, max_box, quality
+        self.paths = self._dataset.source_files()
+        sizes = dict(margin=margin, max_box=max_box, quality=quality)
+        self.options = dict(set=Path(yaml_path), body=body, **sizes)
 
     @property
     def note(self) -> str:
@@ -64,31 +68,16 @@ class ShrunkSource:
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        return {
-            'source': 'shrink',
-            'set': str(self._path.absolute()),
-            'body': self.body,
-            'margin': self.margin,
-            'max_box': self.max_box,
-            'quality': self.quality,
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """The files of the set."""
-        return self._dataset.source_files()
+    def files(self, index: int) -> Sequence[Path]:
+        """None: the images lie in the set's own files."""
+        return ()
 
     def key(self, index: int) -> str:
         """File and row in the source."""
         return self._dataset.where(index)
 
     def row(self, index: int) -> TSVRow:
-        """One person.
-
-        Raises:
-            DataRowError: The row of the source cannot be used.
-        """
+        """One person."""
         info = self._dataset.get_data_info(index)
         if 'center' not in info:
             raise SkipRow('the set has no labels')

@@ -8,7 +8,6 @@ camera axes, ``pose`` (N, 72), ``shape`` (N, 10 or more), ``has_smpl`` (N,), ``g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from fastmetro_mm.dataset_tools.converters.foreign_values import (
     shaped,
     texts,
 )
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import FileSource, SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError
@@ -71,7 +70,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray | list]:
     return arrays
 
 
-class SpinNpzSource:
+class SpinNpzSource(FileSource):
     """Rows of a SPIN-style npz.
 
     Args:
@@ -84,9 +83,12 @@ class SpinNpzSource:
         DataSetError: Not such a file.
     """
 
+    KIND = 'spin-npz'
+
     def __init__(self, path: str | Path, images: str | Path) -> None:
         self.path = Path(path)
         self.images = require_folder(images, 'image folder', 'give it with --images')
+        self.paths, self.options = [self.path], dict(file=self.path, images=self.images)
         self._arrays = _read_arrays(self.path)
         self._num_betas: Any = self._arrays.pop('num_betas', 0)
 
@@ -102,22 +104,6 @@ class SpinNpzSource:
     def __len__(self) -> int:
         return len(self._arrays['imgname'])
 
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        return {
-            'source': 'spin-npz',
-            'file': str(self.path.absolute()),
-            'images': str(self.images.absolute()),
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """Files that all rows depend on."""
-        return [self.path]
-
-    def files(self, index: int) -> Sequence[Path]:
-        """The image."""
-        return [self._path(index)]
-
     def key(self, index: int) -> str:
         """Name of the image."""
         return key_of(self._arrays['imgname'][index])
@@ -132,12 +118,7 @@ class SpinNpzSource:
         return find_image(self.images, Path(self.key(index)).name)
 
     def row(self, index: int) -> TSVRow:
-        """One person.
-
-        Raises:
-            SkipRow: The image is missing.
-            ValueError: A label is not finite, the image cannot be decoded.
-        """
+        """One person."""
         values = {key: array[index] for key, array in self._arrays.items()}
         has_smpl = 'pose' in values and 'shape' in values and bool(values.get('has_smpl', 1))
         label = make_label(

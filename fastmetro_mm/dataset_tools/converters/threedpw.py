@@ -8,7 +8,6 @@ them, gender kept as text. One row per person and frame with a valid camera pose
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from fastmetro_mm.dataset_tools.converters.placement import (
     square_box,
     with_confidence,
 )
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import FileSource, SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import ConfigError, DataSetError
@@ -51,7 +50,7 @@ _ONLY_PLACED = tuple(
 )
 
 
-class ThreeDPWSource:
+class ThreeDPWSource(FileSource):
     """Rows of one split.
 
     Args:
@@ -67,6 +66,8 @@ class ThreeDPWSource:
         DataSetError: A pkl lacks a key, or its parts differ in length.
     """
 
+    KIND = '3dpw'
+
     def __init__(
         self, root: str | Path, split: str, mesh: MeshJoints, box: str = 'pose2mesh'
     ) -> None:
@@ -81,7 +82,7 @@ class ThreeDPWSource:
         paths = sorted(folder.glob('*.pkl'))
         if not paths:
             raise DataSetError(f'{folder} holds no pkl: unpack sequenceFiles.zip there')
-        self._paths = paths
+        self.paths, self.options = paths, dict(images=self._images, split=split, box=box)
         self._sequences = [_read_sequence(path) for path in paths]
         # Frames without a valid camera pose have no place in the image (SPIN, 3dpw-eval).
         self._rows = np.array(
@@ -111,23 +112,8 @@ class ThreeDPWSource:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        return {
-            'source': '3dpw',
-            'images': str(self._images.absolute()),
-            'split': self.split,
-            'box': self.box,
-            'mesh': self.mesh.body,
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """Files that all rows depend on."""
-        return [*self._paths, *self.mesh.files]
-
-    def files(self, index: int) -> Sequence[Path]:
-        """The image."""
-        return [self._images / self.key(index)]
+    def _path(self, index: int) -> Path:
+        return self._images / self.key(index)
 
     def key(self, index: int) -> str:
         """Name of the image below ``imageFiles``."""
@@ -136,11 +122,7 @@ class ThreeDPWSource:
         return f'{self._sequences[number]["sequence"]}/image_{frame:05d}.jpg'
 
     def row(self, index: int) -> TSVRow:
-        """One person.
-
-        Raises:
-            SkipRow: Image missing, no joint in the image, joints behind the camera.
-        """
+        """One person."""
         number, actor, frame = self._rows[index]
         sequence, key = self._sequences[number], self.key(index)
         row = TSVRow(key, read_image(find_image(self._images, key)))

@@ -21,7 +21,7 @@ from fastmetro_mm.dataset_tools.converters.foreign_paths import read_image
 from fastmetro_mm.dataset_tools.converters.foreign_values import betas_of, pose_of, positive, shaped
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.placement import square_box, with_confidence
-from fastmetro_mm.dataset_tools.converters.rows import SkipRow
+from fastmetro_mm.dataset_tools.converters.rows import FileSource, SkipRow
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
 from fastmetro_mm.errors import DataSetError, MissingFileError
@@ -30,7 +30,7 @@ _NAME = re.compile(r'/?(\d+)_image\.png')
 _PARTS = ('image.png', 'joints.npy', 'body.pkl', 'render_light.png')
 
 
-class UP3DSource:
+class UP3DSource(FileSource):
     """Rows of one list.
 
     Args:
@@ -44,16 +44,19 @@ class UP3DSource:
         DataSetError: A line of the list is no image name.
     """
 
+    KIND = 'up3d'
+
     def __init__(
         self, root: str | Path, split: str, mesh: MeshJoints, padding: float = 1.2
     ) -> None:
         self._root = require_folder(root, 'UP-3D folder')
-        self.split, self.mesh = split, mesh
+        self.mesh = mesh
         self.padding = positive(padding, 'padding')
         path = self._root / f'{split}.txt'
         if not path.is_file():
             raise MissingFileError(f'{path} not found: use --split trainval (or train, val, test)')
-        self._list = path
+        self.paths = [path]
+        self.options = dict(root=self._root, split=split, padding=self.padding)
         self._names = []
         try:
             text = path.read_text('utf-8-sig')
@@ -77,20 +80,6 @@ class UP3DSource:
 
     def __len__(self) -> int:
         return len(self._names)
-
-    def describe(self) -> dict:
-        """What makes this source different from another, for resuming."""
-        return {
-            'source': 'up3d',
-            'root': str(self._root.absolute()),
-            'split': self.split,
-            'padding': self.padding,
-            'mesh': self.mesh.body,
-        }
-
-    def inputs(self) -> Sequence[Path]:
-        """Files that all rows depend on."""
-        return [self._list, *self.mesh.files]
 
     def files(self, index: int) -> Sequence[Path]:
         """The four files of a person."""
