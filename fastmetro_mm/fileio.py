@@ -9,10 +9,11 @@ in a power failure would cost hours (checkpoints).
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,16 @@ def write_json(path: str | os.PathLike, content: Any, indent: int | None = None)
         The final path.
     """
     return write_atomically(path, json.dumps(content, indent=indent).encode())
+
+
+def sha256_of(paths: Iterable[str | os.PathLike]) -> str:
+    """Hash of the contents of files one after another, hexadecimal."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, 'rb') as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def remove_partial_files(folder: str | Path) -> list[str]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 
 from fastmetro_mm.evaluation.sample_access import get_field, has_label, read_instance, to_array
@@ -48,22 +49,13 @@ def view_groups(global_orient: np.ndarray) -> tuple[str, str]:
         where it points away; and of ``height of the camera``: from above where the body's axis
         leans to the camera by more than 30 degrees.
     """
-    up, forward = _rotation(global_orient)[:, 1:].T
+    up, forward = cv2.Rodrigues(np.asarray(global_orient, np.float64))[0][:, 1:].T
     across = math.hypot(forward[0], forward[2])
     towards = -forward[2] / across if across > 1e-6 else 0.0
     view = 'front' if towards > math.sqrt(0.5) else 'back' if towards < -math.sqrt(0.5) else 'side'
     # camera axes point right, down and away: a head that leans towards the lens is seen from above
     height = 'from above' if up[2] < -_STEEP else 'from below' if up[2] > _STEEP else 'level'
     return view, height
-
-
-def _rotation(vector: np.ndarray) -> np.ndarray:
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-9:
-        return np.eye(3)
-    x, y, z = vector / angle
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
 
 
 def outside_share(joints_2d: np.ndarray, matrix: np.ndarray, side: float, size: Sequence) -> float:

@@ -5,13 +5,13 @@
 mmpose's networks and of torch's layers are built from it. So others' folders can be opened.
 """
 
-import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 from fastmetro_mm.errors import CheckpointError, ConfigError
+from fastmetro_mm.fileio import sha256_of, write_atomically
 from fastmetro_mm.model_zoo.files import CONFIG_FILE, WEIGHTS_FILE
 
 LIBRARY = 'fastmetro_mm'
@@ -39,15 +39,6 @@ for frame in MeshInferencer('{title}')('photo.jpg'):
     frame.save_npz('photo.npz')
 ```
 """
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -107,7 +98,6 @@ def save_pretrained(
     from safetensors.torch import save_file
 
     from fastmetro_mm import __version__
-    from fastmetro_mm.fileio import write_atomically
 
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
@@ -120,7 +110,7 @@ def save_pretrained(
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / WEIGHTS_FILE
     save_file(state, weights, metadata=dict(format='pt', library=LIBRARY))
-    content = dict(library=LIBRARY, version=__version__, sha256=sha256(weights), **config)
+    content = dict(library=LIBRARY, version=__version__, sha256=sha256_of([weights]), **config)
     check_types(content, folder / CONFIG_FILE)
     text = _CARD.format(licence=licence, title=folder.name, text=card or 'No text was given.')
     write_atomically(folder / CARD_FILE, text.encode())
@@ -145,7 +135,7 @@ def read_saved_config(path: str | Path) -> Any:
         ) from error
     check_types(sections, path)
     weights = path.with_name(WEIGHTS_FILE)
-    found = sha256(weights)
+    found = sha256_of([weights])
     if found != expected:
         raise CheckpointError(
             f'{weights}: is not the file that was saved (sha256 {found[:12]}, '

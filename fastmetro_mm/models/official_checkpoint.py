@@ -32,7 +32,6 @@ _PREFIXES = {
 
 # torchvision's ResNet as nn.Sequential of its children: conv1, bn1, relu, maxpool, layer1-4.
 _RESNET = {'0': 'conv1', '1': 'bn1', '4': 'layer1', '5': 'layer2', '6': 'layer3', '7': 'layer4'}
-_RESNET_BACK = {name: number for number, name in _RESNET.items()}
 _CLASSIFIER = re.compile(r'^backbone\.classifier\.')
 
 
@@ -64,25 +63,9 @@ def to_ours(official: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str
     Returns:
         Our state dict, and what has no place in the network: the ImageNet classifier.
     """
-    ours, unused, unknown = {}, {}, []
-    for key, value in official.items():
-        if _CLASSIFIER.match(key):
-            unused[key] = value
-            continue
-        if key.startswith('backbone.'):
-            head, _, tail = key[len('backbone.') :].partition('.')
-            ours[f'backbone.{_RESNET.get(head, head)}.{tail}'] = value
-            continue
-        prefix = next((prefix for prefix in _PREFIXES if key.startswith(prefix)), None)
-        if prefix is None:
-            unknown.append(key)
-        else:
-            ours[_PREFIXES[prefix] + key[len(prefix) :]] = value
-    if unknown:
-        raise CheckpointError(
-            f'{len(unknown)} entries are not part of any FastMETRO network, e.g. {unknown[0]!r}'
-        )
-    return ours, unused
+    unused = {key: value for key, value in official.items() if _CLASSIFIER.match(key)}
+    rest = {key: value for key, value in official.items() if key not in unused}
+    return _renamed(rest, _PREFIXES, _RESNET, 'are not part of any FastMETRO network'), unused
 
 
 def to_official(
@@ -98,22 +81,29 @@ def to_official(
         State dict with official names.
     """
     back = {prefix: official for official, prefix in _PREFIXES.items()}
-    official, unknown = dict(unused or {}), []
-    for key, value in ours.items():
+    # conv1/bn1 of HRNet keep their names; only a ResNet has layer2
+    is_resnet = any(name.startswith('backbone.layer2.') for name in ours)
+    stages = {name: number for number, name in _RESNET.items()} if is_resnet else {}
+    official = _renamed(ours, back, stages, 'have no place in an official file')
+    return {**(unused or {}), **official}
+
+
+def _renamed(
+    weights: Mapping[str, Tensor],
+    prefixes: Mapping[str, str],
+    stages: Mapping[str, str],
+    fault: str,
+) -> dict[str, Tensor]:
+    renamed, unknown = {}, []
+    for key, value in weights.items():
+        prefix = next((prefix for prefix in prefixes if key.startswith(prefix)), None)
         if key.startswith('backbone.'):
-            head, _, tail = key[len('backbone.') :].partition('.')
-            # conv1/bn1 of HRNet keep their names; only a ResNet has layer2
-            is_resnet = any(name.startswith('backbone.layer2.') for name in ours)
-            head = _RESNET_BACK.get(head, head) if is_resnet else head
-            official[f'backbone.{head}.{tail}'] = value
-            continue
-        prefix = next((prefix for prefix in back if key.startswith(prefix)), None)
-        if prefix is None:
-            unknown.append(key)
+            head, dot, tail = key.removeprefix('backbone.').partition('.')
+            renamed[f'backbone.{stages.get(head, head)}{dot}{tail}'] = value
+        elif prefix is not None:
+            renamed[prefixes[prefix] + key.removeprefix(prefix)] = value
         else:
-            official[back[prefix] + key[len(prefix) :]] = value
+            unknown.append(key)
     if unknown:
-        raise CheckpointError(
-            f'{len(unknown)} entries have no place in an official file, e.g. {unknown[0]!r}'
-        )
-    return official
+        raise CheckpointError(f'{len(unknown)} entries {fault}, e.g. {unknown[0]!r}')
+    return renamed
