@@ -15,9 +15,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from fastmetro_mm.body.joint_sets import SMPL24, SMPL24_PARENTS
-from fastmetro_mm.errors import ExportError
-from fastmetro_mm.exporters.scene import axes_rotation
-from fastmetro_mm.exporters.smpl_tracks import SmplTrack, check_motion, evenly
+from fastmetro_mm.exporters.scene import axes_rotation, check_ending
+from fastmetro_mm.exporters.smpl_tracks import SmplTrack, body_at_rest, check_motion, evenly
 from fastmetro_mm.fileio import write_atomically
 
 CENTIMETRES = 100.0
@@ -46,9 +45,7 @@ def write_bvh(
             joints, or values that are not finite.
         OSError: The file cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() != '.bvh':
-        raise ExportError(f'{path}: the name must end with .bvh')
+    path = check_ending(path, '.bvh')
     check_motion(track, fps)
     offsets, ends = _skeleton(arrays, track.betas)
     lines = ['HIERARCHY']
@@ -71,9 +68,7 @@ def _skeleton(
 
     The tip of toes, fingers and head is the vertex of that joint which is furthest from it.
     """
-    vertices = np.asarray(arrays['v_template'], np.float64)
-    vertices = vertices + np.asarray(arrays['shapedirs'], np.float64) @ betas
-    joints = np.asarray(arrays['J_regressor'], np.float64) @ vertices
+    vertices, joints = body_at_rest(arrays, betas)
     owner = np.asarray(arrays['weights']).argmax(axis=1)
     ends = {}
     for leaf in set(range(len(joints))) - set(SMPL24_PARENTS):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmetro_mm.errors import ExportError
+from fastmetro_mm.exporters.scene import check_ending
 from fastmetro_mm.fileio import write_atomically
 from fastmetro_mm.result_marks import MARK
 
@@ -97,8 +97,4 @@ class GlbFile:
         Raises:
             OSError: The file cannot be written.
         """
-        path = Path(path)
-        if path.suffix.lower() != '.glb':
-            raise ExportError(f'{path}: the name must end with .glb')
-        data = self.to_bytes()
-        return write_atomically(path, data)
+        return write_atomically(check_ending(path, '.glb'), self.to_bytes())

@@ -17,7 +17,8 @@ from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters.glb_file import VERTEX_DATA, GlbFile
 from fastmetro_mm.exporters.gltf import add_camera, add_mesh
 from fastmetro_mm.exporters.levels import MeshLevel
-from fastmetro_mm.exporters.smpl_tracks import SmplTrack
+from fastmetro_mm.exporters.scene import check_fps
+from fastmetro_mm.exporters.smpl_tracks import SmplTrack, body_at_rest
 from fastmetro_mm.geometry.camera import PerspectiveCamera
 from fastmetro_mm.visualization.sample_people import person_color
 
@@ -54,8 +55,7 @@ def write_animated_glb(
     """
     if not tracks:
         raise ExportError('nothing to export: there are no tracks')
-    if not fps > 0:
-        raise ExportError(f'fps is {fps}: give the frames a second, more than 0')
+    check_fps(fps)
     glb = GlbFile()
     channels: list[dict] = []
     samplers: list[dict] = []
@@ -93,9 +93,7 @@ def _add_person(
     clock_of: np.ndarray,
     level: MeshLevel | None,
 ) -> None:
-    template = np.asarray(arrays['v_template'], np.float64)
-    vertices = template + np.asarray(arrays['shapedirs'], np.float64) @ track.betas
-    rest = np.asarray(arrays['J_regressor'], np.float64) @ vertices
+    vertices, rest = body_at_rest(arrays, track.betas)
     parents = [int(parent) for parent in np.asarray(arrays['kintree_table'])[0]]
     rotations = Rotation.from_matrix(track.rotmat.reshape(-1, 3, 3)).as_quat()
     rotations = _continuous(rotations.reshape(*track.rotmat.shape[:2], 4))  # x y z w

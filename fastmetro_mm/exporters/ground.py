@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from fastmetro_mm.body.joint_sets import SMPL24, SMPL24_PARENTS
-from fastmetro_mm.exporters.smpl_tracks import SmplTrack
+from fastmetro_mm.exporters.smpl_tracks import SmplTrack, body_at_rest
 
 _FEET = tuple(SMPL24.index(name) for name in ('L_Foot', 'R_Foot', 'L_Ankle', 'R_Ankle'))
 _SOLE_POINTS = 12  # of a joint: its lowest vertices
@@ -195,9 +195,7 @@ def _posed(
     track: SmplTrack, arrays: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Joints (N, J, 3), their turns (N, J, 3, 3), joints (J, 3) and vertices (V, 3) at rest."""
-    vertices = np.asarray(arrays['v_template'], np.float64)
-    vertices = vertices + np.asarray(arrays['shapedirs'], np.float64) @ track.betas
-    rest = np.asarray(arrays['J_regressor'], np.float64) @ vertices
+    vertices, rest = body_at_rest(arrays, track.betas)
     turns = track.rotmat.astype(np.float64)
     joints = np.empty((len(turns), len(rest), 3))
     joints[:, 0] = track.transl + rest[0]

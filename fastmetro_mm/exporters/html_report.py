@@ -20,7 +20,7 @@ import numpy as np
 from fastmetro_mm.errors import ExportError
 from fastmetro_mm.exporters import html_viewer
 from fastmetro_mm.exporters.html_page import PAGE, SCRIPT, STYLE
-from fastmetro_mm.exporters.scene import AXES, frame_meshes, person_names
+from fastmetro_mm.exporters.scene import AXES, check_ending, frame_meshes, mean_color, person_names
 from fastmetro_mm.fileio import write_atomically
 from fastmetro_mm.result_marks import MARK
 from fastmetro_mm.structures.results import FrameResult
@@ -115,9 +115,7 @@ def write_html_report(
             that do not fit the meshes.
         OSError: The file cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() not in ('.html', '.htm'):
-        raise ExportError(f'{path}: the name must end with .html')
+    path = check_ending(path, '.html', '.htm')
     if not frames:
         raise ExportError('nothing to report: give at least one frame')
     frames = [report_frame(f) if isinstance(f, FrameResult) else f for f in frames]
@@ -146,11 +144,10 @@ def _person(mesh: RenderMesh, faces: dict[bytes, int]) -> dict:
             f'{LARGEST_MESH}: export it as .glb'
         )
     corners = mesh.faces.astype('<u2').tobytes()
-    color = mesh.color if mesh.color.ndim == 1 else mesh.color.mean(axis=0)
     return {
         'vertices': _encode((mesh.vertices @ AXES['y_up'].T).astype('<f4').tobytes()),
         'faces': faces.setdefault(corners, len(faces)),  # people share them
-        'color': [round(float(part), 4) for part in color],
+        'color': [round(float(part), 4) for part in mean_color(mesh)],
     }
 
 
@@ -178,8 +175,7 @@ def _table(frame: ReportFrame) -> str:
     head = ''.join(f'<th>{html.escape(column)}</th>' for column in ['Show', *columns])
     lines = []
     for number, (row, mesh) in enumerate(zip(frame.rows, frame.meshes, strict=True)):
-        color = mesh.color if mesh.color.ndim == 1 else mesh.color.mean(axis=0)
-        shade = ','.join(str(round(float(part) * 255)) for part in color)
+        shade = ','.join(str(round(float(part) * 255)) for part in mean_color(mesh))
         cells = ''.join(f'<td>{html.escape(str(row.get(c, "")))}</td>' for c in columns)
         lines.append(
             f'<tr><td><label><input type="checkbox" checked data-person="{number}" '

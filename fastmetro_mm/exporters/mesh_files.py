@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmetro_mm.errors import ExportError
-from fastmetro_mm.exporters.scene import axes_rotation, check_meshes
+from fastmetro_mm.exporters.scene import axes_rotation, check_ending, check_meshes
 from fastmetro_mm.fileio import write_atomically
 from fastmetro_mm.result_marks import MARK
 from fastmetro_mm.visualization.render_types import RenderMesh
@@ -56,7 +55,7 @@ def write_obj(
         first += len(mesh.vertices)
     text = '\n'.join(lines) + '\n'
     return write_atomically(
-        _ending(path, '.obj'), lambda name: name.write_text(text, encoding='utf-8')
+        check_ending(path, '.obj'), lambda name: name.write_text(text, encoding='utf-8')
     )
 
 
@@ -105,7 +104,7 @@ def write_ply(
         f'element face {len(faces)}', 'property list uchar int vertex_indices', 'end_header',
     ]  # fmt: skip
     data = '\n'.join(header).encode('ascii') + b'\n' + vertices.tobytes() + faces.tobytes()
-    return write_atomically(_ending(path, '.ply'), data)
+    return write_atomically(check_ending(path, '.ply'), data)
 
 
 def write_npz(
@@ -134,11 +133,6 @@ def write_npz(
         arrays[f'vertices_{number}'] = mesh.vertices.astype(np.float32)
         arrays[f'faces_{number}'] = mesh.faces.astype(np.int32)
         arrays[f'color_{number}'] = mesh.color.astype(np.float32)
-    return write_atomically(_ending(path, '.npz'), lambda name: np.savez_compressed(name, **arrays))
-
-
-def _ending(path: str | os.PathLike, ending: str) -> Path:
-    path = Path(path)
-    if path.suffix.lower() != ending:
-        raise ExportError(f'{path}: the name must end with {ending}')
-    return path
+    return write_atomically(
+        check_ending(path, '.npz'), lambda name: np.savez_compressed(name, **arrays)
+    )

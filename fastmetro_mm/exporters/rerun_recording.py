@@ -20,8 +20,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fastmetro_mm.errors import ExportError, MissingPackageError
-from fastmetro_mm.exporters.scene import frame_meshes, person_names
+from fastmetro_mm.errors import MissingPackageError
+from fastmetro_mm.exporters.scene import check_ending, frame_meshes, mean_color, person_names
 from fastmetro_mm.fileio import publish, temporary_beside
 from fastmetro_mm.result_marks import MARK
 from fastmetro_mm.structures.results import FrameResult
@@ -47,9 +47,7 @@ class RerunRecording:
     def __init__(
         self, path: str | os.PathLike, fps: float | None = None, lod: int | None = None
     ) -> None:
-        self.path = Path(path)
-        if self.path.suffix.lower() != '.rrd':
-            raise ExportError(f'{path}: the name must end with .rrd')
+        self.path = check_ending(path, '.rrd')
         try:
             rerun: Any = import_module('rerun')  # its names are made when it is imported
         except ModuleNotFoundError:
@@ -123,8 +121,7 @@ class RerunRecording:
 
     def _add_person(self, name: str, mesh, joints: np.ndarray) -> None:
         rerun, place = self._rerun, f'people/{name}'
-        color = mesh.color if mesh.color.ndim == 1 else mesh.color.mean(axis=0)
-        color = np.rint(255 * color).astype(np.uint8)
+        color = np.rint(255 * mean_color(mesh)).astype(np.uint8)
         if name not in self._known:
             self._known.add(name)
             fixed = rerun.Mesh3D.from_fields(triangle_indices=mesh.faces, albedo_factor=color)

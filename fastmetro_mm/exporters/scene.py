@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From results to scenes: meshes in the camera frame, and the axes of other programs."""
 
+import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -39,6 +42,25 @@ def axes_rotation(axes: str) -> np.ndarray:
     if axes not in AXES:
         raise ExportError(f'unknown axes {axes!r}: use {", ".join(AXES)}')
     return AXES[axes]
+
+
+def check_ending(path: str | os.PathLike, *endings: str) -> Path:
+    """The path of a file to write, refused where its name ends otherwise."""
+    path = Path(path)
+    if path.suffix.lower() not in endings:
+        raise ExportError(f'{path}: the name must end with {endings[0]}')
+    return path
+
+
+def check_fps(fps: float) -> None:
+    """Refuse frames a second that are no rate."""
+    if not (math.isfinite(fps) and fps > 0):
+        raise ExportError(f'fps is {fps}: give the frames a second, more than 0')
+
+
+def mean_color(mesh: RenderMesh) -> np.ndarray:
+    """One colour (3,) of a mesh, the mean where it is coloured by vertex."""
+    return mesh.color if mesh.color.ndim == 1 else mesh.color.mean(axis=0)
 
 
 def person_names(frame: FrameResult) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastmetro_mm.errors import ExportError
-from fastmetro_mm.exporters.scene import axes_rotation
+from fastmetro_mm.exporters.scene import axes_rotation, check_ending, check_fps
 from fastmetro_mm.exporters.smpl_tracks import SmplTrack, axis_angles
 from fastmetro_mm.fileio import write_atomically
 
@@ -38,8 +38,7 @@ def smpl_parameters(
     """
     if gender not in GENDERS:
         raise ExportError(f'unknown gender {gender!r}: use {", ".join(GENDERS)}')
-    if not fps > 0:
-        raise ExportError(f'fps is {fps}: give the frames a second, more than 0')
+    check_fps(fps)
     turn = axes_rotation(axes)
     rotmat = track.rotmat.astype(np.float64)
     rotmat[:, 0] = turn @ rotmat[:, 0]
@@ -91,7 +90,4 @@ def write_arrays(path: str | os.PathLike, arrays: dict[str, Any]) -> Path:
     Raises:
         OSError: The file cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() != '.npz':
-        raise ExportError(f'{path}: the name must end with .npz')
-    return write_atomically(path, lambda name: np.savez(name, **arrays))
+    return write_atomically(check_ending(path, '.npz'), lambda name: np.savez(name, **arrays))

@@ -6,7 +6,7 @@ of the SMPL head. A body model is placed by adding ``transl`` to all of its vert
 at the pelvis: ``transl = translation - pelvis(model(pose, betas))``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from fastmetro_mm.body.mesh_body import MeshBody, build_body
 from fastmetro_mm.errors import ExportError
+from fastmetro_mm.exporters.scene import check_fps
 from fastmetro_mm.geometry.rotation import rotmat_to_axis_angle
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
 
@@ -106,8 +107,7 @@ def check_motion(track: SmplTrack, fps: float) -> None:
         track: The person.
         fps: Frames a second.
     """
-    if not (np.isfinite(fps) and fps > 0):
-        raise ExportError(f'fps is {fps}: give the frames a second, more than 0')
+    check_fps(fps)
     if track.rotmat.shape[1:] != (24, 3, 3):
         raise ExportError(
             f'{track.name}: rotations are {track.rotmat.shape}, expected (N, 24, 3, 3): motion '
@@ -160,6 +160,15 @@ def evenly(track: SmplTrack, fps: float) -> tuple[np.ndarray, np.ndarray]:
     rotmat, transl = rotmat[known], transl[known]
     wanted = np.minimum(np.arange(round(clock[-1]) + 1), clock[-1])
     return _turned(clock, rotmat, wanted), _moved(clock, transl, wanted)
+
+
+def body_at_rest(
+    arrays: Mapping[str, np.ndarray], betas: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (V, 3) and joints (J, 3) of a shape at rest, metres, by model arrays."""
+    vertices = np.asarray(arrays['v_template'], np.float64)
+    vertices = vertices + np.asarray(arrays['shapedirs'], np.float64) @ betas
+    return vertices, np.asarray(arrays['J_regressor'], np.float64) @ vertices
 
 
 def axis_angles(rotmat: np.ndarray) -> np.ndarray:
