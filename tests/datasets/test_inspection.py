@@ -19,10 +19,10 @@ from fastmetro_mm.dataset_tools.converters.run import run_conversion
 from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
 from fastmetro_mm.dataset_tools.inspection.browse import find_kind, write_browse_sheet
 from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
-from fastmetro_mm.dataset_tools.inspection.sample_image import draw_skeleton
 from fastmetro_mm.dataset_tools.inspection.set_report import check_set, write_report_sheet
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow, write_tsv_set
+from fastmetro_mm.visualization.label_skeleton import draw_skeleton
 
 FOCAL, SIZE = 900.0, (300, 400)
 

@@ -14,7 +14,6 @@ from fastmetro_mm.dataset_tools.inspection.label_mesh import LabelMesh
 from fastmetro_mm.dataset_tools.inspection.sample_image import (
     crop_points,
     draw_mesh,
-    draw_skeleton,
     trusted_points,
 )
 from fastmetro_mm.datasets.labels import LAYOUTS
@@ -22,6 +21,7 @@ from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
 from fastmetro_mm.datasets.transforms import BoxToCenterScale, LoadMeshImage, MeshAugment, MeshCrop
 from fastmetro_mm.errors import ConfigError, DataSetError
 from fastmetro_mm.visualization.contact_sheet import write_contact_sheet
+from fastmetro_mm.visualization.label_skeleton import draw_skeleton
 from fastmetro_mm.visualization.software_renderer import SoftwareRenderer
 
 Tiles = list[tuple[str, np.ndarray]]
