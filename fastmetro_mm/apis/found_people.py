@@ -45,15 +45,15 @@ class FoundPeople:
         )
 
 
-def separate(found: FoundPeople, overlap: float = 0.6, likeness: float = 0.5) -> FoundPeople:
+def separate(found: FoundPeople, overlap: float = 0.6) -> FoundPeople:
     """Drop doubles, which several looks and neighbouring peaks give; the most confident stay.
 
     Args:
         found: People of all looks.
-        overlap: Boxes that share more of their union are one person.
-        likeness: So are people whose sure keypoints lie nearer to each other than this: the mean
-            of ``exp(-d^2 / 2s^2)``, ``s`` a twentieth of the larger box's side. A part of a person
-            found as a person of its own goes that way.
+        overlap: Boxes that share more of their union are one person. So are people whose sure
+            keypoints lie near to each other: the mean of ``exp(-d^2 / 2s^2)`` above a half, ``s``
+            a twentieth of the larger box's side. A part of a person found as a person of its own
+            goes that way.
 
     Returns:
         The people, most confident first.
@@ -67,7 +67,7 @@ def separate(found: FoundPeople, overlap: float = 0.6, likeness: float = 0.5) ->
         spread = 0.05 * np.maximum(found.sides[row], found.sides[kept])[:, None]
         alike = np.exp(-np.square(far).sum(-1) / (2 * spread**2)) * both
         counts = both.sum(axis=1)
-        if not ((counts >= 3) & (alike.sum(axis=1) > likeness * counts)).any():
+        if not ((counts >= 3) & (alike.sum(axis=1) > 0.5 * counts)).any():
             kept.append(row)
     return found.of(kept)
 

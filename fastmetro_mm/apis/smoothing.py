@@ -11,6 +11,8 @@ from fastmetro_mm.apis.image_camera import pred_cam_on_crop, translation_in_imag
 from fastmetro_mm.geometry.camera import crop_to_image, orthographic_from_weak
 from fastmetro_mm.structures.results import FrameResult, PersonMesh
 
+_SPEED_CUTOFF = 1.0  # for the speed itself, hertz
+
 
 class OneEuroFilter:
     """Low-pass filter whose cut-off rises with speed: calm at rest, no lag in fast motion.
@@ -19,19 +21,15 @@ class OneEuroFilter:
         fps: Frames a second.
         min_cutoff: Cut-off at rest, hertz; lower is calmer.
         beta: Rise of the cut-off with speed, hertz per unit a second; higher lags less.
-        speed_cutoff: Cut-off for the speed itself, hertz.
 
     Reference:
         Casiez et al., 1 Euro Filter, CHI 2012.
     """
 
-    def __init__(
-        self, fps: float, min_cutoff: float = 1.0, beta: float = 0.5, speed_cutoff: float = 1.0
-    ) -> None:
+    def __init__(self, fps: float, min_cutoff: float = 1.0, beta: float = 0.5) -> None:
         self.fps = fps
         self.min_cutoff = min_cutoff
         self.beta = beta
-        self.speed_cutoff = speed_cutoff
         self._value: np.ndarray | None = None
         self._raw: np.ndarray | None = None
         self._speed: np.ndarray | float = 0.0
@@ -54,7 +52,7 @@ class OneEuroFilter:
         seconds = 1 / self.fps if seconds is None else seconds
         # between measurements: the filtered value lags behind, which would look like speed
         speed, self._raw = (value - self._raw) / seconds, value
-        share = self._share(self.speed_cutoff, seconds)
+        share = self._share(_SPEED_CUTOFF, seconds)
         self._speed = share * speed + (1 - share) * self._speed
         share = self._share(self.min_cutoff + self.beta * np.abs(self._speed), seconds)
         self._value = share * value + (1 - share) * self._value

@@ -11,6 +11,9 @@ import numpy as np
 from fastmetro_mm.apis.boxes import PersonBox
 from fastmetro_mm.apis.overlap import pairwise_iou
 
+_MIN_IOU = 0.15  # of a box with the expected one
+_INERTIA = 0.6  # share of the old velocity in the new one
+
 
 def grown(boxes: np.ndarray, factor: float) -> np.ndarray:
     """Boxes with longer sides about the same middles, x1 y1 x2 y2 (N, 4)."""
@@ -53,26 +56,15 @@ class BoxTracker:
     they do not change direction while they hide each other. Memory does not grow with the video.
 
     Args:
-        min_iou: Least overlap of a box with the expected one.
         max_unseen: Frames for which a person is remembered while no box fits.
-        inertia: Share of the old velocity in the new one.
         stride: Frames of the video from one update to the next. People go further in between, so
             that boxes are compared grown by a fifth of their size for each frame that is left out.
         reserved: Numbers that will be given by the user; a number that turns up without having
             been reserved is taken from the track that has it, which gets a new one.
     """
 
-    def __init__(
-        self,
-        min_iou: float = 0.15,
-        max_unseen: int = 30,
-        inertia: float = 0.6,
-        reserved: Iterable[int] = (),
-        stride: int = 1,
-    ) -> None:
-        self.min_iou = min_iou
+    def __init__(self, max_unseen: int = 30, reserved: Iterable[int] = (), stride: int = 1) -> None:
         self.max_unseen = max_unseen
-        self.inertia = inertia
         self.growth = 1 + 0.2 * (stride - 1)
         self._tracks: list[_Track] = []
         self._taken = set(reserved)
@@ -152,7 +144,7 @@ class BoxTracker:
         return {
             int(row): self._tracks[column]
             for row, column in zip(rows, columns, strict=True)
-            if iou[row, column] >= self.min_iou
+            if iou[row, column] >= _MIN_IOU
         }
 
     def _move(self, track: _Track, bbox: np.ndarray) -> None:
@@ -160,5 +152,5 @@ class BoxTracker:
         step = ((bbox[:2] + bbox[2:]) - (track.bbox[:2] + track.bbox[2:])) / 2 / frames
         if track.velocity is None:
             track.velocity = step
-        track.velocity = self.inertia * track.velocity + (1 - self.inertia) * step
+        track.velocity = _INERTIA * track.velocity + (1 - _INERTIA) * step
         track.bbox, track.unseen = bbox, 0

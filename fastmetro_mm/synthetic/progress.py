@@ -3,7 +3,6 @@
 
 import sys
 import time
-from typing import TextIO
 
 
 def clock(seconds: float) -> str:
@@ -14,22 +13,18 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Shows how far a job of known length is.
+    """Shows how far a job of a known number of images is.
 
     On a terminal the line is redrawn in place; in a log file a new line comes every ten seconds.
 
     Args:
         total: Length of the job.
         done: How much was there before; it does not count for the rate.
-        unit: Name of the counted things.
-        stream: Where to write; standard error by default.
     """
 
-    def __init__(
-        self, total: int, done: int = 0, unit: str = 'images', stream: TextIO | None = None
-    ) -> None:
-        self._stream = stream or sys.stderr
-        self._total, self._done, self._before, self._unit = total, done, done, unit
+    def __init__(self, total: int, done: int = 0) -> None:
+        self._stream = sys.stderr
+        self._total, self._done, self._before = total, done, done
         self._start = time.monotonic()
         self._last = -1e9
         self._live = self._stream.isatty()
@@ -48,7 +43,7 @@ class Progress:
         rate = (self._done - self._before) / max(spent, 1e-6)
         share = self._done / max(self._total, 1)
         bar = '#' * round(24 * share)
-        line = f'[{bar:<24}] {self._done}/{self._total} {self._unit}'
+        line = f'[{bar:<24}] {self._done}/{self._total} images'
         if self._done > self._before:
             line += f', {rate:.1f}/s, {clock(spent)} gone'
             line += f', {clock((self._total - self._done) / rate)} to go'

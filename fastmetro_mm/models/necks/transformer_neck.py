@@ -257,11 +257,6 @@ class FastMETRONeck(BaseModule):
             versions,
         )
 
-    @torch.no_grad()
-    def keep_first_attention(self) -> None:
-        """Compute now what evaluation keeps of the learned tokens."""
-        self._attend_once()
-
     def _positions_of(self, grid: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Position encodings for the size of a feature map, (1 + HW, C) each."""
         height, width = grid
