@@ -41,12 +41,7 @@ class AttributeReport(SampleMetric):
         self.folder, self.field = Path(folder), field
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Compare the joints of labelled samples.
-
-        Args:
-            data_batch: Not used.
-            data_samples: Samples with ``pred_instances`` and ``gt_instance_labels``.
-        """
+        """Compare the joints of labelled samples."""
         for sample in data_samples:
             errors = None
             if has_label(sample, 'has_3d'):

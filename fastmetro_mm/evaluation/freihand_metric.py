@@ -72,16 +72,7 @@ class FreiHANDMetric(SampleMetric):
         self.ground_truth = GroundTruthMesh(body)
 
     def check_dataset(self, dataset: Any) -> None:
-        """Compare the size of the set with ``expected``, and look for the files of the truth.
-
-        Args:
-            dataset: what the samples will come from.
-
-        Raises:
-            ConfigError: it has another number of images, which would be told at the end of the
-                evaluation only.
-            FileNotFoundError: a file of the truth is missing.
-        """
+        """Compare the size of the set with ``expected``, and look for the files of the truth."""
         if self.pred_file is not None and self.expected not in (None, len(dataset)):
             place = getattr(dataset, 'ann_file', type(dataset).__name__)
             raise ConfigError(
@@ -97,16 +88,7 @@ class FreiHANDMetric(SampleMetric):
                 )
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Keep predictions, and truths where the samples hold them.
-
-        Args:
-            data_batch: not used.
-            data_samples: samples with ``pred_instances.joints_3d`` (1, 21, 3) and
-                ``pred_instances.vertices`` (1, 778, 3), metres.
-
-        Raises:
-            ValueError: if a field is missing.
-        """
+        """Keep predictions, and truths where the samples hold them."""
         truths = [(None, None)] * len(data_samples)
         if not self.xyz_file:
             truths = self._sample_truths(data_samples)
@@ -141,18 +123,11 @@ class FreiHANDMetric(SampleMetric):
         return truths
 
     def summarise(self, entries: list[dict]) -> dict[str, float]:
-        """Write the prediction file and compute the scores.
+        """Write the prediction file and compute the scores; none if there is no truth.
 
-        Args:
-            entries: unique entries.
-
-        Returns:
-            The official scores by their official names (see ``freihand_scores``), and
-            ``PA-MPJPE`` and ``PA-MPVPE`` in millimetres (of that script's alignment, which allows
-            mirror images); empty if there is no truth.
-
-        Raises:
-            ValueError: if counts, shapes or image names do not fit.
+        They are the official ones by their official names (see ``freihand_scores``), and
+        ``PA-MPJPE`` and ``PA-MPVPE`` in millimetres (of that script's alignment, which allows
+        mirror images).
         """
         if self.xyz_file:
             entries = self._attach_released_truth(entries)

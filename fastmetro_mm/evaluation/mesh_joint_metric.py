@@ -48,15 +48,7 @@ class MeshJointMetric(ErrorMetric):
         self.field = field
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Check a batch and keep what its errors are computed from.
-
-        Args:
-            data_batch: not used.
-            data_samples: samples with ``pred_instances`` and ``gt_instance_labels``.
-
-        Raises:
-            ValueError: if a field is missing or has the wrong shape.
-        """
+        """Check a batch and keep what its errors are computed from."""
         # hands and bodies in one batch are computed apart
         alike: dict[tuple, list[tuple]] = {}
         for sample in data_samples:

@@ -97,11 +97,7 @@ class ShippedBackbone(BaseModule):
             self._is_init = True
 
     def lower_precision(self, dtype: torch.dtype) -> None:
-        """Compute in half precision, where that does no harm.
-
-        Args:
-            dtype: Of weights and maps.
-        """
+        """Compute in half precision, where that does no harm."""
         lower_precision(self, dtype)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -108,14 +108,7 @@ class FastMETROHead(MeshHead):
             )
 
     def centre(self, prediction: MeshPrediction) -> tuple[Tensor, Tensor]:
-        """Put the origin at the pelvis (hands: wrist) and give the joints in that frame.
-
-        Args:
-            prediction: Raw prediction.
-
-        Returns:
-            Vertices (B, V, 3) and joints (B, 14, 3); hands (B, 21, 3), metres.
-        """
+        """Put the origin at the pelvis (hands: wrist); joints as ``joints_from`` says."""
         if self.joints_from == 'mesh':
             return self.body.centre(prediction.vertices)
         return self.body.centre_with_tokens(prediction.vertices, prediction.joints.float())

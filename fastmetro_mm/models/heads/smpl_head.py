@@ -111,18 +111,9 @@ class SMPLRegressorHead(BaseModule):
         return rotmat, betas
 
     def loss(self, prediction: MeshPrediction, targets: MeshTargets) -> dict[str, Tensor]:
-        """Judge the parameters and the mesh they give.
+        """Judge the parameters and the mesh they give: ``loss_smpl`` and its unweighted terms.
 
-        Args:
-            prediction: Prediction with ``rotmat`` and ``betas``; gets ``smpl_vertices``.
-            targets: Labels of the same batch.
-
-        Returns:
-            ``loss_smpl``, the weighted total, and every unweighted term for the log.
-
-        Raises:
-            ConfigError: If the head was built without a criterion.
-            MissingBodyFileError: If the model file of the body is missing.
+        The prediction, with ``rotmat`` and ``betas``, gets ``smpl_vertices``.
         """
         if self.criterion is None:
             raise ConfigError(

@@ -124,15 +124,7 @@ class KeypointNeck(BaseModule):
         return tuple(feats)
 
     def finish(self, keypoints: Tensor, *grids: Tensor) -> TokenFeatures:
-        """Everything.
-
-        Args:
-            keypoints: (B, K, 3)
-            *grids: The feature map, if there is one.
-
-        Returns:
-            The tokens.
-        """
+        """Everything: key points (B, K, 3) and the feature map, if there is one, to tokens."""
         if tuple(keypoints.shape[1:]) != (self.num_keypoints, 3):
             raise ConfigError(
                 f'KeypointNeck expects key points (B, {self.num_keypoints}, 3) but got '
@@ -172,11 +164,7 @@ class KeypointNeck(BaseModule):
         )
 
     def lower_precision(self, dtype: torch.dtype) -> None:
-        """Stay in float32, whatever the backbone computes in: places need the digits.
-
-        Args:
-            dtype: Type of the feature map that will come; it is converted.
-        """
+        """Stay in float32, whatever the backbone computes in: places need the digits."""
 
     def _featurise(self, keypoints: Tensor) -> Tensor:
         """(B, K, 3 + 4 F): place, score, sines and cosines of the place."""
