@@ -21,50 +21,36 @@ from typing import Any
 
 from fastmetro_mm.compat.after_import import after_import
 
+
+def _homes(**modules: str) -> dict[str, str]:
+    """The module of every name, told by module."""
+    return {name: module for module, names in modules.items() for name in names.split()}
+
+
 # Packages that become shells, with the names whose module is known.
 SHELLS: dict[str, dict[str, str]] = {
     # mmengine.model, .optim and .runner import torch's sharded training, half a second
-    'mmengine.model': {
-        'BaseDataPreprocessor': 'base_model',
-        'BaseModel': 'base_model',
-        'ImgDataPreprocessor': 'base_model',
-        'BaseModule': 'base_module',
-        'BaseTTAModel': 'test_time_aug',
-        'ModuleDict': 'base_module',
-        'ModuleList': 'base_module',
-        'Sequential': 'base_module',
-        'bias_init_with_prob': 'weight_init',
-        'caffe2_xavier_init': 'weight_init',
-        'constant_init': 'weight_init',
-        'initialize': 'weight_init',
-        'is_model_wrapper': 'wrappers',
-        'kaiming_init': 'weight_init',
-        'normal_init': 'weight_init',
-        'revert_sync_batchnorm': 'utils',
-        'trunc_normal_init': 'weight_init',
-        'uniform_init': 'weight_init',
-        'update_init_info': 'weight_init',
-        'xavier_init': 'weight_init',
-    },
+    'mmengine.model': _homes(
+        base_model='BaseDataPreprocessor BaseModel ImgDataPreprocessor',
+        base_module='BaseModule ModuleDict ModuleList Sequential',
+        test_time_aug='BaseTTAModel',
+        utils='revert_sync_batchnorm',
+        weight_init='bias_init_with_prob caffe2_xavier_init constant_init initialize kaiming_init '
+        'normal_init trunc_normal_init uniform_init update_init_info xavier_init',
+        wrappers='is_model_wrapper',
+    ),
     'mmengine.model.wrappers': {'is_model_wrapper': 'utils'},
-    'mmengine.optim': {
-        'BaseOptimWrapper': 'optimizer',
-        'OptimWrapper': 'optimizer',
-        'OptimWrapperDict': 'optimizer',
-        '_ParamScheduler': 'scheduler',
-        'build_optim_wrapper': 'optimizer',
-    },
-    'mmengine.optim.optimizer': {
-        'BaseOptimWrapper': 'base',
-        'OptimWrapper': 'optimizer_wrapper',
-        'OptimWrapperDict': 'optimizer_wrapper_dict',
-        'build_optim_wrapper': 'builder',
-    },
-    'mmengine.runner': {
-        'CheckpointLoader': 'checkpoint',
-        'load_checkpoint': 'checkpoint',
-        'load_state_dict': 'checkpoint',
-    },
+    'mmengine.optim': _homes(
+        optimizer='BaseOptimWrapper OptimWrapper OptimWrapperDict build_optim_wrapper',
+        scheduler='_ParamScheduler',
+    ),
+    'mmengine.optim.optimizer': _homes(
+        base='BaseOptimWrapper',
+        builder='build_optim_wrapper',
+        optimizer_wrapper='OptimWrapper',
+        optimizer_wrapper_dict='OptimWrapperDict',
+    ),
+    'mmengine.runner': _homes(checkpoint='CheckpointLoader load_checkpoint load_state_dict'),
     'mmpose.models': {},
     'mmpose.models.backbones': {'HRNet': 'hrnet', 'ResNet': 'resnet'},
     'mmpose.models.pose_estimators': {},

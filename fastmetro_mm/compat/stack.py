@@ -4,6 +4,7 @@
 import importlib.util
 from dataclasses import dataclass
 
+TORCH = 'pip install torch==2.14.1 torchvision==0.29.1'
 OPENMMLAB = 'pip install --no-deps mmengine==0.10.7 mmcv-lite==2.1.0 mmpose==1.3.2 mmdet==3.3.0'
 # what mmpose and mmdet need at run time, without chumpy (which does not build and is not imported)
 OPENMMLAB_NEEDS = (
@@ -34,8 +35,8 @@ class Need:
 NEEDS = (
     Need('numpy', ('numpy',), 'pip install numpy'),
     Need('scipy', ('scipy',), 'pip install scipy'),
-    Need('torch', ('torch',), 'pip install torch==2.14.1 torchvision==0.29.1'),
-    Need('torchvision', ('torchvision',), 'pip install torch==2.14.1 torchvision==0.29.1'),
+    Need('torch', ('torch',), TORCH),
+    Need('torchvision', ('torchvision',), TORCH),
     Need(
         'cv2',
         (

@@ -7,10 +7,10 @@ that one file loads, a shell takes mmdet's place; afterwards ``import mmdet`` do
 before, so code that asks whether mmdet is there gets the right answer.
 """
 
-import importlib.abc
 import importlib.machinery
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -30,29 +30,20 @@ def _reduce_mean(tensor: Any) -> Any:
     return reduce_mean(tensor)
 
 
-class _ShellLoader(importlib.abc.Loader):
-    """Runs the real loader with a shell of ``mmdet.utils`` in ``sys.modules``."""
-
-    def __init__(self, loader: importlib.abc.Loader) -> None:
-        self.loader = loader
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        """As the real loader."""
-        return self.loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Load the file, then put ``sys.modules`` back."""
-        shell = {'mmdet': ModuleType('mmdet'), 'mmdet.utils': ModuleType('mmdet.utils')}
-        shell['mmdet'].__path__ = []
-        vars(shell['mmdet.utils']).update(ConfigType=dict, reduce_mean=_reduce_mean)
-        before = {name: sys.modules[name] for name in shell if name in sys.modules}
-        sys.modules.update(shell)
-        try:
-            self.loader.exec_module(module)
-        finally:
-            for name in shell:
-                sys.modules.pop(name, None)
-            sys.modules.update(before)
+@contextmanager
+def _shell_of_mmdet() -> Iterator[None]:
+    """A shell of ``mmdet.utils`` in ``sys.modules``, which is put back afterwards."""
+    shell = {'mmdet': ModuleType('mmdet'), 'mmdet.utils': ModuleType('mmdet.utils')}
+    shell['mmdet'].__path__ = []
+    vars(shell['mmdet.utils']).update(ConfigType=dict, reduce_mean=_reduce_mean)
+    before = {name: sys.modules[name] for name in shell if name in sys.modules}
+    sys.modules.update(shell)
+    try:
+        yield
+    finally:
+        for name in shell:
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
 
 
 class _RTMOFinder:
@@ -61,12 +52,12 @@ class _RTMOFinder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The ordinary spec with the loader wrapped, or None to stay out of the way."""
+        """The ordinary spec, loaded beside the shell, or None to stay out of the way."""
         if fullname != _RTMO_HEAD or sys.modules.get('mmdet.utils') is not None:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _ShellLoader(spec.loader)
+            spec.loader.exec_module = _shell_of_mmdet()(spec.loader.exec_module)
         return spec
 
 

@@ -8,7 +8,7 @@ import sys
 import warnings
 
 from fastmetro_mm.compat.mmcv_ops import has_compiled_ops
-from fastmetro_mm.compat.stack import NEEDS, Need
+from fastmetro_mm.compat.stack import NEEDS, OPENMMLAB, TORCH, Need
 from fastmetro_mm.doctor.finding import Finding
 
 
@@ -72,12 +72,7 @@ def check_mmcv_ops() -> Finding:
             return Finding('mmcv.ops', 'ok', 'full mmcv: compiled operators')
         importlib.import_module('mmcv.ops')
     except Exception as error:
-        return Finding(
-            'mmcv.ops',
-            'problem',
-            one_line(error),
-            next(need.fix for need in NEEDS if need.module == 'mmcv'),
-        )
+        return Finding('mmcv.ops', 'problem', one_line(error), OPENMMLAB)
     return Finding(
         'mmcv.ops',
         'ok',
@@ -88,6 +83,7 @@ def check_mmcv_ops() -> Finding:
 
 def check_torchvision_ops() -> Finding:
     """Run one compiled torchvision operator: a build for another torch imports, but has none."""
+    name = 'torchvision.ops'
     try:
         import torch
         import torchvision
@@ -96,20 +92,10 @@ def check_torchvision_ops() -> Finding:
             torch.tensor([[0.0, 0, 1, 1], [0, 0, 1, 1]]), torch.tensor([0.5, 0.9]), 0.5
         )
     except Exception as error:
-        return Finding(
-            'torchvision.ops',
-            'problem',
-            one_line(error),
-            'pip install torch==2.14.1 torchvision==0.29.1',
-        )
+        return Finding(name, 'problem', one_line(error), TORCH)
     if kept.tolist() != [1]:
-        return Finding(
-            'torchvision.ops',
-            'problem',
-            f'nms gave {kept.tolist()} instead of [1]',
-            'pip install torch==2.14.1 torchvision==0.29.1',
-        )
-    return Finding('torchvision.ops', 'ok', 'run')
+        return Finding(name, 'problem', f'nms gave {kept.tolist()} instead of [1]', TORCH)
+    return Finding(name, 'ok', 'run')
 
 
 def check_cuda() -> Finding:

@@ -58,13 +58,7 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
                 if loss_scale == 'dynamic'
                 else dict(init_scale=float(loss_scale), growth_interval=2**31 - 1)
             )
-            # torch.amp.GradScaler came with torch 2.3.
-            new_style = hasattr(torch.amp, 'GradScaler')
-            self.loss_scaler = (
-                torch.amp.GradScaler(self.device_type, **options)
-                if new_style
-                else torch.cuda.amp.GradScaler(**options)
-            )
+            self.loss_scaler = torch.amp.GradScaler(self.device_type, **options)
 
     def backward(self, loss: torch.Tensor, **kwargs) -> None:
         """Back-propagate, scaled where float16 needs it."""

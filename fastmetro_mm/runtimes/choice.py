@@ -135,19 +135,10 @@ def _machine(runtimes: list[Runtime], device: torch.device, speed: str) -> str:
                 torch.cuda.get_device_name(device) if device.type == 'cuda' else '',
                 torch.get_num_threads(),
                 speed,
-                [f'{runtime} {_version(runtime.library)}' for runtime in runtimes],
+                [f'{runtime} {runtime.version}' for runtime in runtimes],
             ]
         ).encode()
     ).hexdigest()[:16]
-
-
-def _version(library: str) -> str:
-    from importlib import metadata
-
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:  # onnxruntime-gpu
-        return ''
 
 
 def _processor() -> str:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +164,4 @@ def mesh_graphs(network: Any, runtime: Runtime, speed: str) -> MeshGraphs:
 
 def _proof_mark(graphs: Graphs, runtime: Runtime) -> Path:
     """Empty file that says that this version of the library answered as torch did."""
-    try:
-        version = importlib.metadata.version(runtime.library)
-    except importlib.metadata.PackageNotFoundError:  # onnxruntime-gpu
-        version = 'unknown'
-    return graphs.folder / f'{runtime.library}-{version}-{runtime.target}.proved'
+    return graphs.folder / f'{runtime.library}-{runtime.version}-{runtime.target}.proved'

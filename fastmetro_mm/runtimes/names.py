@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import importlib.util
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,14 @@ class Runtime:
 
     def __str__(self) -> str:
         return self.library if not self.target else f'{self.library}:{self.target}'
+
+    @property
+    def version(self) -> str:
+        """Of the library; unknown where it is installed by another name, as onnxruntime-gpu."""
+        try:
+            return importlib.metadata.version(self.library)
+        except importlib.metadata.PackageNotFoundError:
+            return 'unknown'
 
 
 def parse_runtime(text: str, device: torch.device) -> Runtime:

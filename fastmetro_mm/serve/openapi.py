@@ -8,13 +8,6 @@ from fastmetro_mm import __version__
 from fastmetro_mm.serve.arguments import FLAG, MOST_PEOPLE, PEOPLE
 from fastmetro_mm.serve.job import STATES
 
-_ID = {'name': 'job', 'in': 'path', 'required': True, 'schema': {'type': 'string', 'minLength': 1}}
-_FRAME = {
-    'name': 'frame',
-    'in': 'path',
-    'required': True,
-    'schema': {'type': 'integer', 'minimum': 0},
-}
 _NUMBER = {'type': 'number'}
 _OPTIONAL_NUMBER = {'type': ['number', 'null']}
 _INTEGER = {'type': 'integer'}
@@ -44,6 +37,14 @@ def description(kinds: Sequence[str], levels: Sequence[int]) -> dict[str, Any]:
     Returns:
         OpenAPI 3.1, ready for JSON.
     """
+    job = _path('job', {'type': 'string', 'minLength': 1})
+    frame = _path('frame', {'type': 'integer', 'minimum': 0})
+    about = _operation('about', 'The network, its triangles, formats and limits', 'About')
+    progress = _operation('job', 'How far a job is', 'Job', [job], 200, (404,))
+    remove = _operation('remove', 'Cancel a job and delete its files', None, [job], 204, (403, 404))
+    people = _operation('frame', 'People of a frame', 'Frame', [job, frame], 200, (404,))
+    image = _operation('image', 'Image of a frame', None, [job, frame], 200, (404,))
+    image['responses']['200']['content'] = {'image/jpeg': {'schema': _TEXT}}
     return {
         'openapi': '3.1.0',
         'info': {
@@ -53,12 +54,12 @@ def description(kinds: Sequence[str], levels: Sequence[int]) -> dict[str, Any]:
             'license': {'name': 'Apache-2.0', 'identifier': 'Apache-2.0'},
         },
         'paths': {
-            '/api/about': {'get': _about()},
+            '/api/about': {'get': about},
             '/api/jobs': {'post': _upload()},
-            '/api/jobs/{job}': {'get': _job(), 'delete': _remove()},
-            '/api/jobs/{job}/frames/{frame}': {'get': _frame()},
-            '/api/jobs/{job}/frames/{frame}/image': {'get': _image()},
-            '/api/jobs/{job}/files/{kind}': {'get': _file(kinds, levels)},
+            '/api/jobs/{job}': {'get': progress, 'delete': remove},
+            '/api/jobs/{job}/frames/{frame}': {'get': people},
+            '/api/jobs/{job}/frames/{frame}/image': {'get': image},
+            '/api/jobs/{job}/files/{kind}': {'get': _file(job, kinds, levels)},
         },
         'components': {
             'schemas': {
@@ -111,10 +112,6 @@ def description(kinds: Sequence[str], levels: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _about() -> dict[str, Any]:
-    return _operation('about', 'The network, its triangles, formats and limits', 'About')
-
-
 def _upload() -> dict[str, Any]:
     parameters = [
         _query('name', 'Name of the file', _TEXT),
@@ -144,31 +141,8 @@ def _upload() -> dict[str, Any]:
     return operation
 
 
-def _job() -> dict[str, Any]:
-    return _operation('job', 'How far a job is', 'Job', [_ID], 200, (404,))
-
-
-def _remove() -> dict[str, Any]:
-    return _operation('remove', 'Cancel a job and delete its files', None, [_ID], 204, (403, 404))
-
-
-def _frame() -> dict[str, Any]:
-    return _operation('frame', 'People of a frame', 'Frame', [_ID, _FRAME], 200, (404,))
-
-
-def _image() -> dict[str, Any]:
-    operation = _operation('image', 'Image of a frame', None, [_ID, _FRAME], 200, (404,))
-    operation['responses']['200']['content'] = {'image/jpeg': {'schema': _TEXT}}
-    return operation
-
-
-def _file(kinds: Sequence[str], levels: Sequence[int]) -> dict[str, Any]:
-    kind = {
-        'name': 'kind',
-        'in': 'path',
-        'required': True,
-        'schema': {'type': 'string', 'enum': list(kinds)},
-    }
+def _file(job: dict[str, Any], kinds: Sequence[str], levels: Sequence[int]) -> dict[str, Any]:
+    kind = _path('kind', {'type': 'string', 'enum': list(kinds)})
     people = _query(
         'people',
         'Numbers of the people who are wanted, with commas between them; all if left out',
@@ -188,7 +162,7 @@ def _file(kinds: Sequence[str], levels: Sequence[int]) -> dict[str, Any]:
     foot_lock = _query('foot_lock', 'With floor: feet that touch it stand still', _FLAG)
     operation = _operation(
         'file', 'Results as a file, or as an archive of files', None,
-        [_ID, kind, people, lod, floor, foot_lock], 200, (400, 404, 409, 422, 503),
+        [job, kind, people, lod, floor, foot_lock], 200, (400, 404, 409, 422, 503),
     )  # fmt: skip
     operation['responses']['200']['content'] = {'application/octet-stream': {'schema': _TEXT}}
     return operation
@@ -215,6 +189,10 @@ def _operation(
             **{str(code): {'description': _WHY[code], 'content': error} for code in refusals},
         },
     }
+
+
+def _path(name: str, schema: dict) -> dict[str, Any]:
+    return {'name': name, 'in': 'path', 'required': True, 'schema': schema}
 
 
 def _query(name: str, text: str, schema: dict) -> dict[str, Any]:

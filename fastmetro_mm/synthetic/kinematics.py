@@ -10,20 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastmetro_mm.body.joint_sets import SMPL24_FLIP, SMPL24_PARENTS
 from fastmetro_mm.synthetic.rotations import vectors_to_matrices
 
-PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
-"""Parent of every one of the 24 joints."""
-
-_MIRRORED_JOINT = (0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20,
-                   23, 22)  # fmt: skip
 _MIRROR_VECTOR = np.array([1.0, -1.0, -1.0])
 _MIRROR_POINT = np.array([-1.0, 1.0, 1.0])
 
 
 def mirror_pose(pose: np.ndarray) -> np.ndarray:
     """The (24, 3) axis-angle pose seen in a mirror: left and right change places."""
-    return pose[list(_MIRRORED_JOINT)] * _MIRROR_VECTOR
+    return pose[list(SMPL24_FLIP)] * _MIRROR_VECTOR
 
 
 def place_joints(turns: np.ndarray, rest_joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +34,7 @@ def place_joints(turns: np.ndarray, rest_joints: np.ndarray) -> tuple[np.ndarray
     """
     world = np.array(turns)
     places = np.zeros(turns.shape[:-1])
-    for joint, parent in enumerate(PARENTS):
+    for joint, parent in enumerate(SMPL24_PARENTS):
         if parent >= 0:
             step = rest_joints[joint] - rest_joints[parent]
             places[..., joint, :] = places[..., parent, :] + world[..., parent, :, :] @ step
@@ -60,7 +56,7 @@ class Reach:
         """The same for the other hand."""
         return Reach(
             'r' if self.side == 'l' else 'l',
-            self.joint if self.joint < 0 else _MIRRORED_JOINT[self.joint],
+            self.joint if self.joint < 0 else SMPL24_FLIP[self.joint],
             np.asarray(self.offset) * _MIRROR_POINT,
             np.asarray(self.pole) * _MIRROR_POINT,
         )
@@ -100,7 +96,7 @@ def reach(turns: np.ndarray, rest_joints: np.ndarray, goals: Sequence[Reach]) ->
         bend /= max(float(np.linalg.norm(bend)), 1e-9)
         x = side * arm
         wanted = np.stack([x, np.cross(bend, x), bend], axis=1)
-        turns[shoulder] = world[PARENTS[shoulder]].T @ wanted
+        turns[shoulder] = world[SMPL24_PARENTS[shoulder]].T @ wanted
         turns[elbow] = vectors_to_matrices(np.array([0.0, -side * flex, 0.0]))
 
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -148,7 +149,7 @@ def _load() -> Draw:
         raise MissingPackageError(
             "compiled drawing needs numba: pip install 'fastmetro_mm[draw]', or leave it to NumPy"
         )
-    from numba import config  # pyright: ignore[reportMissingImports]
+    config: Any = importlib.import_module('numba').config  # its names are made when it runs
 
     from fastmetro_mm.visualization.compiled import drawing
 
