@@ -30,7 +30,7 @@ from fastmetro_mm.engine.cli import OneLineParser, friendly_errors
 from fastmetro_mm.errors import MissingFileError
 from fastmetro_mm.evaluation.functional import pa_mpjpe
 from fastmetro_mm.models.backbones import MoveNet
-from fastmetro_mm.models.backbones.movenet import INPUT_MEAN
+from projects.free_model.lifting.squares import SURE, as_input, cut_square
 
 LIMBS = (
     'L_Shoulder', 'R_Shoulder', 'L_Elbow', 'R_Elbow', 'L_Wrist', 'R_Wrist',
@@ -38,10 +38,10 @@ LIMBS = (
 )  # fmt: skip
 """COCO's key points 5 to 16."""
 COCO_LIMBS = slice(5, 17)
-SURE, MEET, VIEWS = 0.3, 15.0, 3
+MEET, VIEWS = 15.0, 3
 CLOSE = 0.2
 ENOUGH = 9
-CROP, PADDING, BORDER = 256, 1.25, 0.08
+PADDING, BORDER = 1.25, 0.08
 
 
 @dataclass(frozen=True)
@@ -163,13 +163,9 @@ class KeypointReader:
         """Key points x, y, pixels, and scores of the person in a box: (17, 3)."""
         found = np.zeros((17, 3))
         for _ in range(3):
-            side = PADDING * (box[2:] - box[:2]).max()
-            factor, center = CROP / side, (box[:2] + box[2:]) / 2
-            matrix = np.column_stack([factor * np.eye(2), CROP / 2 - factor * center])
-            matrix[:, 2] += 0.5 * factor - 0.5  # OpenCV counts from the centre of the first pixel
-            crop = cv2.warpAffine(image, matrix, (CROP, CROP))[..., ::-1]
-            x = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float()
-            found = self.network((x - INPUT_MEAN) / INPUT_MEAN)[0][0].numpy().astype(float)
+            side, center = PADDING * (box[2:] - box[:2]).max(), (box[:2] + box[2:]) / 2
+            x = as_input(cut_square(image, center, side))
+            found = self.network(x)[0][0].numpy().astype(float)
             found[:, :2] = center + found[:, :2] * side / 2
             sure = found[found[:, 2] > SURE, :2]
             if len(sure) < 6:

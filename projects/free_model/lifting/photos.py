@@ -29,12 +29,12 @@ from fastmetro_mm.evaluation.functional import pa_mpjpe
 from fastmetro_mm.geometry.camera import weak_perspective_project
 from fastmetro_mm.geometry.rotation import axis_angle_to_rotmat
 from fastmetro_mm.model_zoo import load_weights
-from fastmetro_mm.models.backbones.movenet import INPUT_MEAN
 from fastmetro_mm.models.heads.keypoint_fit import KeypointFit
+from projects.free_model.lifting.squares import SURE, as_input, cut_square
 
-CROP, PADDING = 256, 1.2
-SURE, CLOSE = 0.3, 0.2
-"""Score from which MoveNet's key points count; distance, in torso lengths, that is right."""
+PADDING = 1.2
+CLOSE = 0.2
+"""Distance, in torso lengths, that is right."""
 LIMBS, SHOULDERS, HIPS = slice(5, 17), [5, 6], [11, 12]  # of COCO's 17
 
 
@@ -62,10 +62,7 @@ def cut(path: Path, center: np.ndarray | None = None, side: float | None = None)
         raise MissingFileError(f'{path}: no image there')
     size = np.array(image.shape[1::-1])
     center = size / 2 if center is None else center
-    factor = CROP / (size.max() if side is None else side)
-    matrix = np.column_stack([factor * np.eye(2), CROP / 2 - factor * np.asarray(center)])
-    matrix[:, 2] += 0.5 * factor - 0.5  # OpenCV counts from the centre of the first pixel
-    return cv2.warpAffine(image, matrix, (CROP, CROP), flags=cv2.INTER_LINEAR)[..., ::-1]
+    return cut_square(image, center, size.max() if side is None else side)
 
 
 def read_h36m(folder: Path, crops: int = 1) -> Iterator[Photo]:
@@ -110,8 +107,8 @@ class Scorer:
     @torch.inference_mode()
     def __call__(self, photo: Photo) -> dict[str, float]:
         """Scores of a photo; ``floor`` is that of the true pose on the mean body."""
-        image = torch.from_numpy(photo.crop.copy()).permute(2, 0, 1)[None].float()
-        tokens = self.network.extract_feat((image - INPUT_MEAN) / INPUT_MEAN)
+        image = as_input(photo.crop)
+        tokens = self.network.extract_feat(image)
         row = {}
         for name, steps in (('', self.steps), (' without the last steps', 0)):
             self.network.head.fit_steps = steps
@@ -124,7 +121,7 @@ class Scorer:
                 error = pa_mpjpe(answer.joints.numpy(), photo.joints[None])
                 row[f'PA-MPJPE{name}'] = 1000 * float(error[0])
                 if self.steps == steps:
-                    both = self.network.infer((image - INPUT_MEAN) / INPUT_MEAN)
+                    both = self.network.infer(image)
                     error = pa_mpjpe(both.joints.numpy(), photo.joints[None])
                     row['PA-MPJPE with the mirror image'] = 1000 * float(error[0])
         if photo.joints is not None and photo.pose is not None:
