@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tiny network that is not trained but sees a person, and three people of known shape."""
 
+import importlib.util
+
 import cv2
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from fastmetro_mm.model_zoo.model_loading import load_network
 
 PHOTO = 'data/images/000000000785.jpg'
 BOX = [280, 44, 499, 391]
+SIDE = 96  # crop of the quickstart network, pixels
 SIZE = (640, 480)
 
 
@@ -151,3 +154,31 @@ def clip(tmp_path):
         for _ in range(5):
             writer.write(np.full((64, 96, 3), 90, np.uint8))
     return tmp_path / 'clip.mp4'
+
+
+@pytest.fixture(scope='module')
+def demo(repo_dir):
+    spec = importlib.util.spec_from_file_location('demo', repo_dir / 'tools' / 'demo.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def run(demo, weights_file, tmp_path, capsys):
+    """Runs the demo; gives exit code and lines of error."""
+
+    def call(*arguments, weights=weights_file):
+        given = ['--out', tmp_path / 'out', *arguments, '--quiet', '--renderer', 'software']
+        if weights is not None:
+            given += ['--weights', weights]
+        try:
+            code = demo.main([str(argument) for argument in given])
+        except SystemExit as stop:
+            code = stop.code
+        errors = [
+            line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')
+        ]
+        return code, errors
+
+    return call

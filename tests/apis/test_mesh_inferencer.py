@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The inferencer: shapes, batches, boxes, left hands, videos, and one line for every mistake."""
 
-import itertools
-import threading
 import types
 
 import cv2
@@ -10,33 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from fastmetro_mm.apis import CameraHint, MeshInferencer, mesh_inferencer, stages
+from fastmetro_mm.apis import CameraHint, MeshInferencer
 from fastmetro_mm.apis.boxes import PersonBox
-from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.errors import CheckpointError, DetectorError, InputError
 from fastmetro_mm.structures import load_npz
-
-BOX = [280, 44, 499, 391]
-SIDE = 96  # crop of the quickstart network, pixels
-
-
-@pytest.fixture(scope='module')
-def clip(tmp_path_factory):
-    """40 frames, two boxes that cross; and the boxes, left walker first on even frames."""
-    path = tmp_path_factory.mktemp('video') / 'crossing.mp4'
-    boxes = {}
-    with VideoWriter(path, 20) as writer:
-        for frame in range(40):
-            image = np.full((120, 320, 3), 90, np.uint8)
-            both = [
-                [10 + 6 * frame, 20, 40 + 6 * frame, 100],
-                [270 - 6 * frame, 30, 300 - 6 * frame, 110],
-            ]
-            for (x1, y1, x2, y2), color in zip(both, ((220, 60, 40), (40, 80, 220)), strict=True):
-                image[y1:y2, x1:x2] = color
-            writer.write(image)
-            boxes[frame] = both[::-1] if frame % 2 else both
-    return path, boxes
+from tests.apis.conftest import BOX, SIDE
 
 
 def test_result_of_a_photo(inferencer, photo):
@@ -117,141 +93,6 @@ def test_boxes_from_keypoints_a_detector_and_the_whole_image(inferencer, photo, 
         inferencer(photo, bboxes=BOX, keypoints=[points])
 
 
-def test_a_mirrored_image_gives_the_mirrored_hand_exactly(hand_config, shared_dir):
-    torch.manual_seed(0)
-    hands = MeshInferencer(hand_config)
-    with torch.no_grad():
-        hands.network.head.cam_predictor.bias.copy_(torch.tensor([1.2, 0.05, -0.1]))
-    image = cv2.imread(str(shared_dir / 'data/images/freihand_sample1.jpg'))
-    width = image.shape[1]
-    for box in ([31, 20, 203, 190.0], [-20, 15, 130.5, 170.25]):
-        mirrored_box = [width - box[2], box[1], width - box[0], box[3]]
-        (right,) = hands(image, bboxes=[dict(bbox=box, is_right=True)])
-        (left,) = hands(image[:, ::-1], bboxes=[mirrored_box], is_right=False)
-        right, left = right.people[0], left.people[0]
-        assert right.is_right is True and left.is_right is False
-        assert left.vertices.shape == (778, 3) and left.joints_3d.shape == (21, 3)
-        flip = np.array([-1, 1, 1], np.float32)
-        assert np.array_equal(left.vertices, right.vertices * flip)
-        assert np.array_equal(left.joints_3d, right.joints_3d * flip)
-        assert np.array_equal(left.keypoints[:, 1], right.keypoints[:, 1])
-        assert np.allclose(left.keypoints[:, 0], width - right.keypoints[:, 0], atol=1e-4)
-        assert np.allclose(left.translation, right.translation * flip, atol=1e-4)
-        # and everything about the left one is of its own image
-        assert (
-            np.abs(left.image_camera((width, width)).project(left.joints_3d) - left.keypoints).max()
-            < 0.01
-        )
-
-
-def test_ids_are_stable_while_two_people_cross(inferencer, clip):
-    path, boxes = clip
-    frames = list(inferencer(path, bboxes=boxes, batch_size=7, keep_images=False))
-    assert [frame.frame_index for frame in frames] == list(range(40))
-    for frame in frames:
-        ids = [person.track_id for person in frame.people]
-        assert ids == ([2, 1] if frame.frame_index % 2 else [1, 2])
-        assert frame.image is None
-    untracked = next(inferencer(path, bboxes=boxes, track=False))
-    assert untracked.people[0].track_id is None
-
-
-class ColorDetector:
-    """Finds the two walkers of the clip by their colours, in no order; counts its looks."""
-
-    def __init__(self):
-        self.looks = 0
-
-    def __call__(self, image):
-        self.looks += 1
-        found = []
-        for channel in (0, 2)[:: 1 if self.looks % 2 else -1]:
-            colors = image.astype(int)
-            ys, xs = np.nonzero(colors[..., channel] > colors[..., 2 - channel] + 80)
-            if len(xs) > 50:
-                found.append(PersonBox([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], 0.9))
-        return found
-
-
-def test_detector_in_every_fifth_frame(weights_file, clip):
-    """Both keep their numbers while they cross; boxes between the looks lie where they walk."""
-    path, truth = clip
-    every, sparse = ColorDetector(), ColorDetector()
-    both = [
-        list(MeshInferencer('quickstart', weights_file, detector=detector)(
-            path, detect_every=step, keep_images=False))
-        for detector, step in ((every, 1), (sparse, 5))
-    ]  # fmt: skip
-    assert every.looks == 40 and sparse.looks == 9  # frames 0, 5 ... 35 and the last
-    assert [len(frame.people) for frame in both[1]] == [2] * 40
-    first = {bool(person.bbox[0] < 100): person.track_id for person in both[1][0].people}
-    away = []
-    for frame in both[1]:
-        boxes = {person.track_id: person.bbox for person in frame.people}
-        walked = 6 * frame.frame_index
-        away.append(np.abs(boxes[first[True]] - [10 + walked, 20, 40 + walked, 100]).max())
-        away.append(np.abs(boxes[first[False]] - [270 - walked, 30, 300 - walked, 110]).max())
-    # while they hide each other (frames 17 to 26) half of a walker is seen
-    assert np.max(away[: 2 * 15] + away[2 * 31 :]) < 4 and np.max(away) < 40
-    with pytest.raises(InputError, match='needs a video, a detector'):
-        MeshInferencer('quickstart', weights_file, detector=sparse)(path, truth, detect_every=5)
-    with pytest.raises(InputError, match='whole number, 1 or more, got 0'):
-        MeshInferencer('quickstart', weights_file, detector=sparse)(path, detect_every=0)
-
-
-def test_smoothing_a_video(inferencer, clip):
-    path, boxes = clip
-    rough = list(itertools.islice(inferencer(path, bboxes=boxes), 12))
-    calm = list(itertools.islice(inferencer(path, bboxes=boxes, smooth=True), 12))
-    assert np.array_equal(rough[0].people[0].vertices, calm[0].people[0].vertices)
-    assert not np.array_equal(rough[-1].people[0].vertices, calm[-1].people[0].vertices)
-    with pytest.raises(InputError, match='needs a video'):
-        inferencer([np.zeros((9, 9, 3), np.uint8)], smooth=True)
-
-
-@pytest.mark.parametrize('cores', [2, 8])
-def test_overlapping_stages_give_the_same_results(inferencer, clip, photo, monkeypatch, cores):
-    monkeypatch.setattr(mesh_inferencer, 'cores', lambda: cores)
-    path, boxes = clip
-    one_by_one, at_once = (
-        list(inferencer(path, bboxes=boxes, batch_size=8, overlap=overlap))
-        for overlap in (False, True)
-    )
-    assert [frame.frame_index for frame in at_once] == list(range(40))
-    for expected, found in zip(one_by_one, at_once, strict=True):
-        for first, second in zip(expected.people, found.people, strict=True):
-            assert np.abs(first.vertices - second.vertices).max() < 1e-5
-            assert first.track_id == second.track_id
-    errors: list[Exception] = []
-    photos = [photo, 'missing.jpg', photo]
-    given = dict(bboxes=[[BOX]] * 3, overlap=True)
-    found = list(inferencer(photos, on_error=errors.append, **given))
-    assert [frame.frame_index for frame in found] == [0, 2] and 'missing.jpg' in str(errors[0])
-    results = inferencer(photos, batch_size=1, **given)
-    assert next(results).frame_index == 0
-    with pytest.raises(FileNotFoundError, match='missing'):
-        next(results)
-
-
-@pytest.mark.parametrize(('cores', 'alone'), [(1, True), (2, True), (3, False)])
-def test_network_that_fills_the_cores_runs_alone(inferencer, clip, monkeypatch, cores, alone):
-    monkeypatch.setattr(mesh_inferencer, 'cores', lambda: cores)
-    path, boxes = clip
-    run, seen = inferencer.run_crops, set()
-
-    def run_crops(queue):
-        here = threading.current_thread() is threading.main_thread()
-        seen.add((here, stages.PAUSE._free.is_set()))
-        run(queue)
-
-    monkeypatch.setattr(inferencer, 'run_crops', run_crops)
-    assert len(list(inferencer(path, bboxes=boxes, batch_size=8, overlap=True))) == 40
-    assert seen == {(alone, not alone)}
-    seen.clear()
-    next(inferencer(path, bboxes=boxes, batch_size=8))
-    assert seen == {(True, True)}
-
-
 def test_faulty_images_and_boxes_do_not_stop_the_others(inferencer, photo, tmp_path):
     broken = tmp_path / 'broken.jpg'
     broken.write_bytes(photo.read_bytes()[:5000])
@@ -292,114 +133,6 @@ def test_mistakes_in_the_set_up(tmp_path, weights_file):
     (tmp_path / 'text.pth').write_text('no weights')
     with pytest.raises(CheckpointError, match='expected a checkpoint, but the file is a text'):
         MeshInferencer('quickstart', tmp_path / 'text.pth')
-
-
-@pytest.mark.parametrize('size', [(224, 224), (300, 451), (451, 300), (640, 425), (97, 333)])
-def test_an_image_that_is_a_crop_is_cut_as_the_official_demo_does(size):
-    from PIL import Image
-    from torchvision import transforms
-
-    from fastmetro_mm.apis.crops import middle_crop
-
-    pixels = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), np.uint8)
-    official = transforms.Compose([transforms.Resize(224), transforms.CenterCrop(224)])
-    crop, to_image = middle_crop(pixels, 224)
-    assert np.array_equal(crop, np.asarray(official(Image.fromarray(pixels))))
-    middle = to_image @ [112, 112, 1]
-    assert middle == pytest.approx(np.array(size) / 2, abs=max(size) / 224)
-
-
-@pytest.mark.parametrize(
-    'name, config',
-    [('3dpw_test4.jpg', 'body'), ('freihand_sample1.jpg', 'hand'), ('000000000785.jpg', 'body')],
-)
-def test_the_mesh_of_a_crop_is_that_of_the_official_demo(
-    name, config, weights_file, hand_config, shared_dir
-):
-    """The official demo's own transform before the same network gives the same mesh."""
-    from PIL import Image
-    from torchvision import transforms
-
-    torch.manual_seed(0)
-    taken = (
-        MeshInferencer(hand_config, detector='none')
-        if config == 'hand'
-        else MeshInferencer('quickstart', weights_file, detector='none')
-    )
-    path = shared_dir / 'data/images' / name
-    official = transforms.Compose(
-        [
-            transforms.Resize(SIDE),
-            transforms.CenterCrop(SIDE),
-            transforms.ToTensor(),
-            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-        ]
-    )
-    with torch.no_grad():
-        expected = taken.network(official(Image.open(path))[None], None, mode='tensor')
-    (frame,) = taken(path)
-    (person,) = frame.people
-    vertices = expected.vertices[0].numpy()
-    shift = (person.vertices - vertices).mean(axis=0)  # ours are centred on the pelvis or wrist
-    assert np.abs(person.vertices - shift - vertices).max() < 1e-4 * np.ptp(vertices)
-    assert person.pred_cam == pytest.approx(expected.pred_cam[0].numpy(), abs=1e-5)
-    width, height = frame.image_size
-    side = min(width, height)
-    corners = person.crop_to_image @ np.array([[0, 0, 1], [SIDE, SIDE, 1]]).T
-    assert corners.T == pytest.approx(
-        np.array(
-            [[(width - side) / 2, (height - side) / 2], [(width + side) / 2, (height + side) / 2]]
-        ),
-        abs=0.02 * side,
-    )
-    # a left hand: the official demo is given the mirrored image
-    if config == 'hand':
-        flipped = np.ascontiguousarray(cv2.imread(str(path))[:, ::-1])
-        left = next(taken(flipped, is_right=np.False_)).people[0]
-        assert np.array_equal(left.vertices, person.vertices * np.array([-1, 1, 1], np.float32))
-
-
-def test_padding_a_crop_is_for_those_who_ask_for_it(weights_file, photo):
-    (frame,) = MeshInferencer('quickstart', weights_file, box_padding=1.2, detector=None)(photo)
-    assert frame.people[0].crop_to_image[0, 0] * SIDE == pytest.approx(1.2 * 640, abs=1)
-
-
-def test_a_whole_image_taken_as_a_crop_is_said(inferencer, photo, monkeypatch):
-    from fastmetro_mm.apis import people_finding
-
-    said = []
-    monkeypatch.setattr(people_finding, 'notice', said.append)
-    list(inferencer([photo, photo]))
-    assert len(said) == 1 and 'its middle 425x425 of 640x425' in said[0]
-
-
-@pytest.mark.parametrize('left', [np.False_, 0, 0.0, np.int64(0), 'left', False])
-def test_left_hands_however_they_are_written(hand_config, shared_dir, left):
-    torch.manual_seed(0)
-    hands = MeshInferencer(hand_config)
-    path = shared_dir / 'data/images/freihand_sample1.jpg'
-    box = [31, 20, 203, 190]
-    (expected,) = next(hands(path, bboxes=[dict(bbox=box, is_right=False)])).people
-    (right,) = next(hands(path, bboxes=[dict(bbox=box, is_right=True)])).people
-    assert not np.allclose(expected.vertices, right.vertices)
-    for found in (
-        hands(path, bboxes=[dict(bbox=box, is_right=left)]),
-        hands(path, bboxes=[box], is_right=left),
-    ):
-        (person,) = next(found).people
-        assert np.array_equal(person.vertices, expected.vertices) and person.is_right is False
-    with pytest.raises(InputError, match='is_right must be true or false'):
-        next(hands(path, bboxes=[dict(bbox=box, is_right='false')]))
-    with pytest.raises(InputError, match='is_right must be true or false'):
-        hands(path, is_right=2)
-
-
-def test_sides_are_for_hands(inferencer, photo):
-    errors = []
-    (frame,) = inferencer(
-        photo, bboxes=[BOX, dict(bbox=BOX, is_right=False)], on_error=errors.append
-    )
-    assert len(frame.people) == 1 and 'this network is for bodies' in str(errors[0])
 
 
 @pytest.mark.parametrize(
@@ -453,32 +186,6 @@ def test_a_crop_or_detector_that_fails_harms_its_person_or_image_alone(
     frames = list(inferencer([photo, photo], on_error=errors.append))
     assert [len(frame.people) for frame in frames] == [0, 0]
     assert 'unexpected ZeroDivisionError: mine' in str(errors[1])
-
-
-def test_boxes_for_frames_one_by_one_and_ids_that_were_given(inferencer, clip):
-    path, boxes = clip
-    listed = [boxes[number] for number in range(40)]
-    frames = list(inferencer(path, bboxes=listed, keep_images=False))
-    assert [len(frame.people) for frame in frames] == [2] * 40
-    assert frames[7].people[0].bbox.tolist() == boxes[7][0]
-    with pytest.raises(InputError, match='all of them in each, or one in each'):
-        inferencer(path, bboxes=[pair[0] for pair in listed])
-    given = {number: [dict(bbox=pair[0], track_id=1), pair[1]] for number, pair in boxes.items()}
-    frames = list(inferencer(path, bboxes=given, keep_images=False))
-    assert all(frame.people[0].track_id == 1 for frame in frames)
-    assert all(frame.people[1].track_id != 1 for frame in frames)
-    with pytest.raises(InputError, match='track_id 3 comes twice'):
-        list(inferencer(path, bboxes=[dict(bbox=BOX, track_id=3), dict(bbox=BOX, track_id=3)]))
-
-
-def test_boxes_nobody_asked_for_are_told(inferencer, photo, clip):
-    with pytest.raises(InputError, match=r"1 of 2 keys fit no image or frame: 'other\.jpg'"):
-        inferencer(photo, bboxes={photo.name: [BOX], 'other.jpg': [BOX]})
-    errors = []
-    frames = list(
-        inferencer(clip[0], bboxes={0: [[5, 5, 90, 90]], 99: [BOX]}, on_error=errors.append)
-    )
-    assert len(frames) == 40 and "'99'" in str(errors[0])
 
 
 def test_bytes_and_names_with_bytes(inferencer, photo):

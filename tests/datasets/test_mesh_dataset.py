@@ -3,7 +3,6 @@
 
 import copy
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,37 +16,15 @@ from mmpose.registry import DATASETS
 from torch.utils.data import DataLoader
 
 from fastmetro_mm.body.joint_sets import HAND21, J14
-from fastmetro_mm.datasets import DataRowError, DataSetError, HandMeshTSVDataset, MeshTSVDataset
-from fastmetro_mm.datasets.tsv import lineidx_path
+from fastmetro_mm.datasets import DataRowError, HandMeshTSVDataset, MeshTSVDataset
+from tests.datasets.edited_sets import LOAD, edit_label, edit_row
 
-LOAD = [dict(type='LoadMeshImage'), dict(type='MeshAugment'), dict(type='MeshCrop')]
 TRAIN = [
     dict(type='LoadMeshImage'),
     dict(type='MeshAugment', train=True),
     dict(type='MeshCrop', mode='fast'),
     dict(type='PackMeshInputs'),
 ]
-
-
-def _edit_row(yaml_path: Path, part: str, row: int, edit) -> None:
-    """Replace one line of a part of a set and drop the offsets, which no longer fit."""
-    path = yaml_path.with_name(f'train.{part}.tsv')
-    lines = path.read_bytes().split(b'\n')
-    lines[row] = edit(lines[row])
-    path.write_bytes(b'\n'.join(lines))
-    lineidx_path(path).unlink(missing_ok=True)
-
-
-def _edit_label(yaml_path: Path, row: int, **changes) -> None:
-    def edit(line: bytes) -> bytes:
-        key, text = line.split(b'\t')
-        label = json.loads(text)[0]
-        for name, value in changes.items():
-            label[name.lstrip('_')] = value
-        label = {k: v for k, v in label.items() if v is not ...}
-        return key + b'\t' + json.dumps([label]).encode()
-
-    _edit_row(yaml_path, 'label', row, edit)
 
 
 @pytest.mark.parametrize('aug', [0, 1, 2])
@@ -126,9 +103,9 @@ def test_hand_rows_are_centred_on_the_wrist(make_set):
 
 def test_old_forms(make_set):
     yaml_path = make_set(3)
-    _edit_row(yaml_path, 'hw', 1, lambda line: line.split(b'\t')[0] + b'\t160 200')
-    _edit_row(yaml_path, 'img', 1, lambda line: line.replace(b'\t', b'\told\tcolumns\t'))
-    _edit_label(
+    edit_row(yaml_path, 'hw', 1, lambda line: line.split(b'\t')[0] + b'\t160 200')
+    edit_row(yaml_path, 'img', 1, lambda line: line.replace(b'\t', b'\told\tcolumns\t'))
+    edit_label(
         yaml_path,
         1,
         **{
@@ -145,7 +122,7 @@ def test_old_forms(make_set):
 
 def test_absent_labels_are_zeros_with_their_flag_zero(make_set):
     yaml_path = make_set(1)
-    _edit_label(yaml_path, 0, pose=..., has_smpl=..., **{'3d_joints': None, 'has_3d_joints': 0})
+    edit_label(yaml_path, 0, pose=..., has_smpl=..., **{'3d_joints': None, 'has_3d_joints': 0})
     pipeline = [*LOAD, dict(type='PackMeshInputs')]
     sample = MeshTSVDataset(yaml_path, pipeline, on_error='raise')[0]['data_samples']
     labels = sample.gt_instance_labels
@@ -185,135 +162,6 @@ def test_packed_sample(make_set):
     )
     assert sample.crop_to_image.shape == (2, 3) and sample.input_size == (224, 224)
     assert sample.ori_shape == (160, 200) and sample.img_key == 'img_002.jpg'
-
-
-BAD_LABELS = [
-    (dict(center=[1, 2, 3]), 'center'), (dict(scale=0), 'scale'), (dict(scale=-1), 'scale'),
-    (dict(scale=1e5), 'scale'), (dict(scale='x'), 'scale'), (dict(scale=...), 'scale'),
-    ({'2d_joints': [[1, 2, 1]] * 23}, '2d_joints'), ({'3d_joints': [[1, 2, 3]] * 24}, '3d_joints'),
-    ({'3d_joints': [[float('nan')] * 4] * 24}, '3d_joints'), (dict(pose=[0.0] * 71), 'pose'),
-    (dict(betas=[float('inf')] * 10), 'betas'), (dict(betas=[1e30] * 10), 'betas'),
-    (dict(has_smpl=2), 'has_smpl'), (dict(has_smpl=...), 'has_smpl'), (dict(pose=...), 'has_smpl'),
-    (dict(has_2d_joints='1'), 'has_2d_joints'), (dict(gender=3), 'gender'),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize('change,field', BAD_LABELS)
-def test_bad_label_raises_one_line_with_file_and_row(make_set, change, field):
-    yaml_path = make_set(3)
-    _edit_label(yaml_path, 2, **change)
-    dataset = MeshTSVDataset(yaml_path, LOAD, test_mode=True)
-    with pytest.raises(DataRowError, match=rf'train\.label\.tsv row 2: .*{field}') as error:
-        dataset[2]
-    assert '\n' not in str(error.value)
-
-
-@pytest.mark.parametrize('part,edit,message', [
-    ('img', lambda line: line[:-5], 'row 1: .*(base64|cut off)'),
-    ('img', lambda line: line[:len(line) // 2 // 4 * 4], 'row 1: .*(base64|cut off)'),
-    ('img', lambda line: line.split(b'\t')[0] + b'\t', 'decoded'),
-    ('img', lambda line: b'img_001.jpg', 'a key, a tab'),
-    ('img', lambda line: b'', 'a key, a tab'),
-    ('img', lambda line: b'\xff' + line, 'UTF-8'),
-    ('img', lambda line: line.split(b'\t')[0] + b'\t%%%%', 'base64'),
-    ('hw', lambda line: line.split(b'\t')[0] + b'\t[{"height": 3}]', 'height and width'),
-    ('hw', lambda line: line.split(b'\t')[0] + b'\t160', 'height and width'),
-    ('label', lambda line: line[:-9], 'not JSON'),
-    ('label', lambda line: line.split(b'\t')[0] + b'\t[]', 'not a list with one object'),
-    ('label', lambda line: b'other' + line, 'but the image is'),
-])  # fmt: skip
-def test_bad_row_raises_one_line_with_file_and_row(make_set, part, edit, message):
-    yaml_path = make_set(3)
-    _edit_row(yaml_path, part, 1, edit)
-    with pytest.raises(DataRowError, match=message) as error:
-        MeshTSVDataset(yaml_path, LOAD, test_mode=True)[1]
-    assert f'train.{part}.tsv row 1' in str(error.value) and '\n' not in str(error.value)
-
-
-def test_training_skips_to_the_next_row_and_counts(make_set):
-    yaml_path = make_set(4)
-    _edit_label(yaml_path, 1, scale=float('nan'))
-    _edit_label(yaml_path, 2, betas=[])
-    dataset = MeshTSVDataset(yaml_path, LOAD)
-    assert [dataset[i]['img_key'] for i in (0, 1, 2, 3)] == [
-        'img_000.jpg',
-        'img_003.jpg',
-        'img_003.jpg',
-        'img_003.jpg',
-    ]
-    assert dataset.num_skipped == 2
-    loader = DataLoader(dataset, num_workers=2, collate_fn=pseudo_collate)
-    assert [batch['img_key'][0] for batch in loader][1] == 'img_003.jpg'
-    for row in (0, 3):
-        _edit_label(yaml_path, row, scale=float('nan'))
-    dataset = MeshTSVDataset(yaml_path, LOAD)
-    for _ in range(2):
-        with pytest.raises(DataSetError, match='no usable row among 4'):
-            dataset[0]
-    with pytest.raises(ValueError, match='on_error'):
-        MeshTSVDataset(yaml_path, LOAD, test_mode=True, on_error='skip')
-
-
-def test_skips_in_workers_are_counted_in_the_parent(make_set):
-    yaml_path = make_set(6)
-    _edit_label(yaml_path, 4, scale=0)
-    dataset = MeshTSVDataset(yaml_path, LOAD)
-    for _ in DataLoader(dataset, num_workers=2, collate_fn=pseudo_collate):
-        pass
-    assert dataset.num_skipped == 1
-
-
-def test_programming_errors_are_not_skipped(make_set):
-    def broken(results):
-        raise KeyError('bug')
-
-    with pytest.raises(KeyError):
-        MeshTSVDataset(make_set(), [broken])[0]
-
-
-def test_whole_set_errors(make_set, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'nowhere.yaml not found: set ann_file'):
-        MeshTSVDataset('nowhere.yaml', data_root=str(tmp_path))
-    yaml_path = make_set(3)
-    good = yaml_path.read_text()
-    for text, error, message in (
-        ('{', DataSetError, 'not a yaml'),
-        ('label: x', DataSetError, 'no "img"'),
-        (good.replace('img.tsv', 'gone.tsv'), FileNotFoundError, 'gone.tsv not found'),
-        (good.replace('linelist.tsv', 'gone.tsv'), FileNotFoundError, 'gone.tsv not found'),
-        (good + 'composite: true', DataSetError, 'not a list of file names'),
-        (
-            'composite: true\nimg: [train.img.tsv]\nlinelist: train.linelist.tsv',
-            DataSetError,
-            'line 1: expected 2',
-        ),
-        (good.replace('train.img.tsv', '[train.img.tsv]'), DataSetError, 'composite: true'),
-        ('composite: true\nimg: [train.img.tsv]', DataSetError, 'needs a "linelist"'),
-    ):
-        yaml_path.write_text(text)
-        with pytest.raises(error, match=message) as caught:
-            MeshTSVDataset(yaml_path)
-        assert '\n' not in str(caught.value)
-    yaml_path.write_text(good)
-    (yaml_path.parent / 'train.linelist.tsv').write_text('0\n3\n')
-    with pytest.raises(DataSetError, match='line 2: row 3 does not exist'):
-        MeshTSVDataset(yaml_path)
-    (yaml_path.parent / 'train.linelist.tsv').write_text('')
-    with pytest.raises(DataSetError, match='no rows'):
-        MeshTSVDataset(yaml_path)
-
-
-def test_empty_tsv_and_row_count_mismatch(make_set):
-    yaml_path = make_set(3)
-    label = yaml_path.with_name('train.label.tsv')
-    label.write_bytes(b'\n'.join(label.read_bytes().split(b'\n')[:2]) + b'\n')
-    with pytest.raises(DataSetError, match=r'label.tsv has 2 rows but .*img.tsv has 3'):
-        MeshTSVDataset(yaml_path)
-    for part in ('img', 'hw', 'label'):
-        yaml_path.with_name(f'train.{part}.tsv').write_bytes(b'')
-    yaml_path.with_name('train.linelist.tsv').write_bytes(b'')
-    with pytest.raises(DataSetError, match='no rows'):
-        MeshTSVDataset(yaml_path)
 
 
 def test_indices_and_lazy_init(make_set):

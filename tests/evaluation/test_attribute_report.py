@@ -100,9 +100,9 @@ def test_tables_and_page(tmp_path):
     assert [row['img_key'] for row in report['images']] == ['1.jpg', '0.jpg', '2.jpg']
     assert report['images'][0]['MPJPE'] == pytest.approx(20.0)
 
-    picture = np.full((8, 8, 3), 200, np.uint8)
+    image = np.full((8, 8, 3), 200, np.uint8)
     page = write_report_page(
-        tmp_path / 'report.html', 'a <b>', read_report(tmp_path / 'report.json'), [('1', picture)]
+        tmp_path / 'report.html', 'a <b>', read_report(tmp_path / 'report.json'), [('1', image)]
     ).read_text()
     assert 'a &lt;b&gt;' in page and '<td>R_Ankle</td><td>3</td><td>140.0</td>' in page
     assert page.count('data:image/jpeg;base64,') == 1 and 'By occlusion' in page

@@ -1,75 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The estimator on the open body: attention mask, kept attention, losses, frozen stage, hands."""
+"""The estimator on the open body: attention mask, kept attention, sizes, weights at the start."""
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import MMLogger
-from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 
 from fastmetro_mm.body.assets import load_body_assets
 from fastmetro_mm.body.build import build_body_model
-from fastmetro_mm.errors import ConfigError, DataRowError
-from fastmetro_mm.structures import MeshDataSample
-
-SIZE = 64
-
-
-def config(body: str = 'open_body', **changes) -> dict:
-    hand = body == 'open_hand'
-    criterion = dict(type='HandMeshLoss' if hand else 'FastMETROLoss')
-    cfg = dict(
-        type='TopdownMeshEstimator',
-        body=dict(name=body),
-        backbone=dict(type='ResNet', depth=18),
-        neck=dict(
-            type='FastMETRONeck',
-            in_channels=512,
-            num_joints=21 if hand else 14,
-            embed_dims=(32, 16),
-            feedforward_dims=(64, 32),
-            num_layers=1,
-            num_heads=2,
-            feature_size=(2, 2),
-        ),
-        head=dict(type='FastMETROHead', in_channels=16, criterion=criterion),
-    )
-    cfg.update(changes)
-    return cfg
-
-
-def build(**kwargs) -> torch.nn.Module:
-    torch.manual_seed(0)
-    model = MODELS.build(config(**kwargs))
-    model.init_weights()
-    return model
-
-
-def sample(hand: bool = False, seed: int = 0) -> MeshDataSample:
-    rng = np.random.default_rng(seed)
-    joints, numbers = (21, 48) if hand else (24, 72)
-    out = MeshDataSample()
-    out.gt_instances = InstanceData(
-        bboxes=np.array([[10, 20, 110, 120]], np.float32), bbox_scores=np.ones(1, np.float32)
-    )
-    labels = InstanceData()
-    labels.joints_2d = torch.tensor(rng.normal(size=(1, joints, 3)) * 0.3, dtype=torch.float32)
-    labels.joints_3d = torch.tensor(rng.normal(size=(1, joints, 4)) * 0.3, dtype=torch.float32)
-    labels.joints_2d[..., 2] = labels.joints_3d[..., 3] = 1
-    labels.pose = torch.tensor(rng.normal(size=(1, numbers)) * 0.2, dtype=torch.float32)
-    labels.betas = torch.zeros(1, 10)
-    for name in ('has_smpl', 'has_2d', 'has_3d'):
-        labels[name] = torch.ones(1)
-    out.gt_instance_labels = labels
-    out.set_metainfo(
-        dict(input_size=(SIZE, SIZE), crop_to_image=np.array([[2, 0, 10], [0, 2, 20]], np.float32))
-    )
-    return out
-
-
-def crops(batch: int = 2) -> torch.Tensor:
-    return torch.randn(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+from fastmetro_mm.errors import ConfigError
+from tests.models.small_estimator import SIZE, build, config, crops, sample
 
 
 def test_attention_mask_lets_vertices_see_joints_neighbours_and_themselves_only():
@@ -163,18 +104,6 @@ def test_map_larger_than_expected_is_said_once(caplog):
         model.neck(torch.zeros(1, 32, 56, 56))
 
 
-def test_term_named_loss_enters_the_logged_loss_once():
-    model = build().train()
-    criterion = model.head.criterion
-    criterion.TERMS = {**criterion.TERMS, 'loss_extra': lambda self, case: torch.tensor(1000.0)}
-    criterion.weights = {**criterion.weights, 'loss_extra': 2.0}
-    losses = model.loss(crops(), [sample(seed=i) for i in range(len(crops()))])
-    total, logged = model.parse_losses(losses)
-    assert float(losses['extra']) == 1000 and 'loss_extra' not in losses
-    torch.testing.assert_close(total, losses['loss_mesh'])
-    torch.testing.assert_close(logged['loss'], losses['loss_mesh'])
-
-
 def test_other_crop_sizes_work_without_touching_weights():
     model = build().eval()
     keys = set(model.state_dict())
@@ -190,25 +119,6 @@ def test_wrong_backbone_width_is_one_clear_error():
     model = MODELS.build(cfg)
     with pytest.raises(ValueError, match=r'set neck\.in_channels'):
         model(crops(), None, mode='tensor')
-
-
-def test_loss_reaches_every_parameter_and_falls():
-    model = build()
-    model.train()
-    samples = [sample(seed=0), sample(seed=1)]
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
-    values = []
-    for _ in range(8):
-        losses = model(crops(), samples, mode='loss')
-        optimiser.zero_grad()
-        losses['loss_mesh'].backward()
-        values.append(losses['loss_mesh'].item())
-        assert all(parameter.grad is not None for parameter in model.parameters())
-        optimiser.step()
-    assert values[-1] < 0.8 * values[0]
-    assert {'j3d_token', 'v_fine', 'edge_gt', 'j2d_mesh'} <= set(losses)
-    # only the weighted total counts for the optimiser
-    assert [name for name in losses if 'loss' in name] == ['loss_mesh']
 
 
 def test_prediction_is_centred_and_projected_into_the_image():
@@ -230,47 +140,6 @@ def test_prediction_is_centred_and_projected_into_the_image():
     np.testing.assert_array_equal(predicted.bboxes, [[10, 20, 110, 120]])
 
 
-def test_smpl_stage_trains_the_head_alone():
-    model = build(
-        smpl_head=dict(
-            type='SMPLRegressorHead', hidden_dim=32, criterion=dict(type='SMPLParamLoss')
-        ),
-        freeze_mesh=True,
-    )
-    model.train()
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-3)
-    losses = model(crops(), [sample(seed=0), sample(seed=1)], mode='loss')
-    assert [name for name in losses if 'loss' in name] == ['loss_smpl']
-    losses['loss_smpl'].backward()
-    optimiser.step()
-    after = model.state_dict()
-    moved = {key for key in before if not torch.equal(before[key], after[key])}
-    assert moved
-    assert all(key.startswith('smpl_head.') for key in moved)
-
-
-def test_smpl_head_gets_no_gradient_into_the_mesh_and_scales_the_other_loss():
-    model = build(
-        smpl_head=dict(
-            type='SMPLRegressorHead', hidden_dim=32, criterion=dict(type='SMPLParamLoss')
-        ),
-        mesh_loss_weight=1e-8,
-    )
-    model.train()
-    samples = [sample(seed=0), sample(seed=1)]
-    losses = model(crops(), samples, mode='loss')
-    losses['loss_smpl'].backward()
-    assert model.head.xyz_regressor.weight.grad is None
-    model.mesh_loss_weight = 1.0
-    torch.manual_seed(0)
-    full = model(crops(), samples, mode='loss')['loss_mesh']
-    torch.manual_seed(0)
-    model.mesh_loss_weight = 1e-8
-    scaled = model(crops(), samples, mode='loss')['loss_mesh']
-    assert scaled.item() == pytest.approx(1e-8 * full.item(), rel=1e-5)
-
-
 def test_smpl_prediction_is_the_posed_body():
     model = build(smpl_head=dict(type='SMPLRegressorHead', hidden_dim=32)).eval()
     with torch.no_grad():
@@ -283,38 +152,6 @@ def test_smpl_prediction_is_the_posed_body():
     vertices = posed.vertices[0].numpy()
     pelvis = load_body_assets('open_body').J_regressor_h36m[0] @ vertices
     np.testing.assert_allclose(predicted.smpl_vertices[0], vertices - pelvis, atol=1e-4)
-
-
-def test_freezing_without_a_head_to_train_is_refused():
-    with pytest.raises(ValueError, match='needs an smpl_head'):
-        MODELS.build(config(freeze_mesh=True))
-
-
-def test_hand_trains_and_predicts_wrist_centred():
-    model = build(body='open_hand')
-    model.train()
-    losses = model(crops(), [sample(True, 0), sample(True, 1)], mode='loss')
-    losses['loss_mesh'].backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    model.eval()
-    with torch.no_grad():
-        (result,) = model(crops(1), [sample(True)], mode='predict')
-    predicted = result.pred_instances
-    assert predicted.vertices.shape == (1, 778, 3)
-    assert predicted.keypoints.shape == (1, 21, 2)
-    np.testing.assert_allclose(predicted.joints_3d[0, 0], 0, atol=1e-6)
-
-
-def test_samples_without_labels_are_named_before_anything_is_posed():
-    """Of an own data set: the first batch tells what is missing, not an AttributeError."""
-    model, bare, partial = build(), sample(), sample()
-    del bare.gt_instance_labels
-    bare.set_metainfo(dict(img_path='mine/7.jpg'))
-    with pytest.raises(DataRowError, match=r'mine/7.jpg has no betas, .*training needs joints_2d'):
-        model(crops(), [sample(), bare], mode='loss')
-    del partial.gt_instance_labels.pose
-    with pytest.raises(DataRowError, match='has no pose: training needs'):
-        model.build_targets([partial], torch.device('cpu'))
 
 
 def test_hand_target_joints_are_skeleton_and_fingertips_in_label_order():

@@ -21,7 +21,7 @@ PEOPLE = Path(__file__).parents[1] / 'data/free_model/several_people.jpg'
 
 @pytest.fixture(scope='module')
 def images(tmp_path_factory):
-    """A picture of people, one of nobody below a folder, and a damaged one."""
+    """An image of people, one of nobody below a folder, and a damaged one."""
     folder = tmp_path_factory.mktemp('images')
     (folder / 'a.jpg').write_bytes(PEOPLE.read_bytes())
     (folder / 'below').mkdir()
