@@ -124,11 +124,6 @@ class Browser:
         node = self.call('DOM.querySelector', nodeId=root, selector=selector)['nodeId']
         self.call('DOM.setFileInputFiles', nodeId=node, files=[str(path)])
 
-    def screenshot(self, path) -> None:
-        """Save what the window shows as PNG."""
-        data = self.call('Page.captureScreenshot', captureBeyondViewport=True)['data']
-        path.write_bytes(base64.b64decode(data))
-
     def errors(self) -> list[dict]:
         """Exceptions and error messages of the page since it was opened."""
         return [

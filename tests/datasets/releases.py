@@ -8,10 +8,13 @@ import cv2
 import numpy as np
 
 from fastmetro_mm.dataset_tools.converters.bedlam import BedlamSource
+from fastmetro_mm.dataset_tools.converters.coco_smpl import CocoSMPLSource
 from fastmetro_mm.dataset_tools.converters.eft import EFTSource
 from fastmetro_mm.dataset_tools.converters.emdb import EMDBSource
 from fastmetro_mm.dataset_tools.converters.freihand import FreiHANDSource
+from fastmetro_mm.dataset_tools.converters.h36m_json import Human36MSource
 from fastmetro_mm.dataset_tools.converters.humandata import HumanDataSource
+from fastmetro_mm.dataset_tools.converters.image_folder import ImageFolderSource
 from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
 from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
 from fastmetro_mm.dataset_tools.converters.threedpw import ThreeDPWSource
@@ -158,3 +161,66 @@ def eft(root, **changes):
     )
     (root / 'x.json').write_text(json.dumps(dict(ver=1, data=[{**entry, **changes}])))
     return EFTSource(root / 'x.json', root, NO_MESH)
+
+
+def h36m(root):
+    images(root, '0.jpg')
+    info = dict(id=1, file_name='0.jpg', cam_idx=4, frame_idx=0, action_idx=2, subaction_idx=1)
+    parts = dict(
+        data=dict(images=[info], annotations=[dict(id=1, image_id=1, bbox=[1, 2, 30, 40])] * 2),
+        camera={'4': dict(R=np.eye(3).tolist(), t=[0, 0, 4000], f=[100, 100], c=[112, 112])},
+        joint_3d={'2': {'1': {'0': RNG.uniform(0, 500, (17, 3)).tolist()}}},
+    )
+    for subject in (9, 11):
+        for part, content in parts.items():
+            (root / f'Human36M_subject{subject}_{part}.json').write_text(json.dumps(content))
+
+
+def coco(root):
+    images(root, '0.jpg')
+    image = dict(id=1, file_name='0.jpg', cam_param=dict(focal=[1, 1], princpt=[0, 0]))
+    fit = dict(pose=[0.1] * 72, shape=[0] * 10, trans=[0, 0, 1], gender='m')
+    person = dict(
+        image_id=1, bbox=[1, 2, 30, 40], category_id=1, keypoints=[1, 2, 2] * 17, smpl_param=fit
+    )
+    content = dict(
+        images=[image],
+        annotations=[dict(person, id=i) for i in range(2)],
+        categories=[dict(id=1, name='person', keypoints=None)],
+    )
+    (root / 'x.json').write_text(json.dumps(content))
+
+
+MAKERS = dict(
+    humandata=humandata, spin=spin, pw3d=pw3d, emdb=emdb, bedlam=bedlam, eft=eft, coco=coco,
+    h36m=h36m, freihand=freihand, up3d=lambda root: up3d(root, POSES[0], BETAS[0, :10]),
+)  # fmt: skip
+
+
+def open_release(name, root):
+    """The sources that read what ``MAKERS[name]`` has made."""
+    return dict(
+        humandata=lambda: [HumanDataSource(root / 'x.npz', root, NO_MESH)],
+        spin=lambda: [SpinNpzSource(root / 'x.npz', root)],
+        eft=lambda: [EFTSource(root / 'x.json', root, NO_MESH)],
+        bedlam=lambda: [BedlamSource(root / 'x.npz', root, NO_MESH)],
+        pw3d=lambda: [ThreeDPWSource(root, 'train', NO_MESH, 'spin')],
+        emdb=lambda: [EMDBSource(root, 'emdb1', NO_MESH)],
+        coco=lambda: [
+            ImageFolderSource(root, root / 'x.json'),
+            CocoSMPLSource(root / 'x.json', root, NO_MESH),
+        ],
+        h36m=lambda: [Human36MSource(root, root, 'protocol2', NO_MESH)],
+        freihand=lambda: [FreiHANDSource(root, 'training', ['gs'])],
+        up3d=lambda: [UP3DSource(root, 'trainval', NO_MESH)],
+    )[name]()
+
+
+def file_of(name, root):
+    """A file of such a release; ``name`` may tell which, as ``h36m camera``."""
+    name, _, part = name.partition(' ')
+    return root / dict(
+        humandata='x.npz', spin='x.npz', bedlam='x.npz', eft='x.json', coco='x.json',
+        pw3d='sequenceFiles/train/s.pkl', emdb='P0/a/P0_a_data.pkl', up3d='00000_body.pkl',
+        h36m=f'Human36M_subject9_{part}.json', freihand=f'training_{part}.json',
+    )[name]  # fmt: skip

@@ -1,26 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Interrupted conversions go on; damaged releases end in one known error."""
 
-import json
-import pickle
-
 import cv2
 import numpy as np
 import pytest
 
 from fastmetro_mm.dataset_tools.converters import run
-from fastmetro_mm.dataset_tools.converters.bedlam import BedlamSource
-from fastmetro_mm.dataset_tools.converters.eft import EFTSource
-from fastmetro_mm.dataset_tools.converters.emdb import EMDBSource
-from fastmetro_mm.dataset_tools.converters.humandata import HumanDataSource
-from fastmetro_mm.dataset_tools.converters.mesh_joints import MeshJoints
-from fastmetro_mm.dataset_tools.converters.spin_npz import SpinNpzSource
-from fastmetro_mm.dataset_tools.converters.threedpw import ThreeDPWSource
 from fastmetro_mm.datasets import MeshTSVDataset
 from fastmetro_mm.datasets.labels import make_label
 from fastmetro_mm.datasets.tsv_writer import TSVRow
+from tests.datasets.releases import MAKERS, file_of, open_release
 
-NO_MESH = MeshJoints('none')
 JPEG = cv2.imencode('.jpg', np.full((20, 30, 3), 90, np.uint8))[1].tobytes()
 
 
@@ -97,120 +87,17 @@ def _use_all_rows(source) -> None:
             assert np.isfinite(label[name]).all()
 
 
-def _emdb(root):
-    frames = 2
-    smpl = dict(
-        poses_root=np.zeros((frames, 3)),
-        poses_body=np.zeros((frames, 69)),
-        trans=np.zeros((frames, 3)),
-        betas=np.zeros(10),
-    )
-    content = dict(
-        gender='male',
-        emdb1=True,
-        emdb2=True,
-        n_frames=frames,
-        smpl=smpl,
-        good_frames_mask=np.ones(frames, bool),
-        camera=dict(intrinsics=np.eye(3), extrinsics=np.stack([np.eye(4)] * frames)),
-        bboxes=dict(bboxes=np.array([[1, 1, 9, 9.0]] * frames), invalid_idxs=[]),
-    )
-    path = root / 'P0' / 'a' / 'P0_a_data.pkl'
-    path.parent.mkdir(parents=True)
-    path.write_bytes(pickle.dumps(content))
-    return path, lambda: EMDBSource(root, 'emdb1', NO_MESH)
-
-
-def _humandata(root):
-    path = root / 'x.npz'
-    # not compressed: damage reaches the content instead of a checksum of the zip alone
-    np.savez(
-        path,
-        image_path=['0.jpg', '1.jpg'],
-        bbox_xywh=np.ones((2, 5)),
-        smpl=dict(
-            body_pose=np.zeros((2, 69)), global_orient=np.zeros((2, 3)), betas=np.zeros((2, 10))
-        ),
-        meta=dict(gender=['m', 'f']),
-    )
-    return path, lambda: HumanDataSource(path, root, NO_MESH)
-
-
-def _eft(root):
-    path = root / 'x.json'
-    entry = dict(
-        parm_pose=np.zeros((24, 9)).tolist(),
-        parm_shape=[0] * 10,
-        bbox_scale=1.0,
-        bbox_center=[5, 5],
-        imageName='0.jpg',
-        smpltype='smpl',
-    )
-    path.write_text(json.dumps(dict(ver=1, data=[entry, entry])))
-    return path, lambda: EFTSource(path, root, NO_MESH)
-
-
-def _spin(root):
-    path = root / 'y.npz'
-    np.savez(
-        path,
-        imgname=['0.jpg', '1.jpg'],
-        center=np.ones((2, 2)),
-        scale=np.ones(2),
-        S=np.ones((2, 24, 4)),
-    )
-    return path, lambda: SpinNpzSource(path, root)
-
-
-def _pw3d(root):
-    content = dict(
-        sequence='s',
-        genders=['m'],
-        cam_poses=np.stack([np.eye(4)] * 2),
-        cam_intrinsics=np.eye(3),
-        betas=[np.zeros(10)],
-        trans=[np.ones((2, 3))],
-        poses=[np.zeros((2, 72))],
-        jointPositions=[np.ones((2, 72))],
-        poses2d=[np.ones((2, 3, 18))],
-        campose_valid=[np.ones(2)],
-    )
-    path = root / 'sequenceFiles' / 'train' / 's.pkl'
-    path.parent.mkdir(parents=True)
-    path.write_bytes(pickle.dumps(content, protocol=2))
-    (root / 'imageFiles' / 's').mkdir(parents=True)
-    for frame in range(2):
-        (root / 'imageFiles' / 's' / f'image_{frame:05d}.jpg').write_bytes(JPEG)
-    return path, lambda: ThreeDPWSource(root, 'train', NO_MESH, 'spin')
-
-
-def _bedlam(root):
-    path = root / 'z.npz'
-    np.savez(
-        path,
-        imgname=['0.jpg', '1.jpg'],
-        center=np.ones((2, 2)),
-        scale=np.ones(2),
-        pose_cam=np.zeros((2, 72)),
-        shape=np.zeros((2, 10)),
-        gtkps=np.ones((2, 24, 2)),
-    )
-    return path, lambda: BedlamSource(path, root, NO_MESH)
-
-
-@pytest.mark.parametrize('make', [_emdb, _humandata, _eft, _spin, _pw3d, _bedlam])
-def test_damaged_releases_end_in_one_clear_error(tmp_path, make):
+@pytest.mark.parametrize('name', ['emdb', 'humandata', 'eft', 'spin', 'pw3d', 'bedlam'])
+def test_damaged_releases_end_in_one_clear_error(tmp_path, name):
     rng = np.random.default_rng(0)
-    path, build = make(tmp_path)
-    for name in ('0.jpg', '1.jpg', 'P0/a/images/00000.jpg'):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(JPEG)
+    MAKERS[name](tmp_path)
+    path = file_of(name, tmp_path)
     original, refused = path.read_bytes(), 0
-    _use_all_rows(build())
+    _use_all_rows(*open_release(name, tmp_path))
     for _ in range(300):
         path.write_bytes(_damage(original, rng))
         try:
-            source = build()
+            (source,) = open_release(name, tmp_path)
         except (ValueError, FileNotFoundError) as error:
             refused += 1
             assert '\n' not in str(error) and str(tmp_path) in str(error)
