@@ -10,7 +10,8 @@ import numpy as np
 from fastmetro_mm.body.joint_sets import J14, index_map
 from projects.free_model.ablation.evidence import Crop
 from projects.free_model.lifting.filmed import LIMBS, View, read_views
-from projects.free_model.lifting.photos import CROP, PADDING, read_h36m
+from projects.free_model.lifting.photos import PADDING, read_h36m
+from projects.free_model.lifting.squares import CROP, cut_square
 
 FRAMES, H36M_CROPS, CAMERAS = 12, 16, 4
 LOOKS = ('as they are', 'cut off', 'hidden in part', 'blurred')
@@ -42,11 +43,8 @@ def _crop(view: View, look: str, cluster: int, rng: np.random.Generator) -> Crop
         left, top, right, bottom = (int(n) for n in np.maximum([*corner, *corner + size], 0))
         image = image.copy()
         image[top:bottom, left:right] = rng.integers(0, 256, 3)
-    side = PADDING * (box[2:] - box[:2]).max()
-    factor, center = CROP / side, (box[:2] + box[2:]) / 2
-    matrix = np.column_stack([factor * np.eye(2), CROP / 2 - factor * center])
-    matrix[:, 2] += 0.5 * factor - 0.5  # OpenCV counts from the centre of the first pixel
-    crop = cv2.warpAffine(image, matrix, (CROP, CROP))[..., ::-1]
+    side, center = PADDING * (box[2:] - box[:2]).max(), (box[:2] + box[2:]) / 2
+    crop = cut_square(image, center, side)
     if look == 'blurred':
         coarse = cv2.resize(crop, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA)
         crop = cv2.resize(coarse, (CROP, CROP), interpolation=cv2.INTER_LINEAR)
