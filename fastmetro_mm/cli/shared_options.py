@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options that several commands have in common."""
 
-import argparse
-
-from fastmetro_mm.engine.cli import count
-
-Parser = argparse.ArgumentParser | argparse._ArgumentGroup
+from fastmetro_mm.engine.cli import Options, count
 
 
-def add_network(parser: Parser) -> None:
+def add_network(parser: Options) -> None:
     """Which network, where and how: ``fastmetro demo`` and ``serve``."""
     parser.add_argument(
         '--model',
@@ -31,7 +27,7 @@ def add_network(parser: Parser) -> None:
     parser.add_argument('--batch-size', type=count, default=16, help='people at once (default: 16)')
 
 
-def add_detector(parser: Parser) -> None:
+def add_detector(parser: Options) -> None:
     """What finds people: ``fastmetro demo`` and ``serve``."""
     parser.add_argument(
         '--detector',
@@ -43,7 +39,7 @@ def add_detector(parser: Parser) -> None:
     parser.add_argument('--detector-weights', help='weights of the detector')
 
 
-def add_renderer(parser: Parser) -> None:
+def add_renderer(parser: Options) -> None:
     """What draws: ``fastmetro demo`` and ``serve``."""
     parser.add_argument(
         '--renderer',
@@ -53,7 +49,7 @@ def add_renderer(parser: Parser) -> None:
     )
 
 
-def add_scene(parser: Parser) -> None:
+def add_scene(parser: Options) -> None:
     """What is done to people before they are written: ``fastmetro demo`` and ``export``."""
     parser.add_argument(
         '--lod',

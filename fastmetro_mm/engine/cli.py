@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mmengine.config import DictAction
 from mmengine.config.utils import ConfigParsingError
@@ -179,7 +179,14 @@ def add_common(parser: argparse.ArgumentParser, example: str) -> None:
     add_reading(parser)
 
 
-def add_reading(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+class Options(Protocol):
+    """A parser, or a group of one."""
+
+    def add_argument(self, *names: str, **how: Any) -> Any:
+        """As argparse has it."""
+
+
+def add_reading(parser: Options) -> None:
     """``--trust-checkpoint`` and ``--traceback``, for :func:`apply_common`."""
     parser.add_argument(
         '--trust-checkpoint',
