@@ -1,14 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masked self-attention that is computed where the mask allows it, and nowhere else.
 
-In the decoder a vertex looks at all joints and at its neighbours: some 21 of 445 tokens. Dense
-attention computes all pairs and throws nineteen twentieths of them away. Here vertices that lie
-together form patches of a few queries; what any of them may look at is gathered once a patch, and
-small dense products do the rest. The same numbers up to rounding, an eighth of the pairs.
-
-For graphs only, whose libraries compute every pair: PyTorch's fused attention is as fast.
-
-(The mask is FastMETRO's; patches in its place are ours.)
+See ``neighbour_patches.py``. For graphs only, whose libraries compute every pair: PyTorch's fused
+attention is as fast. For training there is ``near_attention.py``.
 """
 
 from __future__ import annotations
@@ -22,45 +16,9 @@ from torch import Tensor, nn
 
 from fastmetro_mm.models.layers.transformer import Attention
 from fastmetro_mm.models.necks import FastMETRONeck
+from fastmetro_mm.speed.neighbour_patches import patches_of
 
-PATCH = 16
-"""Queries of a patch.
-
-On the free body 8 make a fifth fewer pairs in twice as many products, 32 two thirds more pairs;
-none but 16 was timed.
-"""
 _FORBIDDEN = -1e9  # finite: what no runtime turns into NaN
-
-
-def mesh_patches(allowed: np.ndarray, size: int) -> list[tuple[list[int], list[int]]]:
-    """Cut queries into patches that look at much the same.
-
-    A patch grows from the query with the fewest free neighbours by the neighbour that brings the
-    least that is new to look at.
-
-    Args:
-        allowed: Where a query may look. (N, N) bool
-        size: Most queries of a patch.
-
-    Returns:
-        Queries and what they look at together, of every patch. Each query is in one patch.
-    """
-    sees = [frozenset(np.flatnonzero(row).tolist()) for row in allowed]
-    free, patches = set(range(len(sees))), []
-    while free:
-        start = min(free, key=lambda query: (len(sees[query] & free), query))
-        members, union = [start], set(sees[start])
-        free.discard(start)
-        while free and len(members) < size:
-            nearest = min(
-                (union & free) or free,
-                key=lambda query: (len(sees[query] - union), len(sees[query] & free), query),
-            )
-            members.append(nearest)
-            union |= sees[nearest]
-            free.discard(nearest)
-        patches.append((members, sorted(union)))
-    return patches
 
 
 class ScaledAttention(Attention):
@@ -101,28 +59,12 @@ class LocalAttention(ScaledAttention):
 
     def __init__(self, attention: Attention, mask: Tensor) -> None:
         super().__init__(attention)
-        allowed = mask.cpu().numpy()
-        # joints: all of their row and of their column
-        self.everywhere = int(np.argmin(np.append(allowed.all(1) & allowed.all(0), False)))
-        first = self.everywhere
-        patches = mesh_patches(allowed[first:, first:], PATCH)
-        widest = max(len(seen) for _, seen in patches)
-        self.patches, self.keys_of_patch = len(patches), first + widest
-        queries = np.zeros((len(patches), PATCH), np.int64)
-        keys = np.zeros((len(patches), first + widest), np.int64)
-        bias = np.full((len(patches), PATCH, first + widest), _FORBIDDEN, np.float32)
-        places = np.zeros(len(allowed) - first, np.int64)
-        keys[:, :first] = np.arange(first)
-        for number, (members, seen) in enumerate(patches):
-            # missing ones are filled up with the first: computed, and never read
-            queries[number] = first + np.array(members + members[:1] * (PATCH - len(members)))
-            keys[number, first : first + len(seen)] = first + np.array(seen)
-            looks = allowed[np.ix_(queries[number], keys[number, : first + len(seen)])]
-            bias[number, :, : first + len(seen)][looks] = 0.0
-            places[members] = number * PATCH + np.arange(len(members))
-        buffers = dict(queries=queries.ravel(), keys=keys.ravel(), places=places)
-        for name, array in buffers.items():
-            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+        cut = patches_of(mask.cpu().numpy())
+        self.everywhere, (self.patches, self.keys_of_patch) = cut.joints, cut.keys.shape
+        for name in ('queries', 'keys', 'places'):
+            rows = torch.from_numpy(getattr(cut, name)).flatten()
+            self.register_buffer(name, rows, persistent=False)
+        bias = np.where(cut.allowed, 0.0, _FORBIDDEN).astype(np.float32)
         # (1, patches, 1, queries, keys)
         self.register_buffer('bias', torch.from_numpy(bias)[None, :, None], persistent=False)
 

@@ -6,20 +6,24 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fastmetro_mm.models.layers.transformer import Transformer
+from fastmetro_mm.models.layers.transformer import Attention, Transformer
 from fastmetro_mm.speed import cpu_training
 from fastmetro_mm.speed.cpu_training import (
     Dropout,
     Linear,
     attend,
+    attend_near,
     draw_dropped,
     relu_dropout,
     train_on_cpu,
     train_plainly,
 )
+from fastmetro_mm.speed.neighbour_patches import patches_of
 
 
-def test_linear_equals_pytorchs_forwards_and_backwards():
+@pytest.mark.parametrize('by_mkl', [False, True])
+def test_linear_equals_pytorchs_forwards_and_backwards(by_mkl, monkeypatch):
+    monkeypatch.setattr(cpu_training, 'mkl_is_fast', lambda: by_mkl)
     torch.manual_seed(0)
     ours = Linear(40, 24)
     x = torch.randn(3, 17, 40)
@@ -36,6 +40,7 @@ def test_linear_equals_pytorchs_forwards_and_backwards():
 
 
 def test_linear_is_used_while_training_and_not_under_autocast(monkeypatch):
+    monkeypatch.setattr(cpu_training, 'mkl_is_fast', lambda: False)
     calls = []
     original = cpu_training._times
     monkeypatch.setattr(cpu_training, '_times', lambda *args: calls.append(1) or original(*args))
@@ -121,6 +126,78 @@ def test_attention_has_the_gradients_of_the_formula(shared, masked, monkeypatch)
     torch.testing.assert_close(out, expected)
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def ring_mask(joints: int, vertices: int) -> torch.Tensor:
+    """Vertices in a ring look at joints, themselves and those beside them; joints look at all."""
+    mask = torch.ones(joints + vertices, joints + vertices, dtype=torch.bool)
+    ring = torch.eye(vertices, dtype=torch.bool)
+    mask[joints:, joints:] = ring | ring.roll(1, 0) | ring.roll(-1, 0)
+    return mask
+
+
+@pytest.mark.parametrize('shared', [False, True], ids=['by sample', 'shared'])
+def test_attention_among_neighbours_is_the_masked_one(shared, monkeypatch):
+    """Nothing dropped, against autograd through the formula in float64."""
+    torch.manual_seed(2)
+    mask, batch, width = ring_mask(3, 150), 2, 4
+    cut = patches_of(mask.numpy())
+    assert cut.joints == 3 and cut.share < 0.2
+    q, k, v = (
+        torch.randn(1 if shared else batch, 2, len(mask), width, dtype=torch.float64)
+        .requires_grad_()
+        for _ in range(3)
+    )  # fmt: skip
+    gradient = torch.randn(batch, 2, len(mask), width, dtype=torch.float64)
+    nothing = lambda shape, probability: (torch.zeros(shape, dtype=torch.bool), 1.0)  # noqa: E731
+    monkeypatch.setattr(cpu_training, 'draw_dropped', nothing)
+
+    out = attend_near(q, k, v, cut, 0.1, batch)
+    ours = torch.autograd.grad(out, (q, k, v), gradient)
+    scores = (q @ k.mT / width**0.5).masked_fill(~mask, -torch.inf)
+    expected = (scores.softmax(-1) @ v).expand(batch, -1, -1, -1)
+    theirs = torch.autograd.grad(expected, (q, k, v), gradient)
+    torch.testing.assert_close(out, expected)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_attention_among_neighbours_drops_each_weight_as_often():
+    """Values that tell the tokens apart show every weight; gradients flow through what is kept."""
+    torch.manual_seed(3)
+    mask = ring_mask(2, 100)
+    size = len(mask)
+    q, k = (torch.randn(4, 1, size, size).requires_grad_() for _ in range(2))
+    v = torch.eye(size).expand(4, 1, size, size).clone().requires_grad_()
+    found = attend_near(q, k, v, patches_of(mask.numpy()), 0.25, 4)
+    weights = (q @ k.mT / size**0.5).masked_fill(~mask, -torch.inf).softmax(-1)
+    kept = found != 0
+    assert not kept[..., ~mask].any()
+    torch.testing.assert_close(found[kept], weights[kept] * 4 / 3, rtol=1e-4, atol=1e-7)
+    assert kept[..., mask].float().mean() == pytest.approx(0.75, abs=0.03)
+    gradient = torch.randn_like(found)
+    ours = torch.autograd.grad(found, (q, k, v), gradient)
+    theirs = torch.autograd.grad(weights * kept * 4 / 3 @ v, (q, k, v), gradient)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_a_masked_decoder_trains_among_neighbours(monkeypatch):
+    calls = []
+    original = cpu_training.attend_near
+    monkeypatch.setattr(
+        cpu_training, 'attend_near', lambda *args: calls.append(1) or original(*args)
+    )
+    attention = Attention(8, 2, 0.1)
+    train_on_cpu(attention)
+    tokens, mask = torch.randn(2, 153, 8), ring_mask(3, 150)
+    assert attention(tokens, tokens, tokens, mask).shape == tokens.shape
+    assert len(calls) == 1
+    attention(tokens, tokens, tokens)
+    attention.eval()(tokens, tokens, tokens, mask)
+    with torch.no_grad():
+        attention.train()(tokens, tokens, tokens, mask)
+    assert len(calls) == 1
 
 
 def test_attention_without_dropout_and_with_shared_tokens():

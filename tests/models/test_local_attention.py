@@ -9,7 +9,8 @@ import torch
 
 from fastmetro_mm.models.layers.transformer import Attention
 from fastmetro_mm.models.necks import FastMETRONeck
-from fastmetro_mm.speed.local_attention import LocalAttention, attend_locally, mesh_patches
+from fastmetro_mm.speed.local_attention import LocalAttention, attend_locally
+from fastmetro_mm.speed.neighbour_patches import mesh_patches
 
 
 @pytest.fixture(scope='module', params=[('open_body', 14), ('open_hand', 21)])
