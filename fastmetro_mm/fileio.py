@@ -121,10 +121,10 @@ def publish(temporary: Path, path: str | os.PathLike, sync: bool = False) -> Non
         sync: Whether to wait until content and name are on the disk.
     """
     if sync:
-        _sync(temporary, os.O_RDWR)
+        wait_for_disk(temporary)
     os.replace(temporary, path)
     if sync:
-        _sync(Path(path).parent, os.O_RDONLY)
+        wait_for_disk(Path(path).parent, os.O_RDONLY)
 
 
 def write_atomically(
@@ -208,7 +208,8 @@ def _name(error: OSError, path: str | os.PathLike) -> None:
         error.filename = str(path)
 
 
-def _sync(path: Path, flags: int) -> None:
+def wait_for_disk(path: Path, flags: int = os.O_RDWR) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, flags)
     try:
         os.fsync(handle)

@@ -29,6 +29,16 @@ class LabelLayout:
     pose_size: int  # length of the axis-angle pose
     root: int  # row of ``3d_joints`` that becomes the origin (pelvis or wrist)
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of the fields that may be absent."""
+        return {
+            '2d_joints': (self.num_joints, 3),
+            '3d_joints': (self.num_joints, 4),
+            'pose': (self.pose_size,),
+            'betas': (10,),
+        }
+
 
 LAYOUTS = {'smpl': LabelLayout(24, 72, 14), 'hand': LabelLayout(21, 48, 0)}
 
@@ -76,14 +86,7 @@ def _check(label: dict, layout: LabelLayout) -> dict:
         Each field of the official label: numbers as float64 arrays or None, flags as bool,
         gender as text.
     """
-    shapes = {
-        'center': (2,),
-        'scale': (),
-        '2d_joints': (layout.num_joints, 3),
-        '3d_joints': (layout.num_joints, 4),
-        'pose': (layout.pose_size,),
-        'betas': (10,),
-    }
+    shapes = {'center': (2,), 'scale': (), **layout.shapes}
     fields: dict = {name: _numbers(label, name, shape) for name, shape in shapes.items()}
     if fields['center'] is None or fields['scale'] is None:
         raise DataRowError('center or scale is missing')
@@ -103,6 +106,13 @@ def _check(label: dict, layout: LabelLayout) -> dict:
     except ValueError as error:
         raise DataRowError(str(error)) from None
     return fields
+
+
+def _or_zeros(fields: dict, layout: LabelLayout) -> dict[str, np.ndarray]:
+    return {
+        name: np.zeros(shape) if fields[name] is None else fields[name]
+        for name, shape in layout.shapes.items()
+    }
 
 
 def parse_label(text: bytes, layout: LabelLayout) -> dict:
@@ -126,20 +136,17 @@ def parse_label(text: bytes, layout: LabelLayout) -> dict:
     if not isinstance(content, list) or not content or not isinstance(content[0], dict):
         raise DataRowError('label column is not a list with one object')
     fields = _check(content[0], layout)
-
-    def or_zeros(name: str, *shape: int) -> np.ndarray:
-        return np.zeros(shape) if fields[name] is None else fields[name]
-
+    known = _or_zeros(fields, layout)
     result = {
         'center': fields['center'],
         'scale': float(fields['scale']),
         'has_2d': np.float32(fields['has_2d_joints']),
         'has_3d': np.float32(fields['has_3d_joints']),
         'has_smpl': np.float32(fields['has_smpl']),
-        'joints_2d': or_zeros('2d_joints', layout.num_joints, 3),
-        'joints_3d': or_zeros('3d_joints', layout.num_joints, 4),
-        'pose': or_zeros('pose', layout.pose_size),
-        'betas': or_zeros('betas', 10),
+        'joints_2d': known['2d_joints'],
+        'joints_3d': known['3d_joints'],
+        'pose': known['pose'],
+        'betas': known['betas'],
         'gender': content[0].get('gender') or 'none',  # the text of the file, as officially
     }
     # what synthetic sets say beyond the official fields, for reports; others use the names freely
@@ -198,16 +205,8 @@ def make_label(
         },
         layout,
     )
-    empty = {
-        '2d_joints': (layout.num_joints, 3),
-        '3d_joints': (layout.num_joints, 4),
-        'pose': (layout.pose_size,),
-        'betas': (10,),
-    }
-    label = {}
-    for name in ('center', 'scale', *empty):
-        array = np.zeros(empty[name]) if fields[name] is None else fields[name]
-        label[name] = array.tolist()
+    arrays = {'center': fields['center'], 'scale': fields['scale'], **_or_zeros(fields, layout)}
+    label = {name: array.tolist() for name, array in arrays.items()}
     label.update(
         {name: int(fields[name]) for name in ('has_2d_joints', 'has_3d_joints', 'has_smpl')}
     )

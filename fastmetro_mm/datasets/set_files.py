@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fastmetro_mm.errors import ConfigError, DataSetError
-from fastmetro_mm.fileio import check_target
+from fastmetro_mm.fileio import check_target, wait_for_disk
 
 _PARTS = ('img', 'hw', 'label', 'linelist')
 _SPLIT = re.compile(r'\w[\w.-]*')
@@ -131,7 +131,7 @@ class SetFolder:
             gone = [name for name in set_file_names(self.split) if name not in staged]
             (staging / _REMOVED).write_text('\n'.join(gone))
             for path in staging.iterdir():
-                _sync(path)
+                wait_for_disk(path)
             os.replace(staging, _ready_folder(self.folder, self.split))
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
@@ -164,11 +164,3 @@ def _lock(handle: int, path: Path) -> bool:
         return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
     # The holder before us may have removed the file while we opened it.
     return path.exists() and os.path.samestat(os.fstat(handle), path.stat())
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

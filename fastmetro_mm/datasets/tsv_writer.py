@@ -12,7 +12,7 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -270,7 +270,7 @@ class TSVSetWriter:
                 if not offsets:
                     raise DataSetError(f'{self.folder}: not one row for {self.split}')
                 lineidx_path(staging / self._name(part)).write_bytes(b''.join(offsets))
-            self._write_lines(staging, [b'%d\n' % row for row in labelled])
+            write_lines(staging / self._name('linelist'), [b'%d\n' % row for row in labelled])
             if skipped := self._skipped_text(num_shards):
                 (staging / self._name(_SKIPPED)).write_bytes(skipped)
             content = {part: self._name(part) for part in (*_PARTS, 'linelist')}
@@ -296,11 +296,12 @@ class TSVSetWriter:
                         position += len(line)
         return offsets
 
-    def _write_lines(self, staging: Path, lines: list[bytes]) -> None:
-        path = staging / self._name('linelist')
-        offsets = np.cumsum([0, *map(len, lines)])[:-1]
-        path.write_bytes(b''.join(lines))
-        lineidx_path(path).write_bytes(b''.join(b'%d\n' % o for o in offsets))
+
+def write_lines(path: Path, lines: Sequence[bytes]) -> None:
+    """Write a small file of a set, and its lineidx."""
+    offsets = np.cumsum([0, *map(len, lines)])[:-1]
+    path.write_bytes(b''.join(lines))
+    lineidx_path(path).write_bytes(b''.join(b'%d\n' % o for o in offsets))
 
 
 def write_tsv_set(folder: str | Path, split: str, rows: Iterable[TSVRow]) -> Path:

@@ -20,7 +20,7 @@ import yaml
 from fastmetro_mm.datasets.mesh_dataset import MeshTSVDataset
 from fastmetro_mm.datasets.set_files import SetFolder
 from fastmetro_mm.datasets.set_yaml import SetYaml
-from fastmetro_mm.datasets.tsv import lineidx_path
+from fastmetro_mm.datasets.tsv_writer import write_lines
 from fastmetro_mm.errors import ConfigError, DataSetError
 
 PARTS = ('img', 'hw', 'label')
@@ -123,10 +123,8 @@ def write_mixed_set(
         raise DataSetError('the mixed set would be empty: give more rows with --rows')
     linelist = target.path('linelist').name
     content = {'composite': True, **files, 'linelist': linelist}
-    offsets = np.cumsum([0, *map(len, lines)])[:-1]
     with target.hold(), target.stage() as staging:
-        (staging / linelist).write_bytes(b''.join(lines))
-        lineidx_path(staging / linelist).write_bytes(b''.join(b'%d\n' % o for o in offsets))
+        write_lines(staging / linelist, lines)
         (staging / target.yaml_path.name).write_text(yaml.safe_dump(content, sort_keys=False))
     return MixReport(
         target.yaml_path,
