@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -97,19 +98,18 @@ def temporary_beside(path: str | os.PathLike) -> Path:
     """
     path = check_target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle, temporary = tempfile.mkstemp(
-            prefix=f'.{path.name}.', suffix=f'{_MARK}{path.suffix}', dir=path.parent
-        )
-    except OSError as error:
-        _name(error, path)
-        raise
-    # mkstemp makes private files; give what open() would have given
-    umask = os.umask(0)
-    os.umask(umask)
-    os.fchmod(handle, 0o666 & ~umask)
-    os.close(handle)
-    return Path(temporary)
+    while True:
+        # not mkstemp: its files are private, and to learn the umask is to change it for all threads
+        mark = f'{secrets.token_hex(4)}{_MARK}{path.suffix}'
+        temporary = path.with_name(f'.{path.name}.{mark}')
+        try:
+            open(temporary, 'xb').close()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            _name(error, path)
+            raise
+        return temporary
 
 
 def publish(temporary: Path, path: str | os.PathLike, sync: bool = False) -> None:

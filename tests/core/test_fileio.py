@@ -2,6 +2,7 @@
 """One way of writing files: whole or not at all, and never over something that is not a file."""
 
 import os
+import stat
 
 import pytest
 
@@ -34,10 +35,17 @@ def test_a_folder_is_made_and_tried(tmp_path):
         writable_folder(tmp_path / 'file', '--work-dir', CliError)
 
 
-def test_files_get_the_rights_that_open_gives(tmp_path):
-    write_atomically(tmp_path / 'ours', b'')
-    (tmp_path / 'opened').touch()
-    assert (tmp_path / 'ours').stat().st_mode == (tmp_path / 'opened').stat().st_mode
+def test_files_get_the_rights_that_open_gives(tmp_path, monkeypatch):
+    """Without a look at the umask, which would change it for all threads for a moment."""
+    before = os.umask(0o027)
+    monkeypatch.setattr(os, 'umask', None)
+    try:
+        write_atomically(tmp_path / 'ours', b'')
+        write_atomically(tmp_path / 'ours', b'again')
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / 'ours').stat().st_mode) == 0o640
 
 
 def test_a_failed_write_keeps_the_old_file_and_names_it(tmp_path):
