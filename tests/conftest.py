@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
 
 # Two drawings of one scene are compared byte by byte; what draws must not change in between.
 os.environ['FASTMETRO_DRAWING'] = 'numpy'
@@ -23,16 +22,8 @@ REPO = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(autouse=True)
 def _own_scope():
-    """Forget the default scope and the visualizers that other tests leave behind.
-
-    Runs of one config that begin in the same second have one name in mmengine, and the second
-    would write into the folder of the first.
-    """
+    """Forget the default scope that other tests leave behind."""
     DefaultScope._instance_dict.clear()
-    kinds = [Visualizer]
-    for kind in kinds:
-        kind._instance_dict.clear()
-        kinds += kind.__subclasses__()
 
 
 @pytest.fixture(scope='session')

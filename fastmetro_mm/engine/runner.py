@@ -14,11 +14,13 @@ import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import DefaultScope
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from mmengine.runner.checkpoint import load_state_dict
+from mmengine.visualization import Visualizer
 from mmpose.registry import RUNNERS
 from torch import nn
 
@@ -49,6 +51,11 @@ _REMARKS = (
     '"HardDiskBackend" is the alias',
     'The prefix is not set in metric class',
 )
+
+_TIMESTAMPS: set[str] = set()
+"""Of the runs of this process."""
+_OF_A_RUN = (MMLogger, MessageHub, Visualizer, DefaultScope)
+"""What anybody in mmengine may ask for the latest made."""
 
 
 class ShortMessageFilter(logging.Filter):
@@ -98,6 +105,12 @@ class MeshRunner(Runner):
         if get_device() == 'cpu':
             keep_freed_memory()
         super().setup_env(env_cfg)
+        # mmengine names all that belongs to a run by this, down to the second: of two runs of a
+        # second, the later one would log, count and draw into the folder of the first
+        second, number = self._timestamp, 2
+        while self._timestamp in _TIMESTAMPS:
+            self._timestamp, number = f'{second}_{number}', number + 1
+        _TIMESTAMPS.add(self._timestamp)
 
     def build_logger(self, log_level: int | str = 'INFO', **kwargs) -> MMLogger:
         """Build the logger and quieten the terminal."""
@@ -105,6 +118,7 @@ class MeshRunner(Runner):
         for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler):
                 handler.handleError = functools.partial(_end_log_file, logger, handler)
+                handler.emit = functools.partial(_emit, handler)
         if log_level not in ('DEBUG', logging.DEBUG):
             for handler in logger.handlers:
                 # A FileHandler is a StreamHandler too, so the exact type is compared.
@@ -113,6 +127,31 @@ class MeshRunner(Runner):
                     if handler.formatter is not None:
                         handler.formatter.datefmt = '%H:%M:%S'
         return logger
+
+    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
+        """Build the run's own visualizer, also where the config names it as an earlier run's."""
+        if isinstance(visualizer, dict):
+            name = visualizer.get('name')
+            if name is not None and Visualizer.check_instance_created(name):
+                visualizer = {**visualizer, 'name': self._experiment_name}
+        return super().build_visualizer(visualizer)
+
+    def val(self) -> dict:
+        """Validate; see mmengine."""
+        self._be_current()
+        return super().val()
+
+    def test(self) -> dict:
+        """Test; see mmengine."""
+        self._be_current()
+        return super().test()
+
+    def _be_current(self) -> None:
+        """Be whom others ask for the current logger and so on, not the run that was made last."""
+        own = {self._experiment_name, self.visualizer.instance_name}
+        for kind in _OF_A_RUN:
+            for name in own & set(kind._instance_dict):
+                kind._instance_dict.move_to_end(name)
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the loop and compare the metrics with the data, before the training begins."""
@@ -155,6 +194,7 @@ class MeshRunner(Runner):
         Raises:
             TrainingError: If the disk is full; names the file and what is kept.
         """
+        self._be_current()
         try:
             return super().train()
         except OSError as error:
@@ -244,6 +284,17 @@ class MeshRunner(Runner):
             self.resume(newest)
             return
         super().load_or_resume()
+
+
+def _emit(handler: logging.FileHandler, record: logging.LogRecord) -> None:
+    """Write a line; a file that cannot be opened again is no error of whoever logs.
+
+    It was closed if somebody configured logging anew since, as uvicorn does when it starts.
+    """
+    try:
+        type(handler).emit(handler, record)
+    except OSError:
+        handler.handleError(record)
 
 
 def _end_log_file(logger: MMLogger, handler: logging.FileHandler, record) -> None:
