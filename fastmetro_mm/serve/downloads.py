@@ -22,8 +22,7 @@ from pathlib import Path
 from fastmetro_mm.apis.export_options import ExportOptions
 from fastmetro_mm.apis.saving import KINDS, ResultSaver
 from fastmetro_mm.apis.sources import open_source
-from fastmetro_mm.errors import UserError
-from fastmetro_mm.serve.job import Job, numbered
+from fastmetro_mm.serve.job import Job, is_fault, numbered
 from fastmetro_mm.serve.limits import Limits
 from fastmetro_mm.serve.refusals import Refusal
 from fastmetro_mm.structures.results import FrameResult
@@ -96,9 +95,9 @@ class FileMaker:
         except BaseException as error:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
-            if isinstance(error, UserError):
-                raise Refusal(422, job.words(error)) from None
-            raise
+            if is_fault(error):
+                raise  # it is logged, and answered with 500
+            raise Refusal(422, job.words(error)) from None
         finally:
             with self._lock:
                 self._waiting -= 1

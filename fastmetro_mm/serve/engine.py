@@ -17,8 +17,8 @@ from fastmetro_mm.apis.mesh_inferencer import MeshInferencer
 from fastmetro_mm.apis.people_finding import PeopleFinder
 from fastmetro_mm.apis.smoothing import MeshSmoother
 from fastmetro_mm.apis.sources import open_source
-from fastmetro_mm.errors import InputError, UserError
-from fastmetro_mm.serve.job import Job
+from fastmetro_mm.errors import InputError
+from fastmetro_mm.serve.job import Job, is_fault
 from fastmetro_mm.serve.limits import Limits
 
 log = logging.getLogger('fastmetro_mm.serve')
@@ -80,7 +80,7 @@ class _Stream:
 
     def fail(self, error: Exception) -> None:
         """End with an error; what was done stays."""
-        if not isinstance(error, UserError):
+        if is_fault(error):
             log.error('job %s failed', self.job.id, exc_info=error)
         if self.is_open:
             self.job.end(self.job.words(error))
@@ -106,7 +106,7 @@ class _Stream:
             self._stack.close()
 
     def _tell(self, error: Exception) -> None:
-        if not isinstance(error, UserError):
+        if is_fault(error):
             log.error('job %s', self.job.id, exc_info=error)
         self.job.note(self.job.words(error))
 

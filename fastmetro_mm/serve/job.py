@@ -15,7 +15,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fastmetro_mm.apis.guarding import UnexpectedError
 from fastmetro_mm.errors import UserError
 from fastmetro_mm.serve.refusals import Refusal
 from fastmetro_mm.serve.uploads import Upload
@@ -100,7 +99,7 @@ class Job:
 
     def words(self, error: Exception) -> str:
         """A message without a path of this machine."""
-        if isinstance(error, UnexpectedError) or not isinstance(error, UserError):
+        if is_fault(error):
             return 'a fault of the server; its log tells more'
         text = ' '.join(str(error).split())
         return text.replace(str(self.upload), self.name).replace(f'{self.folder}/', '')
@@ -167,6 +166,11 @@ class Job:
 
     def _path(self, index: int, ending: str) -> Path:
         return self.folder / f'{index:06d}.{ending}'
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether an error is none of the user's: a disk of ours that is full is not, either."""
+    return not isinstance(error, UserError) or isinstance(error.__cause__, OSError)
 
 
 def numbered(frame: FrameResult) -> list[tuple[int, Any]]:

@@ -7,11 +7,14 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
+from fastmetro_mm.errors import InputError
 from fastmetro_mm.serve.job_store import JobStore
 from fastmetro_mm.serve.limits import Limits
 from fastmetro_mm.serve.refusals import Refusal
 from fastmetro_mm.serve.uploads import safe_name
+from fastmetro_mm.structures.results import FrameResult
 from tests.serve.uploading import ended, jpeg, send
 
 
@@ -259,3 +262,23 @@ def test_no_answer_shows_a_path(client, video):
     # an npz of a video is an archive of compressed files
     job = ended(client, client.post('/api/jobs?name=c.jpg', content=jpeg()).json())
     assert job['name'] == 'c.jpg'
+
+
+def test_a_full_disk_of_the_server_is_no_fault_of_the_user(client, monkeypatch, caplog):
+    job = send(client, jpeg())
+
+    def fail(path, *rest):
+        raise OSError(28, 'No space left on device', str(path))
+
+    gentle = TestClient(client.app, base_url='http://127.0.0.1', raise_server_exceptions=False)
+    for name in ('mesh_files.write_ply', 'bvh.write_bvh'):
+        monkeypatch.setattr(f'fastmetro_mm.exporters.{name}', fail)
+    for kind in ('ply', 'bvh'):
+        refused(gentle.get(f'/api/jobs/{job["id"]}/files/{kind}'), 500, 'a fault of the server')
+        with pytest.raises(InputError, match='No space left'):  # what the server logs
+            client.get(f'/api/jobs/{job["id"]}/files/{kind}')
+    monkeypatch.setattr(FrameResult, 'save_npz', fail)
+    with caplog.at_level('ERROR', 'fastmetro_mm.serve'):
+        job = send(client, jpeg())
+    assert job['state'] == 'failed' and job['error'] == 'a fault of the server; its log tells more'
+    assert 'No space left' in caplog.text
