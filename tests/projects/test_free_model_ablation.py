@@ -143,10 +143,13 @@ def test_the_command_goes_on_where_it_stopped(tmp_path, backgrounds, h36m, capsy
     scores = json.loads((tmp_path / 'scores.json').read_text())
     assert set(scores['all']) == set(scores['light']) == set(scores['none'])
     assert all(np.isfinite(change) for change in scores['light'].values() for change in change)
-    whole = (tmp_path / 'light' / '0000000.npz').read_bytes()
-    (tmp_path / 'light' / '0000000.npz').unlink()
+    whole = (tmp_path / 'light' / '0000000-0000006.npz').read_bytes()
+    (tmp_path / 'light' / '0000000-0000006.npz').unlink()
     command.main(options)
     second = capsys.readouterr().out
     assert 'light' in second and f'{tmp_path}/all' not in second  # only what was missing is drawn
     assert second.splitlines()[-4:] == first.splitlines()[-4:]
-    assert (tmp_path / 'light' / '0000000.npz').read_bytes() == whole
+    assert (tmp_path / 'light' / '0000000-0000006.npz').read_bytes() == whole
+    with pytest.raises(SystemExit):
+        command.main([*options, '--seed', '1'])
+    assert 'drawn with another seed' in capsys.readouterr().err

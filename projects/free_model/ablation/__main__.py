@@ -19,8 +19,10 @@ import cv2
 import torch
 
 from fastmetro_mm.engine.cli import OneLineParser, friendly_errors
+from fastmetro_mm.errors import InputError
 from fastmetro_mm.fileio import write_atomically
 from fastmetro_mm.speed.allocator import keep_freed_memory
+from fastmetro_mm.synthetic.options import SyntheticSetOptions, read_recipe
 from projects.free_model.ablation.evidence import Onlooker, People, drawn_crops
 from projects.free_model.ablation.plainer import ADDITIONS, PlainerStudio
 from projects.free_model.ablation.real import LOOKS, filmed_crops, h36m_crops
@@ -40,27 +42,51 @@ def variants(options: argparse.Namespace) -> dict[str, Collection[str]]:
     return {'all': (), **each, 'none': tuple(ADDITIONS)}
 
 
+def shards(options: argparse.Namespace, name: str) -> dict[Path, range]:
+    """Files of a variant, or of those who are scored, and the numbers of their people."""
+    first, count = (UNSEEN, options.unseen) if name == DRAWN else (0, options.count)
+    found = {}
+    for start in range(first, first + count, SHARD):
+        numbers = range(start, min(start + SHARD, first + count))
+        file = f'{numbers.start:07d}-{numbers.stop:07d}.npz'
+        found[options.folder / name / file] = numbers
+    return found
+
+
+def check_recipe(options: argparse.Namespace) -> None:
+    """People of another seed or before other backgrounds are not mixed in."""
+    file = options.folder / 'recipe.json'
+    recipe = SyntheticSetOptions(
+        train=0, test=1, seed=options.seed, size=(IMAGE, IMAGE), scene='photo',
+        backgrounds=options.backgrounds,
+    ).recipe()  # fmt: skip
+    if not file.exists():
+        write_atomically(file, json.dumps(recipe).encode())
+    elif read_recipe(file) != recipe:
+        raise InputError(
+            f'{options.folder}: drawn with another seed, other backgrounds or another version; '
+            'give another folder'
+        )
+
+
 def draw(options: argparse.Namespace, onlooker: Onlooker) -> None:
     """Draw and look at what is missing: a shard of every variant, then the next."""
-    body, studios = SmallBody(), {}
-    without = variants(options)
-    shards = [
-        (name, start, min(SHARD, options.count - start))
-        for start in range(0, options.count, SHARD)
-        for name in without
+    check_recipe(options)
+    body, studios, without = SmallBody(), {}, variants(options)
+    rounds = zip(*(shards(options, name).items() for name in without), strict=True)
+    missing = [(DRAWN, *item) for item in shards(options, DRAWN).items()]
+    missing += [
+        (name, *item) for items in rounds for name, item in zip(without, items, strict=True)
     ]
     began = time.time()
-    for name, start, count in [(DRAWN, UNSEEN, options.unseen), *shards]:
-        target = options.folder / name / f'{start:07d}.npz'
+    for name, target, numbers in missing:
         if target.exists():
             continue
         if name not in studios:
             studios[name] = PlainerStudio(
                 (IMAGE, IMAGE), options.backgrounds, without.get(name, ())
             )
-        numbers = range(start, start + count)
-        crops = drawn_crops(studios[name], body, options.seed, numbers)
-        onlooker(crops).save(target)
+        onlooker(drawn_crops(studios[name], body, options.seed, numbers)).save(target)
         print(f'{target}  {time.time() - began:.0f} s', flush=True)
 
 
@@ -132,8 +158,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _people(options: argparse.Namespace, name: str) -> People:
-    files = sorted((options.folder / name).glob('*.npz'))
-    return People.load(files)
+    return People.load(shards(options, name))
 
 
 if __name__ == '__main__':
