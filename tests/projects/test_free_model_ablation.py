@@ -127,8 +127,10 @@ def test_filmed_people_shown_in_other_ways():
 
 
 def test_verdicts():
-    assert trial.verdict(3.0, 1.0) == 'helps' and trial.verdict(-3.0, 1.0) == 'hurts'
-    assert trial.verdict(1.9, 1.0) == 'no difference that can be resolved'
+    assert trial.verdict({'a': (3.0, 1.0), 'b': (-2.0, 1.0), 'c': (-9.0, 2.0)}) == (
+        'helps: a; hurts: c'
+    )
+    assert trial.verdict({'a': (1.9, 1.0)}) == 'no difference that can be resolved'
 
 
 def test_the_command_goes_on_where_it_stopped(tmp_path, backgrounds, h36m, capsys):

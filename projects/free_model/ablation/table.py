@@ -6,6 +6,8 @@ import numpy as np
 from projects.free_model.ablation.plainer import ADDITIONS
 from projects.free_model.ablation.trial import Trial, Variant, verdict
 
+REAL = 'real people'
+
 
 def markdown(
     trial: Trial, fits: dict[str, Variant], groups: dict[str, list[str]]
@@ -15,7 +17,7 @@ def markdown(
     Args:
         trial: The comparison.
         fits: Name of a variant to its errors; ``'all'`` is what the others are compared with.
-        groups: How real people are shown, to names of sources; the first group decides.
+        groups: How real people are shown, to names of sources.
 
     Returns:
         Text: errors of ``'all'``, then how much each variant changes them, with one standard
@@ -43,7 +45,8 @@ def markdown(
             for head, (error, names) in columns.items()
         }
         row = ' | '.join(f'{change:+.1f} ± {spread:.1f}' for change, spread in changes.values())
-        judged = verdict(*changes[next(iter(columns))])
+        looks = [REAL, *list(groups)[1:]]
+        judged = verdict({look: changes[look] for look in looks})
         lines.append(f'| {ADDITIONS.get(name, "everything")} | {row} | {judged} |')
         scores[name] = {head: list(pair) for head, pair in changes.items()}
     lines += [f'{head}, key points alone: {value:.1f}' for head, value in alone.items()]
@@ -51,11 +54,11 @@ def markdown(
 
 
 def _columns(trial: Trial, groups: dict[str, list[str]]) -> dict[str, tuple[str, list[str]]]:
-    """Head of a column to an error and names of sets: what decides comes first."""
+    """Head of a column to an error and names of sets."""
     drawn = [name for name in trial.sets if ', ' not in name]
     sets = {look: [f'{name}, {look}' for name in names] for look, names in groups.items()}
     real = next(iter(sets.values()), drawn)
-    found = {'real people': ('map', real)}
+    found = {REAL: ('map', real)}
     if len(real) > 1:
         found |= {name.split(', ')[0]: ('map', [name]) for name in real}
     found |= {look: ('map', names) for look, names in list(sets.items())[1:]}
@@ -64,5 +67,5 @@ def _columns(trial: Trial, groups: dict[str, list[str]]) -> dict[str, tuple[str,
     placed = [name for name in real if np.isfinite(trial.sets[name].places).any()]
     if placed:
         found['PCK@0.2'] = ('close', placed)
-    found['real people, beside key points'] = ('beside', real)
+    found[f'{REAL}, beside key points'] = ('beside', real)
     return found

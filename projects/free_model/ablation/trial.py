@@ -15,7 +15,7 @@ from projects.free_model.lifting.small_body import SmallBody
 from projects.free_model.lifting.train import Lifter
 
 RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-SURE = 2.0  # standard deviations
+SURE = 2.5  # standard deviations; a table has some fifty comparisons
 
 Errors = dict[str, dict[str, np.ndarray]]
 """Name of a set, name of an error, error of every person."""
@@ -139,8 +139,15 @@ def _counts(number: int, size: int, stream: int = 0) -> np.ndarray:
     return np.bincount(rng.integers(size, size=size), minlength=size)
 
 
-def verdict(change: float, deviation: float) -> str:
-    """What leaving an addition out says of it, from a change of the error."""
-    if abs(change) < SURE * deviation:
-        return 'no difference that can be resolved'
-    return 'helps' if change > 0 else 'hurts'
+def verdict(changes: dict[str, tuple[float, float]]) -> str:
+    """What leaving an addition out says of it.
+
+    Args:
+        changes: How people are shown, to the change of the error and its standard deviation.
+    """
+    words = {
+        f'{"helps" if change > 0 else "hurts"}: {look}'
+        for look, (change, deviation) in changes.items()
+        if abs(change) > SURE * deviation
+    }
+    return '; '.join(sorted(words)) or 'no difference that can be resolved'
