@@ -242,3 +242,15 @@ def test_informed_start_upsamples_like_the_fixed_matrix_and_is_off_by_default():
     assert hand.cam_predictor.bias.tolist() == [8, 0, 0]
     plain = MODELS.build(config()).head
     assert not torch.equal(plain.coarse2intermediate_upsample.bias, torch.zeros(1723))
+
+
+@pytest.mark.parametrize('body', ['open_body', 'open_hand'])
+def test_a_batch_of_nobody_gives_no_meshes(body):
+    model = build(body=body).eval()
+    with torch.no_grad():
+        found = model(torch.zeros(0, 3, SIZE, SIZE), None, mode='tensor')
+        one = model(torch.zeros(1, 3, SIZE, SIZE), None, mode='tensor')
+    for name, part in vars(one).items():
+        assert (part is None) == (getattr(found, name) is None)
+        if part is not None:
+            assert getattr(found, name).shape == (0, *part.shape[1:])

@@ -11,6 +11,7 @@ import torch
 from mmengine.structures import InstanceData
 from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS
+from PIL import ExifTags, Image
 from torch import nn
 
 from fastmetro_mm.structures import MeshDataSample
@@ -128,6 +129,17 @@ def test_with_a_path_the_full_image_is_drawn(hook, runner, tmp_path):
     image = cv2.imread(str(images(runner)[0]))
     assert image.shape == (120, 180, 3)
     assert image[20 + 48, 40 + 48].max() > 130 and np.abs(image[5, 5].astype(int) - 90).max() < 6
+
+
+def test_the_full_image_is_the_one_that_the_network_saw(hook, runner, tmp_path):
+    """Turned as its EXIF data say, transparent parts on white."""
+    path, exif = tmp_path / 'photo.webp', Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new('RGBA', (180, 120), (90, 90, 90, 0)).save(path, exif=exif, lossless=True)
+    outputs = runner.model.test_step(make_batch(1, str(path)))
+    hook.after_test_iter(runner, 0, make_batch(1, str(path)), outputs)
+    image = cv2.imread(str(images(runner)[0]))
+    assert image.shape == (180, 120, 3) and image[5, 5].min() > 250
 
 
 def test_true_mesh_stands_beside(hook, runner):

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import mmengine.fileio as fileio
 import numpy as np
 import torch
@@ -20,7 +19,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
-from fastmetro_mm.errors import ConfigError
+from fastmetro_mm.datasets.transforms.loading import decode_image
+from fastmetro_mm.errors import ConfigError, DataRowError
 from fastmetro_mm.models.tta_model import MeshTTAModel
 from fastmetro_mm.structures import MeshDataSample
 from fastmetro_mm.visualization.crop_images import crop_with_sample
@@ -188,9 +188,10 @@ class MeshVisualizationHook(Hook):
         path = sample.get('img_path')
         if not path or not fileio.exists(path, backend_args=self.backend_args):
             return None
-        data = np.frombuffer(fileio.get(path, backend_args=self.backend_args), dtype=np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        return None if image is None else np.ascontiguousarray(image[..., ::-1])
+        try:  # as the network got it: turned and laid on white where the file says so
+            return decode_image(fileio.get(path, backend_args=self.backend_args))
+        except DataRowError:
+            return None
 
     def _add_true_meshes(self, model: torch.nn.Module, samples: list[MeshDataSample]) -> None:
         """Pose the body model with the labels, so that the true mesh can be drawn."""
