@@ -11,6 +11,7 @@ from fastmetro_mm.visualization.compiled.triangles import (
     nearest_samples,
     nearest_triangles,
     planes_of,
+    sample_offsets,
 )
 from fastmetro_mm.visualization.lit_scene import LitScene
 from fastmetro_mm.visualization.render_types import RenderResult
@@ -19,48 +20,64 @@ from fastmetro_mm.visualization.supersampling import BEND
 
 
 @loop
-def _bend(colors, row, column, down, across):
-    """Whether the colour bends along a line through a pixel; its neighbours lie on both sides."""
+def _bent(colors, row, first, last, bent):
+    """Of some columns of a row: whether the colour bends along a line through the pixel.
+
+    Channel by channel and without a branch, so that many pixels are compared at once.
+    """
+    result = bent[first:last]
+    result[:] = False
     for channel in range(3):
-        ends = np.int32(colors[row - down, column - across, channel])
-        ends += np.int32(colors[row + down, column + across, channel])
-        if abs(ends - 2 * np.int32(colors[row, column, channel])) > BEND:
-            return True
-    return False
+        above, here = colors[channel, row, first:], colors[channel, row + 1, first:]
+        below = colors[channel, row + 2, first:]
+        # slices, since an index that may be negative is looked at one by one
+        above_right, right, below_right = above[2:], here[2:], below[2:]
+        above_here, middle, below_here = above[1:], here[1:], below[1:]
+        for column in range(last - first):
+            # float32, which holds these numbers: whole ones would be widened to 64 bits
+            twice = np.float32(2) * np.float32(middle[column])
+            across = abs(np.float32(here[column]) + np.float32(right[column]) - twice)
+            down = abs(np.float32(above_here[column]) + np.float32(below_here[column]) - twice)
+            falling = abs(np.float32(above[column]) + np.float32(below_right[column]) - twice)
+            rising = abs(np.float32(above_right[column]) + np.float32(below[column]) - twice)
+            straight = across if across > down else down
+            slanting = falling if falling > rising else rising
+            most = straight if straight > slanting else slanting
+            result[column] |= most > np.float32(BEND)
 
 
 @loop
 def unsure_pixels(colors, triangle, spans, points, window):
-    """Numbers from 0 for the pixels that one sample may not describe, -1 for others; how many.
+    """Numbers from 0 for the pixels that one sample may not describe, -1 for others; their places.
 
     Colours have a pixel more on every side; spans are the first and last covered column of a row.
     """
     height, width = triangle.shape
-    colors[0], colors[-1] = colors[1], colors[-2]
     colors[:, 0], colors[:, -1] = colors[:, 1], colors[:, -2]
+    colors[:, :, 0], colors[:, :, -1] = colors[:, :, 1], colors[:, :, -2]
     number = np.full((height, width), -1, np.int32)
+    places = np.empty((height * width, 2), np.int32)
+    bent = np.empty(width, np.bool_)
     count = 0
     for row in range(height):
         above, below = row > 0, row < height - 1
         first, last = width, -1  # columns with something beside, above or below
         for other in range(max(row - 1, 0), min(row + 2, height)):
             first, last = min(first, spans[other, 0]), max(last, spans[other, 1])
-        for column in range(max(first - 1, 0), min(last + 2, width)):
+        first, last = max(first - 1, 0), min(last + 2, width)
+        if first >= last:
+            continue
+        _bent(colors, row, first, last, bent)
+        for column in range(first, last):
             covered = triangle[row, column] >= 0
             # nothing is outside of the window
             rim = (above and triangle[row - 1, column] >= 0) != covered
             rim |= (below and triangle[row + 1, column] >= 0) != covered
             rim |= (column > 0 and triangle[row, column - 1] >= 0) != covered
             rim |= (column < width - 1 and triangle[row, column + 1] >= 0) != covered
-            if (
-                rim
-                or _bend(colors, row + 1, column + 1, 1, 1)
-                or _bend(colors, row + 1, column + 1, 1, -1)
-                # off the rim nothing is beside, above and below what is not covered
-                or (covered and _bend(colors, row + 1, column + 1, 0, 1))
-                or (covered and _bend(colors, row + 1, column + 1, 1, 0))
-            ):
+            if rim | bent[column]:
                 number[row, column] = count
+                places[count] = row, column
                 count += 1
     for vertex in range(len(points)):
         x, y = points[vertex, 0], points[vertex, 1]
@@ -68,41 +85,32 @@ def unsure_pixels(colors, triangle, spans, points, window):
             row, column = int(y) - window[1], int(x) - window[0]
             if triangle[row, column] < 0 and number[row, column] < 0:
                 number[row, column] = count
+                places[count] = row, column
                 count += 1
-    return number, count
+    return number, places[:count]
 
 
 @loop
-def mix(image, drawn, triangle, number, samples, planes, window, perspective):
-    """Put what was drawn into the image; several samples of a pixel as their mean colour."""
-    left, top = window[0], window[1]
-    height, width = triangle.shape
-    factor = samples.shape[1]
+def mix(image, places, samples, factor, planes, window, perspective):
+    """Put the mean colour of several samples of each of some pixels into the image."""
+    samples_x, samples_y = sample_offsets(factor)
     count = factor * factor
-    for row in range(height):
-        for column in range(width):
-            pixel = number[row, column]
-            if pixel < 0:
-                if triangle[row, column] >= 0:
-                    for channel in range(3):
-                        value = drawn[row + 1, column + 1, channel]
-                        image[row + top, column + left, channel] = value
-                continue
-            covered, red, green, blue = 0, 0.0, 0.0, 0.0
-            for sample_y in range(factor):
-                y = row + top + (sample_y + 0.5) / factor
-                for sample_x in range(factor):
-                    face = samples[pixel, sample_y, sample_x]
-                    if face >= 0:
-                        x = column + left + (sample_x + 0.5) / factor
-                        one, two, three = color_at(planes, face, x, y, perspective)
-                        red, green, blue = red + one, green + two, blue + three
-                        covered += 1
-            if covered:  # the rest shows what is below
-                for channel, value in enumerate((red, green, blue)):
-                    under = image[row + top, column + left, channel] * (1 - covered / count)
-                    value = under + value * (255 / count) + 0.5
-                    image[row + top, column + left, channel] = np.uint8(value)
+    for pixel in range(len(places)):
+        row, column = places[pixel, 0] + window[1], places[pixel, 1] + window[0]
+        covered, red, green, blue = 0, 0.0, 0.0, 0.0
+        seen = samples[pixel]
+        for sample in range(count):
+            face = seen[sample]
+            if face >= 0:
+                x, y = column + samples_x[sample], row + samples_y[sample]
+                one, two, three = color_at(planes, face, x, y, perspective)
+                red, green, blue = red + one, green + two, blue + three
+                covered += 1
+        if covered:  # the rest shows what is below
+            for channel, value in enumerate((red, green, blue)):
+                under = image[row, column, channel] * (1 - covered / count)
+                value = under + value * (255 / count) + 0.5
+                image[row, column, channel] = np.uint8(value)
 
 
 @loop
@@ -157,27 +165,43 @@ def draw_scene(
     planes = planes_of(points, nearness, faces, shown, front, back, perspective)
     least, most = nearness.min(), nearness.max()
     height, width = triangle.shape
-    drawn = np.zeros((height + 2, width + 2, 3), np.uint8)
+    drawn = np.zeros((3, height + 2, width + 2), np.uint8)
     spans = np.empty((height, 2), np.int64)
     for row in range(height):
-        spans[row, 0], spans[row, 1] = width, -1
+        first, last = width, -1
+        # rows: arrays of one axis are read faster
+        seen, nearest = triangle[row], found[row]
+        depths, indices = depth[row + top, left:], index[row + top, left:]
+        reds, greens, blues = drawn[0, row + 1, 1:], drawn[1, row + 1, 1:], drawn[2, row + 1, 1:]
         for column in range(width):
-            face = triangle[row, column]
+            face = seen[column]
             if face < 0:
                 continue
-            spans[row, 0], spans[row, 1] = min(spans[row, 0], column), column
+            first, last = min(first, column), column
             x, y = column + left + 0.5, row + top + 0.5
-            for channel, value in enumerate(color_at(planes, face, x, y, perspective)):
-                drawn[row + 1, column + 1, channel] = np.uint8(value * 255 + 0.5)
+            red, green, blue = color_at(planes, face, x, y, perspective)
+            reds[column] = np.uint8(red * 255 + 0.5)
+            greens[column] = np.uint8(green * 255 + 0.5)
+            blues[column] = np.uint8(blue * 255 + 0.5)
             # Rounding must not leave the range that the corners span.
-            near = min(max(np.float64(found[row, column]), least), most)
-            depth[row + top, column + left] = 1 / near if perspective else -near
-            index[row + top, column + left] = mesh_index[face]
-    number, count = np.full((height, width), -1, np.int32), 0
+            near = min(max(np.float64(nearest[column]), least), most)
+            depths[column] = 1 / near if perspective else -near
+            indices[column] = mesh_index[face]
+        spans[row, 0], spans[row, 1] = first, last
+    number, places = np.full((height, width), -1, np.int32), np.empty((0, 2), np.int32)
     if factor > 1:
-        number, count = unsure_pixels(drawn, triangle, spans, points, window)
-    samples = nearest_samples(points, faces, shown, planes, number, count, factor, window)
-    mix(image, drawn, triangle, number, samples, planes, window, perspective)
+        number, places = unsure_pixels(drawn, triangle, spans, points, window)
+    for row in range(height):
+        seen, numbers = triangle[row], number[row]
+        reds, greens, blues = drawn[0, row + 1, 1:], drawn[1, row + 1, 1:], drawn[2, row + 1, 1:]
+        pixels = image[row + top, left:]
+        for column in range(spans[row, 0], spans[row, 1] + 1):
+            if (seen[column] >= 0) & (numbers[column] < 0):
+                pixel = pixels[column]
+                pixel[0], pixel[1], pixel[2] = reds[column], greens[column], blues[column]
+    if len(places):
+        samples = nearest_samples(points, faces, shown, planes, number, len(places), factor, window)
+        mix(image, places, samples, factor, planes, window, perspective)
 
 
 SIGNATURE = (

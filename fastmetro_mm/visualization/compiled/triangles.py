@@ -19,11 +19,14 @@ _NEARNESS = 6  # slopes, and the value at the corner
 _RED, _GREEN, _BLUE = 9, 12, 15  # the same, in perspective of colour times nearness
 _NUMBERS = 18
 
+_GATHERED = 16_384
+"""Pairs of a triangle and a pixel that are looked at together; they stay in the cache."""
+
 
 @loop
 def planes_of(points, nearness, faces, shown, front, back, perspective):
     """What is linear on each triangle that is seen, a row of numbers each."""
-    planes = np.zeros((len(faces), _NUMBERS))
+    planes = np.empty((len(faces), _NUMBERS))  # rows of what is not shown are never read
     for face in range(len(faces)):
         if not shown[face]:
             continue
@@ -75,59 +78,64 @@ def nearest_triangles(points, nearness, faces, shown, window):
     left, top, right, bottom = window
     triangle = np.full((bottom - top, right - left), -1, np.int32)
     found = np.full((bottom - top, right - left), -np.inf, np.float32)
-    x, y, rows = np.empty(3), np.empty(3), np.empty(3, np.int64)
     for face in range(len(faces)):
         if not shown[face]:
             continue
-        for corner in range(3):
-            x[corner], y[corner] = points[faces[face, corner], 0], points[faces[face, corner], 1]
-        first = math.ceil(min(x[0], x[1], x[2]) - 0.5)
-        last = math.ceil(max(x[0], x[1], x[2]) - 0.5)
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        x_1, x_2, x_3 = points[a, 0], points[b, 0], points[c, 0]
+        first = math.ceil(min(x_1, x_2, x_3) - 0.5)
+        last = math.ceil(max(x_1, x_2, x_3) - 0.5)
         if first >= last or first >= right or last <= left:
             continue
-        first = math.ceil(min(y[0], y[1], y[2]) - 0.5)
-        last = math.ceil(max(y[0], y[1], y[2]) - 0.5)
+        y_1, y_2, y_3 = points[a, 1], points[b, 1], points[c, 1]
+        first = math.ceil(min(y_1, y_2, y_3) - 0.5)
+        last = math.ceil(max(y_1, y_2, y_3) - 0.5)
         if first >= last or first >= bottom or last <= top:
             continue
         # the plane of nearness, from the corners before they are put in order
-        across_1, down_1, across_2, down_2 = x[1] - x[0], y[1] - y[0], x[2] - x[0], y[2] - y[0]
+        across_1, down_1, across_2, down_2 = x_2 - x_1, y_2 - y_1, x_3 - x_1, y_3 - y_1
         area = across_1 * down_2 - down_1 * across_2
         share = 1.0 / area if area != 0 else 0.0
-        at_first = nearness[faces[face, 0]]
-        step_1, step_2 = nearness[faces[face, 1]] - at_first, nearness[faces[face, 2]] - at_first
+        at_first = nearness[a]
+        step_1, step_2 = nearness[b] - at_first, nearness[c] - at_first
         slope_x = (step_1 * down_2 - step_2 * down_1) * share
         slope_y = (step_2 * across_1 - step_1 * across_2) * share
-        offset = at_first - slope_x * x[0] - slope_y * y[0]
-        for upper, lower in ((0, 1), (1, 2), (0, 1)):
-            if y[upper] > y[lower]:
-                x[upper], x[lower] = x[lower], x[upper]
-                y[upper], y[lower] = y[lower], y[upper]
-        for corner in range(3):
-            rows[corner] = int(min(max(math.ceil(y[corner] - 0.5), top), bottom))
-        long_is_left = (x[1] - x[0]) * (y[2] - y[0]) > (x[2] - x[0]) * (y[1] - y[0])
-        rise = y[2] - y[0]
-        long_slope = (x[2] - x[0]) / rise if rise > 0 else 0.0
-        long_offset = x[0] - long_slope * y[0] - 0.5
-        for part in range(2):  # above the middle corner and below
-            rise = y[part + 1] - y[part]
-            slope = (x[part + 1] - x[part]) / rise if rise > 0 else 0.0
-            edge = x[part] - slope * y[part] - 0.5
-            for row in range(rows[part], rows[part + 1]):
-                center = row + 0.5
-                start = math.ceil(long_slope * center + long_offset)
-                stop = math.ceil(slope * center + edge)
-                if not long_is_left:
-                    start, stop = stop, start
-                begin, end = int(max(start, left)), int(min(stop, right))
-                if begin >= end:
-                    continue
-                value = offset + slope_x * (begin + 0.5)
-                value += slope_y * center
-                for column in range(begin, end):
-                    near = np.float32(slope_x * (column - begin) + value)
-                    if near >= found[row - top, column - left]:
-                        found[row - top, column - left] = near
-                        triangle[row - top, column - left] = face
+        offset = at_first - slope_x * x_1 - slope_y * y_1
+        if y_1 > y_2:
+            x_1, y_1, x_2, y_2 = x_2, y_2, x_1, y_1
+        if y_2 > y_3:
+            x_2, y_2, x_3, y_3 = x_3, y_3, x_2, y_2
+        if y_1 > y_2:
+            x_1, y_1, x_2, y_2 = x_2, y_2, x_1, y_1
+        middle = math.ceil(y_2 - 0.5)
+        long_is_left = (x_2 - x_1) * (y_3 - y_1) > (x_3 - x_1) * (y_2 - y_1)
+        long_slope = (x_3 - x_1) / (y_3 - y_1)
+        long_offset = x_1 - long_slope * y_1 - 0.5
+        upper = (x_2 - x_1) / (y_2 - y_1) if y_2 > y_1 else 0.0
+        upper_offset = x_1 - upper * y_1 - 0.5
+        lower = (x_3 - x_2) / (y_3 - y_2) if y_3 > y_2 else 0.0
+        lower_offset = x_2 - lower * y_2 - 0.5
+        for row in range(max(first, top), min(last, bottom)):
+            center = row + 0.5
+            start = math.ceil(long_slope * center + long_offset)
+            if row < middle:
+                stop = math.ceil(upper * center + upper_offset)
+            else:
+                stop = math.ceil(lower * center + lower_offset)
+            if not long_is_left:
+                start, stop = stop, start
+            begin, end = int(max(start, left)), int(min(stop, right))
+            if begin >= end:
+                continue
+            value = offset + slope_x * (begin + 0.5)
+            value += slope_y * center
+            seen = triangle[row - top, begin - left : end - left]
+            nearest = found[row - top, begin - left : end - left]
+            for column in range(end - begin):
+                near = np.float32(slope_x * column + value)
+                if near >= nearest[column]:
+                    nearest[column] = near
+                    seen[column] = face
     return triangle, found
 
 
@@ -136,13 +144,20 @@ def nearest_samples(points, faces, shown, planes, number, count, factor, window)
     """Number of the triangle that each sample of the numbered pixels shows, -1 for none."""
     left, top = window[0], window[1]
     height, width = number.shape
-    triangle = np.full((count, factor, factor), -1, np.int32)
-    found = np.full((count, factor, factor), -np.inf, np.float32)
-    step, half = 1 / factor, 0.5 - 0.5 / factor
+    offsets = sample_offsets(factor)
+    triangle = np.full((count, factor * factor), -1, np.int32)
+    found = np.full((count, factor * factor), -np.inf, np.float32)
+    half = 0.5 - 0.5 / factor
+    # Pixels that triangles reach are gathered first, since a branch that cannot be foreseen, here
+    # most, takes longer than what it would save.
+    reached = np.empty((_GATHERED + width, 3), np.int32)
+    gathered = 0
     for face in range(len(faces)):
+        if not shown[face]:
+            continue
         second_x, second_y = planes[face, _SHARES], planes[face, _SHARES + 1]
         third_x, third_y = planes[face, _SHARES + 2], planes[face, _SHARES + 3]
-        if not shown[face] or (second_x == 0 and second_y == 0):  # flat
+        if second_x == 0 and second_y == 0:  # flat
             continue
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
         low = min(points[a, 0], points[b, 0], points[c, 0])
@@ -153,40 +168,68 @@ def nearest_samples(points, faces, shown, planes, number, count, factor, window)
         high = max(points[a, 1], points[b, 1], points[c, 1])
         first = int(min(max(math.floor(low) - top, 0), height))
         last = int(min(max(math.ceil(high) - top, 0), height))
-        near_x, near_y = planes[face, _NEARNESS], planes[face, _NEARNESS + 1]
-        near_first = planes[face, _NEARNESS + 2]
         corner_x, corner_y = planes[face, _CORNER] - left, planes[face, _CORNER + 1] - top
         # how far the shares of a pixel's samples are from those at its centre
         second_reach = half * (abs(second_x) + abs(second_y)) + ROUNDING
         third_reach = half * (abs(third_x) + abs(third_y)) + ROUNDING
         first_reach = half * (abs(second_x + third_x) + abs(second_y + third_y)) + ROUNDING
         for row in range(first, last):
+            if gathered >= _GATHERED:
+                _see(planes, number, reached, gathered, offsets, window, triangle, found)
+                gathered = 0
+            numbers = number[row]
             for column in range(begin, end):
-                pixel = number[row, column]
-                if pixel < 0:
-                    continue
                 across, down = column + 0.5 - corner_x, row + 0.5 - corner_y
                 second = second_x * across + second_y * down
                 third = third_x * across + third_y * down
-                if (
-                    second < -second_reach
-                    or third < -third_reach
-                    or second + third > 1 + first_reach
-                ):
-                    continue
-                # from the first sample of the pixel
-                second -= half * (second_x + second_y)
-                third -= half * (third_x + third_y)
-                near = near_x * (across - half) + near_y * (down - half) + near_first
-                for sample_y in range(factor):
-                    for sample_x in range(factor):
-                        right, below = sample_x * step, sample_y * step
-                        one = second + right * second_x + below * second_y
-                        two = third + right * third_x + below * third_y
-                        if one < -ROUNDING or two < -ROUNDING or one + two > 1 + ROUNDING:
-                            continue
-                        value = np.float32(near + right * near_x + below * near_y)
-                        if value >= found[pixel, sample_y, sample_x]:
-                            found[pixel, sample_y, sample_x] = value
-                            triangle[pixel, sample_y, sample_x] = face
+                pair = reached[gathered]
+                pair[0], pair[1], pair[2] = face, row, column
+                gathered += (
+                    (numbers[column] >= 0)
+                    & (second >= -second_reach)
+                    & (third >= -third_reach)
+                    & (second + third <= 1 + first_reach)
+                )
+    _see(planes, number, reached, gathered, offsets, window, triangle, found)
     return triangle
+
+
+@loop
+def sample_offsets(factor):
+    """How far right of and below a pixel's corner its samples lie. (factor * factor,) each."""
+    x, y = np.empty(factor * factor), np.empty(factor * factor)
+    for sample in range(factor * factor):
+        x[sample] = (sample % factor + 0.5) / factor
+        y[sample] = (sample // factor + 0.5) / factor
+    return x, y
+
+
+@loop
+def _see(planes, number, reached, gathered, offsets, window, triangle, found):
+    """Put triangles before what samples of pixels (rows of face, row, column) show until now."""
+    samples_x, samples_y = offsets  # arrays of one axis are read several times faster
+    for pair in range(gathered):
+        face, row, column = reached[pair, 0], reached[pair, 1], reached[pair, 2]
+        pixel, plane = number[row, column], planes[face]
+        second_x, second_y = plane[_SHARES], plane[_SHARES + 1]
+        third_x, third_y = plane[_SHARES + 2], plane[_SHARES + 3]
+        near_x, near_y = plane[_NEARNESS], plane[_NEARNESS + 1]
+        across = column - (plane[_CORNER] - window[0])
+        down = row - (plane[_CORNER + 1] - window[1])
+        second = second_x * across + second_y * down
+        third = third_x * across + third_y * down
+        near = near_x * across + near_y * down + plane[_NEARNESS + 2]
+        seen, nearest = triangle[pixel], found[pixel]
+        for sample in range(len(samples_x)):
+            right, below = samples_x[sample], samples_y[sample]
+            one = second + right * second_x + below * second_y
+            two = third + right * third_x + below * third_y
+            value = np.float32(near + right * near_x + below * near_y)
+            if (
+                (one >= -ROUNDING)
+                & (two >= -ROUNDING)
+                & (one + two <= 1 + ROUNDING)
+                & (value >= nearest[sample])
+            ):
+                nearest[sample] = value
+                seen[sample] = face
