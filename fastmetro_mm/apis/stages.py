@@ -13,6 +13,8 @@ Item = TypeVar('Item')
 _END = object()
 _LOOK_UP = 0.1
 """Seconds after which a waiting thread looks whether anybody still wants its work."""
+_LAST_ITEM = 0.02
+"""Seconds that whoever wants every core waits for items and jobs that were begun."""
 
 
 class Pause:
@@ -23,28 +25,64 @@ class Pause:
     """
 
     def __init__(self) -> None:
-        self._free = threading.Event()
-        self._free.set()
-        self._lock = threading.Lock()
-        self._reasons = 0
+        self._changed = threading.Condition()
+        self._reasons = self._at_work = 0
+        self._here = threading.local()
 
     @contextmanager
     def others(self) -> Iterator[None]:
-        """Let no thread begin with its next item or job until the block ends."""
-        with self._lock:
-            self._reasons += 1
-            self._free.clear()
+        """Let no thread begin with its next item or job until the block ends.
+
+        Those at work may come to their end first, for a moment.
+        """
+        with self.resting():
+            with self._changed:
+                self._reasons += 1
+                self._changed.wait_for(lambda: not self._at_work, _LAST_ITEM)
+            try:
+                yield
+            finally:
+                with self._changed:
+                    self._reasons -= 1
+                    self._changed.notify_all()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Begin with an item or job as soon as nobody wants the cores alone."""
+        self._begin()
         try:
             yield
         finally:
-            with self._lock:
-                self._reasons -= 1
-                if not self._reasons:
-                    self._free.set()
+            self._end()
 
-    def wait(self) -> None:
-        """Wait until nobody wants the cores alone."""
-        self._free.wait()
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Wait for somebody else in the block, also in the middle of an item or job."""
+        if not getattr(self._here, 'at_work', False):
+            yield
+            return
+        self._end()
+        try:
+            yield
+        finally:
+            self._begin()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether somebody wants the cores alone."""
+        return self._reasons > 0
+
+    def _begin(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._reasons)
+            self._at_work += 1
+            self._here.at_work = True
+
+    def _end(self) -> None:
+        with self._changed:
+            self._at_work -= 1
+            self._here.at_work = False
+            self._changed.notify_all()
 
 
 PAUSE = Pause()
@@ -82,12 +120,11 @@ def ahead(items: Iterable[Item], size: int) -> Iterator[Item]:
     def work() -> None:
         iterator = iter(items)
         try:
-            PAUSE.wait()
-            for item in iterator:
-                if not put(item):
+            while True:
+                with PAUSE.working():
+                    item = next(iterator, _END)
+                if not put(item) or item is _END:
                     return
-                PAUSE.wait()
-            put(_END)
         except BaseException as error:  # it belongs to the caller, whatever it is
             put(_END, error)
         finally:
@@ -99,7 +136,8 @@ def ahead(items: Iterable[Item], size: int) -> Iterator[Item]:
     thread.start()
     try:
         while True:
-            item, error = waiting.get()
+            with PAUSE.resting():
+                item, error = waiting.get()
             if error is not None:
                 raise error
             if item is _END:
@@ -149,9 +187,9 @@ class Worker:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            PAUSE.wait()
             try:
-                job()
+                with PAUSE.working():
+                    job()
             except BaseException as error:
                 self._error = self._error or error
             del job

@@ -130,7 +130,7 @@ def test_network_that_fills_the_cores_runs_alone(inferencer, clip, monkeypatch, 
 
     def run_crops(queue):
         here = threading.current_thread() is threading.main_thread()
-        seen.add((here, stages.PAUSE._free.is_set()))
+        seen.add((here, not stages.PAUSE.is_on))
         run(queue)
 
     monkeypatch.setattr(inferencer, 'run_crops', run_crops)

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from fastmetro_mm.apis import stages
 from fastmetro_mm.apis.saving import ResultSaver
 from fastmetro_mm.apis.stages import PAUSE, Worker, ahead
 from fastmetro_mm.errors import InputError
@@ -124,7 +125,71 @@ def test_threads_wait_while_somebody_wants_every_core():
 def test_a_pause_ends_with_an_error_too():
     with pytest.raises(InputError), PAUSE.others():
         raise InputError('the network cannot')
-    PAUSE.wait()
+    assert not PAUSE.is_on
+    with PAUSE.working():  # begins at once
+        pass
+
+
+def test_who_wants_every_core_lets_jobs_come_to_their_end(monkeypatch):
+    monkeypatch.setattr(stages, '_LAST_ITEM', 20)
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def job():
+        begun.set()
+        go_on.wait(20)
+        done.append('a job')
+
+    worker = Worker(4)
+    worker.submit(job)
+    assert begun.wait(20)
+    threading.Timer(0.05, go_on.set).start()
+    with PAUSE.others():
+        assert done == ['a job']
+    worker.finish()
+
+
+def test_who_wants_every_core_does_not_wait_for_a_job_that_takes_long(monkeypatch):
+    monkeypatch.setattr(stages, '_LAST_ITEM', 0.01)
+    begun, go_on = threading.Event(), threading.Event()
+    worker = Worker(4)
+    worker.submit(lambda: begun.set() or go_on.wait(20))
+    assert begun.wait(20)
+    with PAUSE.others():
+        go_on.set()  # it would wait for this
+    worker.finish()
+
+
+def test_a_stage_that_waits_for_the_one_before_does_not_hold_up_the_network(monkeypatch):
+    monkeypatch.setattr(stages, '_LAST_ITEM', 20)
+    fetching = threading.Event()
+
+    def slow():
+        yield 0
+        fetching.set()
+        with PAUSE.resting():
+            network_ran.wait(20)
+        yield 1
+
+    def second(items):
+        yield from items
+
+    network_ran = threading.Event()
+    results = ahead(second(ahead(slow(), 1)), 1)
+    assert next(results) == 0 and fetching.wait(20)
+    start = time.monotonic()
+    with PAUSE.others():  # the first stage rests, the second waits for it
+        assert time.monotonic() - start < 10
+        network_ran.set()
+    assert list(results) == [1]
+
+
+def test_the_network_may_run_in_a_stage():
+    def items():
+        with PAUSE.others():
+            was_on = PAUSE.is_on
+        yield was_on
+
+    assert list(ahead(items(), 1)) == [True] and not PAUSE.is_on
 
 
 def frame(index: int) -> FrameResult:
