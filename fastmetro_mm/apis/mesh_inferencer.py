@@ -47,8 +47,9 @@ from fastmetro_mm.structures.results import FrameResult
 
 _AHEAD = 2
 """Images that are read, and results that are made, before they are wanted."""
-_AHEAD_OF_TURNS = 4
-"""Images whose people are cut out before they are wanted, where network and others take turns."""
+_AHEAD_OF_TURNS = 8
+"""The same of images whose people are cut out, where network and others take turns: of one batch
+of the usual size with two people an image, since nobody cuts out while the network runs."""
 _FEW_CORES = 2
 """Cores that a network on the processor fills, so that others beside it cost time."""
 

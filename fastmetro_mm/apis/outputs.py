@@ -170,7 +170,10 @@ class FrameFiles(Output):
         if self.fps is None:
             path = self.path(f'{name}.{self.kind}')
         else:
-            self._name, self._numbers = name, (self._numbers or set()) | {frame.frame_index}
+            self._name = name
+            if self._numbers is None:
+                self._numbers = set()
+            self._numbers.add(frame.frame_index)
             path = self.path(f'{name}_{self.kind}/{frame.frame_index:06d}.{self.kind}')
         if self.kind == 'npz':
             frame.save_npz(path)

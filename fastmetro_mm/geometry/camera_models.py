@@ -65,7 +65,9 @@ class PerspectiveCamera:
             Image pixels; NaN for points that do not lie before the camera (z <= 0). (..., 2)
         """
         points = np.asarray(points, dtype=np.float64)
-        depth = np.where(points[..., 2:] > 0, points[..., 2:], np.nan)
+        depth = points[..., 2:]
+        if not (depth > 0).all():
+            depth = np.where(depth > 0, depth, np.nan)
         return points[..., :2] / depth @ self.intrinsics[:2, :2].T + self.intrinsics[:2, 2]
 
 

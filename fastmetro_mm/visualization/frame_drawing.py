@@ -157,8 +157,9 @@ def draw_panels(
         overlay = render_frame(frame, renderer, image, projection, mesh).image
         if opacity < 1 and image is not None:
             overlay = cv2.addWeighted(image, 1 - opacity, overlay, opacity, 0)
-        if draw_boxes:
+        elif draw_boxes:
             overlay = overlay.copy()
+        if draw_boxes:
             for number, person in enumerate(frame.people):
                 _draw_box(overlay, person, person_color(number, person.track_id))
         panels.append((label, overlay))

@@ -63,8 +63,8 @@ def scene_of(
         vertices[:, :2] = vertices[:, :2] @ (own.intrinsics[:2, :2] / focal).T
         own_faces = faces if person.faces is None else person.faces
         meshes.append(RenderMesh(vertices, own_faces, person.color))
-        shared = PerspectiveCamera.from_focal_length(focal, (own.width, own.height))
-    return meshes, shared
+        shared = focal, (own.width, own.height)
+    return meshes, shared and PerspectiveCamera.from_focal_length(*shared)
 
 
 def draw_overlay(

@@ -51,8 +51,8 @@ class RenderMesh:
                 f'color must be (3,) or one per vertex {self.vertices.shape}, got '
                 f'{self.color.shape}'
             )
-        finite = np.asarray(np.isfinite(self.vertices).all(axis=1))
-        if not finite.all():
+        if not np.isfinite(self.vertices).all():
+            finite = np.asarray(np.isfinite(self.vertices).all(axis=1))
             raise InputError(
                 f'{(~finite).sum()} of {len(finite)} vertices are not finite (first: vertex '
                 f'{np.argmin(finite)}); the network has probably diverged'

@@ -42,7 +42,8 @@ from fastmetro_mm.fileio import write_json
 from fastmetro_mm.visualization.frame_drawing import draw_frame
 from fastmetro_mm.visualization.renderer_factory import build_renderer
 
-WIDTH, HEIGHT, FPS, BATCH = 640, 360, 25, 8
+WIDTH, HEIGHT, FPS = 640, 360, 25
+BATCH = 16  # as for `fastmetro demo`
 BOXES = [[110, 40, 250, 330], [370, 30, 520, 340]]
 
 
