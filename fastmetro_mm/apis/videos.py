@@ -11,6 +11,7 @@ from typing import Any
 import av
 import av.error
 import av.stream
+import av.video.reformatter
 import cv2
 import numpy as np
 
@@ -96,6 +97,8 @@ class _Reader:
     """
 
     def __init__(self, path: Path) -> None:
+        # one for all frames: to make it takes longer than to use it
+        self.reformatter = av.video.reformatter.VideoReformatter()
         self.damaged = 0
         self.failure: Exception | None = None
         where = printable(path)
@@ -195,7 +198,8 @@ def _frames(
             if moment <= last:  # times that stand still or run back are of no use
                 moment = last + 1 / fps
             last, end = moment, moment + _lasts(frame, fps)
-            yield SourceImage(_pixels(frame), index, str(path), time=moment, of_video=True)
+            pixels = _pixels(frame, reader.reformatter)
+            yield SourceImage(pixels, index, str(path), time=moment, of_video=True)
             frame, index = next(reader, None), index + 1
     finally:
         reader.close()
@@ -227,14 +231,14 @@ def _lasts(frame: av.VideoFrame, fps: float) -> float:
     return 1 / fps
 
 
-def _pixels(frame: av.VideoFrame) -> np.ndarray:
+def _pixels(frame: av.VideoFrame, reformatter: av.video.reformatter.VideoReformatter) -> np.ndarray:
     """RGB, turned as the file says, transparent parts on white."""
     if any(component.is_alpha for component in frame.format.components):
-        pixels = frame.to_ndarray(format='rgba')
+        pixels = reformatter.reformat(frame, format='rgba').to_ndarray()
         share = pixels[..., 3:].astype(np.uint16)
         pixels = ((pixels[..., :3] * share + 255 * (255 - share)) / 255).round().astype(np.uint8)
     else:
-        pixels = frame.to_ndarray(format='rgb24')
+        pixels = reformatter.reformat(frame, format='rgb24').to_ndarray()
     quarters = round(frame.rotation / 90) % 4  # counter-clockwise
     return np.ascontiguousarray(np.rot90(pixels, quarters)) if quarters else pixels
 

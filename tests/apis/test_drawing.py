@@ -8,6 +8,7 @@ import pytest
 
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.visualization.frame_drawing import draw_frame, render_frame
+from fastmetro_mm.visualization.render_types import RenderResult
 from fastmetro_mm.visualization.renderer_factory import build_renderer
 
 
@@ -65,6 +66,24 @@ def test_views_stand_beside_the_overlay(three_people, renderer):
     for left in (width, width + height):
         panel = drawing[-height:, left : left + height]
         assert 0.02 < (panel != 255).any(axis=-1).mean() < 0.6
+
+
+@pytest.mark.parametrize('opacity', [0.5, 1])
+def test_boxes_are_not_drawn_on_what_a_renderer_keeps(three_people, opacity):
+    frame = three_people[0]
+    kept = np.full_like(frame.image, 90)
+
+    class Keeper:
+        name = 'keeper'
+
+        def render(self, meshes, camera, background=None):
+            shape = kept.shape[:2]
+            return RenderResult(kept, np.zeros(shape, np.float32), np.full(shape, -1, np.int32))
+
+    before = frame.image.copy()
+    drawn = draw_frame(frame, Keeper(), opacity=opacity, draw_boxes=True)
+    assert (kept == 90).all() and np.array_equal(frame.image, before)
+    assert not np.array_equal(drawn, draw_frame(frame, Keeper(), opacity=opacity))
 
 
 def test_smpl_mesh_gets_a_second_overlay(three_people, renderer):

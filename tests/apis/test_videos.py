@@ -65,6 +65,14 @@ def test_frames_are_counted_and_rgb(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ['clip.mp4']
 
 
+def test_frames_are_those_of_the_decoder(tmp_path):
+    path = write(tmp_path / 'clip.mp4', count=6)
+    with av.open(str(path)) as container:
+        expected = [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
+    found = [frame.pixels for frame in open_source(path, fail).images]
+    assert len(found) == 6 and np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     'name, codec, options',
     [
