@@ -196,7 +196,8 @@ def landmark_boxes(places: np.ndarray) -> np.ndarray:
 
 def _cut(image: np.ndarray, to_image: np.ndarray, size: int) -> np.ndarray:
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    if np.linalg.norm(to_image[:, 0]) > 2:  # halves the image first, so that nothing flickers
+    # halves the image first, so that nothing flickers; not into nothing
+    if np.linalg.norm(to_image[:, 0]) > 2 and min(image.shape[:2]) > 1:
         half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         return _cut(half, to_image / 2, size)
     return cv2.warpAffine(image, to_image, (size, size), flags=how)

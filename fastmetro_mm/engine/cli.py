@@ -21,6 +21,7 @@ from fastmetro_mm.errors import CliError, ConfigError, UserError
 from fastmetro_mm.fileio import NO_SPACE
 
 TRACEBACK_VARIABLE = 'FASTMETRO_TRACEBACK'
+_TRUST_VARIABLE = 'FASTMETRO_TRUST_CHECKPOINTS'
 _MOST = 10**15  # of any number that is counted or measured
 _LOST_PEER = re.compile(
     r'gloo.*(Connection closed by peer|Connection reset by peer|Broken pipe)|'
@@ -201,12 +202,29 @@ def apply_common(args: argparse.Namespace) -> None:
     if args.traceback:
         os.environ[TRACEBACK_VARIABLE] = '1'
     if args.trust_checkpoint:
-        os.environ['FASTMETRO_TRUST_CHECKPOINTS'] = '1'
+        os.environ[_TRUST_VARIABLE] = '1'
 
 
 @contextmanager
 def friendly_errors() -> Iterator[None]:
-    """Turn a user's mistake into one line on stderr and exit code 2."""
+    """Turn a user's mistake into one line on stderr and exit code 2.
+
+    What :func:`apply_common` sets holds until the end of the block: a program may call several
+    commands, and trust the files of one of them only.
+    """
+    before = {name: os.environ.get(name) for name in (TRACEBACK_VARIABLE, _TRUST_VARIABLE)}
+    try:
+        with _explained():
+            yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:

@@ -27,11 +27,15 @@ def command_run(
         args = parse_args(argv)
         apply_common(args)
         # here: --help needs no torch
+        import mmengine.device.utils as used
+
         from fastmetro_mm.engine.config_options import choose_device
         from fastmetro_mm.engine.runner import leave_process_group
 
+        before = used.DEVICE
         choose_device(args.device)
         try:
             yield args
         finally:
+            used.DEVICE = before  # the next command of this process may want another one
             leave_process_group()

@@ -38,7 +38,8 @@ def test_real_hands_are_found_and_their_side_is_known(detector, shared_dir, numb
 
 
 def test_no_hand_where_none_is(detector):
-    assert detector(np.full((100, 150, 3), 120, np.uint8)) == []
+    for size in ((100, 150), (2, 1500), (1500, 1), (1, 1)):
+        assert detector(np.full((*size, 3), 120, np.uint8)) == []
 
 
 def test_crops_have_the_fingers_up():

@@ -2,12 +2,17 @@
 """What a user can fix is one line and exit code 2; anything else keeps its traceback."""
 
 import errno
+import os
+from argparse import Namespace
 
+import mmengine.device.utils
 import pytest
 from mmengine.config.utils import ConfigParsingError
+from mmengine.device import get_device
 from mmpose.registry import MODELS
 
-from fastmetro_mm.engine.cli import explain, friendly_errors
+from fastmetro_mm.engine.cli import apply_common, explain, friendly_errors
+from fastmetro_mm.engine.command_run import command_run
 from fastmetro_mm.errors import CliError, DataRowError
 
 
@@ -88,3 +93,26 @@ def test_exit_codes_and_lines(monkeypatch, capsys):
     monkeypatch.setenv('FASTMETRO_TRACEBACK', '1')
     with pytest.raises(CliError), friendly_errors():
         raise CliError('wrong')
+
+
+def test_what_a_command_was_allowed_ends_with_it(monkeypatch):
+    """A notebook that calls a command with --trust-checkpoint trusts no other file."""
+    names = ('FASTMETRO_TRUST_CHECKPOINTS', 'FASTMETRO_TRACEBACK')
+    monkeypatch.delenv(names[0], raising=False)
+    monkeypatch.setenv(names[1], '0')
+    for fails in (False, True):
+        with pytest.raises(ZeroDivisionError) if fails else friendly_errors():
+            with friendly_errors():
+                apply_common(Namespace(traceback=True, trust_checkpoint=True))
+                assert [os.environ[name] for name in names] == ['1', '1']
+                1 / (not fails)
+        assert names[0] not in os.environ and os.environ[names[1]] == '0'
+
+
+def test_the_device_of_a_command_ends_with_it(monkeypatch):
+    monkeypatch.setattr(mmengine.device.utils, 'DEVICE', 'cuda')
+    args = Namespace(traceback=False, trust_checkpoint=False, device='cpu')
+    with pytest.raises(SystemExit), command_run(lambda argv: args, []):
+        assert get_device() == 'cpu'
+        raise CliError('later')
+    assert get_device() == 'cuda'
