@@ -54,12 +54,14 @@ def fastest(network: Any, speed: str) -> Runtime:
     if remembered not in known:
         times = measure(network, runtimes, speed)
         remembered = min(times, key=times.__getitem__)
-        write_json(memory, dict(fastest=remembered, milliseconds=times), indent=1)
         listed = ', '.join(f'{name} {value:.1f}' for name, value in times.items())
+        try:
+            write_json(memory, dict(fastest=remembered, milliseconds=times), indent=1)
+            kept = f'remembered in {memory}'
+        except OSError as error:
+            kept = f'measured again the next time ({memory.parent}: {error.strerror})'
         print_log(
-            f'runtime: {remembered} is the fastest here (ms a person: {listed}); remembered in '
-            f'{memory}',
-            'current',
+            f'runtime: {remembered} is the fastest here (ms a person: {listed}); {kept}', 'current'
         )
     return known[remembered]
 

@@ -50,6 +50,8 @@ class OpenVinoEngine:
             self._compiled = core.compile_model(core.read_model(path), target, settings)
         except RuntimeError as error:
             reason = ' '.join(str(error).split()[-20:])
+            if target in core.available_devices:
+                raise _unloaded('OpenVINO', path, reason) from error
             raise InputError(
                 f'OpenVINO does not start on {target}, only on {", ".join(core.available_devices)} '
                 f"({reason}): name one of these, or use runtime='torch'"
@@ -89,9 +91,13 @@ class OnnxRuntimeEngine:
             'TensorrtExecutionProvider': {'trt_fp16_enable': dtype == torch.float16},
             'CUDAExecutionProvider': {'use_tf32': 0},
         }
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=[(target, settings.get(target, {}))]
-        )
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=[(target, settings.get(target, {}))]
+            )
+        except Exception as error:  # of a dozen classes of its own
+            reason = ' '.join(str(error).split())[:200]
+            raise _unloaded('ONNX Runtime', path, reason) from error
         # the library itself goes on with the CPU, and says so on the terminal only
         if target not in (able := self._session.get_providers()):
             raise InputError(
@@ -104,6 +110,12 @@ class OnnxRuntimeEngine:
         """See :class:`Engine`."""
         found: Any = self._session.run(None, dict(zip(self._names, arrays, strict=True)))
         return found
+
+
+def _unloaded(library: str, path: Path, reason: str) -> InputError:
+    return InputError(
+        f"{path}: {library} cannot load it ({reason}): use runtime='torch' and tell us"
+    )
 
 
 def build_engine(path: Path, runtime: Runtime, dtype: torch.dtype, threads: int) -> Engine:

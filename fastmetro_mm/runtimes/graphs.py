@@ -11,8 +11,8 @@ import copy
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from fastmetro_mm import __version__
+from fastmetro_mm.errors import InputError
 from fastmetro_mm.exporters.onnx_export import crop_size_of, export_graph, ready_for_export
-from fastmetro_mm.fileio import cache_folder, write_json
+from fastmetro_mm.fileio import CACHE_VARIABLE, cache_folder, write_json
 from fastmetro_mm.models.heads import FastMETROHead
 from fastmetro_mm.speed.local_attention import attend_locally
 
@@ -153,14 +154,24 @@ def find_graphs(folder: Path) -> Graphs | None:
     try:
         said = json.loads((folder / 'graphs.json').read_text())
         graphs = Graphs(folder, said['crop_size'], tuple(said['outputs']))
+        # sizes alone: to read the files twice would double the time of loading them
         whole = all((folder / name).stat().st_size == size for name, size in said['sizes'].items())
-    except (OSError, ValueError, KeyError, TypeError):
+        return graphs if whole and said['hashes'] else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return graphs if whole else None
+
+
+def are_as_written(graphs: Graphs) -> bool:
+    """Whether no byte of the files has changed, for graphs that cannot be loaded."""
+    try:
+        said = json.loads((graphs.folder / 'graphs.json').read_text())
+        return said['hashes'] == _hashes(graphs.folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def make_graphs(network: Any, folder: Path) -> Graphs:
-    """Export a network.
+    """Export a network, in the place of graphs that lie there.
 
     Args:
         network: ``TopdownMeshEstimator`` in evaluation mode, as it was loaded.
@@ -168,9 +179,22 @@ def make_graphs(network: Any, folder: Path) -> Graphs:
 
     Raises:
         MissingPackageError: onnx or onnxscript is not installed.
+        InputError: The cache folder cannot be written.
     """
+    try:
+        return _make_graphs(network, folder)
+    except OSError as error:
+        raise InputError(
+            f'{folder.parent}: the converted network cannot be kept there ({error.strerror}): set '
+            f"{CACHE_VARIABLE} to another folder, or use runtime='torch'"
+        ) from error
+
+
+def _make_graphs(network: Any, folder: Path) -> Graphs:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix='.partial-', dir=folder.parent))
+    # not mkdtemp, whose folders are private: a cache may be that of several users
+    unfinished = folder.parent / f'.partial-{secrets.token_hex(8)}'
+    unfinished.mkdir()
     try:
         size = crop_size(network)
         device = next(network.parameters()).device
@@ -188,9 +212,11 @@ def make_graphs(network: Any, folder: Path) -> Graphs:
             inputs = dict(zip(names, between, strict=True))
             export_graph(finish, graphs.ending, inputs, outputs)
         sizes = {path.name: path.stat().st_size for path in sorted(unfinished.glob('*.onnx'))}
-        write_json(unfinished / 'graphs.json', dict(crop_size=size, outputs=outputs, sizes=sizes))
+        said = dict(crop_size=size, outputs=outputs, sizes=sizes, hashes=_hashes(unfinished))
+        write_json(unfinished / 'graphs.json', said)
         try:
-            if find_graphs(folder) is None:
+            there = find_graphs(folder)
+            if there is None or not are_as_written(there):
                 shutil.rmtree(folder, ignore_errors=True)  # a damaged one
             os.rename(unfinished, folder)
         except OSError:
@@ -199,3 +225,11 @@ def make_graphs(network: Any, folder: Path) -> Graphs:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return Graphs(folder, size, outputs)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob('*.onnx'))
+    }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fastmetro_mm.errors import ExportError
+from fastmetro_mm.errors import ExportError, UserError
 from fastmetro_mm.fileio import write_atomically
 from fastmetro_mm.runtimes.engines import build_engine
 from fastmetro_mm.runtimes.graphs import (
@@ -18,6 +19,7 @@ from fastmetro_mm.runtimes.graphs import (
     Beginning,
     Ending,
     Graphs,
+    are_as_written,
     find_graphs,
     graphs_folder,
     make_graphs,
@@ -152,13 +154,24 @@ def mesh_graphs(network: Any, runtime: Runtime, speed: str) -> MeshGraphs:
         library.
     """
     folder = graphs_folder(network)
-    graphs = find_graphs(folder) or make_graphs(network, folder)
+    graphs = find_graphs(folder)
+    if graphs is not None:
+        try:
+            return _proved(graphs, network, runtime, speed)
+        except UserError:
+            if are_as_written(graphs):
+                raise  # it is not because the files were damaged
+    return _proved(make_graphs(network, folder), network, runtime, speed)
+
+
+def _proved(graphs: Graphs, network: Any, runtime: Runtime, speed: str) -> MeshGraphs:
     device = next(network.parameters()).device
     mark = _proof_mark(graphs, runtime)
     heads = (network.head, network.smpl_head)
     if not mark.is_file():
         prove(MeshGraphs(graphs, runtime, torch.float32, device, *heads), network)
-        write_atomically(mark, b'')
+        with suppress(OSError):  # proved again the next time
+            write_atomically(mark, b'')
     return MeshGraphs(graphs, runtime, working_type(network, speed), device, *heads)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import importlib.util
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ _PROVIDERS = {
     'tensorrt': 'TensorrtExecutionProvider',
 }
 _EXTRAS = {'openvino': 'openvino', 'onnxruntime': 'export'}
+_ONE_CORE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -124,13 +126,18 @@ def available_targets(library: str) -> list[str]:
     return list(onnxruntime.get_available_providers())
 
 
-@functools.cache
 def openvino_core() -> Any:
     """The one ``openvino.Core`` of the process.
 
     A core that goes unloads its plugins, and glibc 2.36 then ends the process in the next thread
     that is made, or in the next core's plugins.
     """
+    with _ONE_CORE:
+        return _core()
+
+
+@functools.cache
+def _core() -> Any:  # which would be made twice by two threads that come at once
     import openvino  # pyright: ignore[reportMissingImports]
 
     return openvino.Core()

@@ -2,8 +2,14 @@
 """Networks run by other libraries answer as in torch; conversions and measurements are kept."""
 
 import copy
+import functools
 import json
 import os
+import stat
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +21,7 @@ from fastmetro_mm.config_files import config_path
 from fastmetro_mm.errors import ConfigError, ExportError, InputError, MissingPackageError
 from fastmetro_mm.models.backbones import HandLandmark, MoveNet
 from fastmetro_mm.runtimes import choice, graphs, names, preparing
-from fastmetro_mm.runtimes.mesh_graphs import MeshGraphs, prove
+from fastmetro_mm.runtimes.mesh_graphs import MeshGraphs, mesh_graphs, prove
 from fastmetro_mm.runtimes.names import Runtime, parse_runtime
 from fastmetro_mm.speed import acceleration
 
@@ -128,6 +134,67 @@ def test_a_damaged_conversion_is_made_anew(cache):
     assert graphs.find_graphs(folder) is None
     graphs.make_graphs(network, folder)
     assert graphs.find_graphs(folder).outputs == graphs.MESH
+
+
+@needs_converter
+@pytest.mark.parametrize('library', LIBRARIES)
+def test_a_file_whose_bytes_changed_is_made_anew(cache, library):
+    """Its size is the same, so that nobody knows before it is loaded."""
+    network, runtime = build('mesh'), parse_runtime(library, CPU)
+    crops = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(3))
+    folder = graphs.graphs_folder(network)
+    made = graphs.find_graphs(folder) or graphs.make_graphs(network, folder)
+    assert graphs.are_as_written(made) and stat.S_IMODE(folder.stat().st_mode) & 0o055 == 0o055
+    (folder / f'{library}-mark.proved').touch()  # of the damaged ones
+    made.ending.write_bytes(b'\xff' * made.ending.stat().st_size)
+    assert graphs.find_graphs(folder) is not None and not graphs.are_as_written(made)
+    found = mesh_graphs(network, runtime, 'exact')(crops)
+    torch.testing.assert_close(found.vertices, answer(network, crops).vertices, rtol=0, atol=2e-4)
+    assert graphs.are_as_written(made) and not (folder / f'{library}-mark.proved').exists()
+
+
+@needs_converter
+def test_a_cache_that_cannot_be_written(tmp_path, cache, monkeypatch):
+    said = []
+    monkeypatch.setattr(choice, 'print_log', lambda text, *rest: said.append(text))
+    network, runtime = build('mesh'), parse_runtime(LIBRARIES[0], CPU)
+    (tmp_path / 'file').touch()
+    with monkeypatch.context() as patch:
+        patch.setenv('FASTMETRO_CACHE', str(tmp_path / 'file'))
+        with pytest.raises(InputError, match=r'file/graphs: .*Not a directory.*FASTMETRO_CACHE'):
+            mesh_graphs(network, runtime, 'exact')
+        assert choice.fastest(network, 'exact') == Runtime('torch')
+    assert sum('is left out' in text for text in said) == len(LIBRARIES)
+    assert 'measured again' in said[-1]
+    # one that was filled before can be used all the same
+    folder = graphs.graphs_folder(network)
+    if graphs.find_graphs(folder) is None:
+        graphs.make_graphs(network, folder)
+    for mark in folder.glob('*.proved'):
+        mark.unlink()
+
+    def refuse(path, content):
+        raise OSError(30, 'Read-only file system', str(path))
+
+    monkeypatch.setattr('fastmetro_mm.runtimes.mesh_graphs.write_atomically', refuse)
+    assert mesh_graphs(network, runtime, 'exact').crop_size == 96
+    assert not list(folder.glob('*.proved'))
+
+
+def test_threads_that_come_at_once_share_one_core_of_openvino(monkeypatch):
+    # the real one must not go
+    monkeypatch.setattr(names, '_core', functools.cache(names._core.__wrapped__))
+    made = []
+
+    def core():
+        made.append(object())
+        time.sleep(0.1)
+        return made[-1]
+
+    monkeypatch.setitem(sys.modules, 'openvino', SimpleNamespace(Core=core))
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(lambda _: names.openvino_core(), range(4)))
+    assert found == set(made) and len(made) == 1
 
 
 @needs_converter
