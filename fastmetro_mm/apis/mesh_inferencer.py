@@ -35,6 +35,7 @@ from fastmetro_mm.datasets.transforms.views import check_mirroring, parse_views
 from fastmetro_mm.datasets.worker_process import cores
 from fastmetro_mm.errors import DataRowError, InputError
 from fastmetro_mm.model_zoo.model_loading import (
+    check_device,
     gives_parameters,
     load_network,
     smpl_head_is_trained,
@@ -125,10 +126,10 @@ class MeshInferencer:
         if box_padding is not None and not 0.5 <= box_padding <= 5:
             raise InputError(f'box_padding must lie between 0.5 and 5, got {box_padding}')
         views = parse_views(tta)
+        self.device = check_device(device)
         check_runtime(runtime, device)
         free = is_free(detector, detector_weights)
         self.detector = None if free else given_detector(detector, detector_weights, device)
-        self.device = torch.device(device)
         if compiled and self.device.type != 'cuda':
             raise InputError('compiled=True is for GPUs: on the CPU it brings nothing')
         if self.device.type == 'cpu':

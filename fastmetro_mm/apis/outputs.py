@@ -10,6 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+import cv2
+import numpy as np
+
 from fastmetro_mm.apis.export_options import ExportOptions
 from fastmetro_mm.apis.guarding import notice, printable
 from fastmetro_mm.apis.shared_drawing import Drawing
@@ -98,6 +101,8 @@ class VideoOverlay(Output):
     """``clip_overlay.mp4``."""
 
     _writer: VideoWriter | None = None
+    _size: tuple[int, int] = (0, 0)  # of the first frame
+    _has_told = False
 
     def prepare(self, frame: FrameResult, name: str) -> Callable[[], None]:
         """See the base class."""
@@ -114,6 +119,15 @@ class VideoOverlay(Output):
 
             assert self.fps is not None  # every video has one
             self._writer = VideoWriter(self.path(f'{name}_overlay.mp4'), self.fps)
+            self._size = drawn.shape[1::-1]
+        elif drawn.shape[1::-1] != self._size:  # a call whose quality changed; a file has one size
+            if not self._has_told:
+                notice(
+                    f'{printable(name)}: frame {frame.frame_index} is of another size than the '
+                    f'first: overlays are fitted into {self._size[0]}x{self._size[1]}'
+                )
+            self._has_told = True
+            drawn = _fitted(drawn, self._size)
         return partial(self._writer.write, drawn, frame.time)
 
     def close(self) -> None:
@@ -246,6 +260,16 @@ class Report(Output):
         path = self.path(f'{self._name}.html')
         title = printable(self._name)
         return lambda: self.written.append(write_html_report(path, entries, title=title))
+
+
+def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image (H, W, 3) uint8 in the middle of one of another width and height, the rest black."""
+    share = min(size[0] / image.shape[1], size[1] / image.shape[0])
+    width, height = (max(1, round(share * side)) for side in image.shape[1::-1])
+    fitted = np.zeros((size[1], size[0], 3), np.uint8)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    fitted[top : top + height, left : left + width] = cv2.resize(image, (width, height))
+    return fitted
 
 
 def _nothing() -> None:

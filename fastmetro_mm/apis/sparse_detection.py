@@ -24,7 +24,7 @@ def carried_boxes(
 
     In a file the frames between wait for the next look, and people who are seen in both get boxes
     on the straight way between; one who is gone by then stays for the first half of the way. A
-    camera cannot wait: there people move on with the velocity that they had.
+    camera cannot wait: there people move on with the velocity that they had, and out of sight.
 
     Args:
         frames: The frames, in order.
@@ -41,7 +41,8 @@ def carried_boxes(
     for number, frame in enumerate(frames):
         if number % every:
             if is_live:
-                yield frame, tracker.moved_on((number % every) / every)
+                moved = tracker.moved_on((number % every) / every)
+                yield frame, [box for box in moved if _is_in_sight(box, frame)]
             else:
                 waiting.append(frame)
             continue
@@ -54,6 +55,11 @@ def carried_boxes(
         now = tracker.update(find(last))
         yield from _between(waiting, before, now, len(waiting) + 1)
         yield last, now
+
+
+def _is_in_sight(box: PersonBox, frame: SourceImage) -> bool:
+    x1, y1, x2, y2 = box.bbox
+    return x2 > 0 and y2 > 0 and x1 < frame.size[0] and y1 < frame.size[1]
 
 
 def _between(

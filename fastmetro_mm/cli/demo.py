@@ -6,7 +6,7 @@ import sys
 
 from fastmetro_mm.cli.shared_options import add_detector, add_network, add_renderer, add_scene
 from fastmetro_mm.compat.lean import without_garbage_collection
-from fastmetro_mm.engine.cli import OneLineParser, add_reading, apply_common, friendly_errors
+from fastmetro_mm.engine.cli import OneLineParser, add_reading, apply_common, count, friendly_errors
 
 EPILOG = """examples:
   a photo: overlay, arrays, GLB and a page in outputs/
@@ -94,7 +94,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     group.add_argument('--no-track', action='store_true', help='do not number people')
     group.add_argument(
         '--detect-every',
-        type=int,
+        type=count,
         default=1,
         metavar='N',
         help='look for people in every N-th frame; the tracker carries them in between',

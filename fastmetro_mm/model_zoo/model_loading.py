@@ -47,6 +47,23 @@ def resolve_config(model: str | Path | Config) -> Config:
         return read_config(model)
 
 
+def check_device(device: str | torch.device) -> torch.device:
+    """The device a user means, if it can be used here.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``cuda:1``...
+    """
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, TypeError, AssertionError) as error:  # torch's words are ten lines
+        raise InputError(
+            f'device {str(device)!r} is not available here: use cpu, or cuda or cuda:N where '
+            'torch sees a GPU (fastmetro doctor tells)'
+        ) from error
+    return found
+
+
 def load_network(model: str | Path | Config, weights: str | Path | None, device: str) -> nn.Module:
     """Build the network through mmpose and load its weights.
 
@@ -62,8 +79,7 @@ def load_network(model: str | Path | Config, weights: str | Path | None, device:
     Raises:
         CheckpointError: If the weights are damaged or those of another model.
     """
-    if str(device).startswith('cuda') and not torch.cuda.is_available():
-        raise InputError(f'device {device} is not available here: use cpu')
+    check_device(device)
     if weights is None:
         print_log(
             'No weights were given: the network is untrained and its meshes mean nothing.',

@@ -40,13 +40,14 @@ _FOLDER = Path(__file__).parent
 
 
 def check_loops(loops: str) -> str:
-    """The name of what runs the loops, if it is one.
+    """The name of what runs the loops, if it is one, and what stands for ``auto`` is, too.
 
     Args:
         loops: ``auto``, ``numpy`` or ``compiled``.
     """
-    if loops not in LOOPS:
-        raise ConfigError(f'loops must be one of {", ".join(LOOPS)}, got {loops!r}')
+    for name, value in (('loops', loops), (f'${VARIABLE}', os.environ.get(VARIABLE) or 'auto')):
+        if value not in LOOPS:
+            raise ConfigError(f'{name} is {value!r}: choose from {", ".join(LOOPS)}')
     return loops
 
 
@@ -62,7 +63,8 @@ def timed_drawing(loops: str) -> Iterator[Draw]:
         RendererUnavailableError: If it is, and does not work.
     """
     if loops == 'auto':
-        loops = check_loops(os.environ.get(VARIABLE) or 'auto')
+        check_loops(loops)
+        loops = os.environ.get(VARIABLE) or 'auto'
     if loops == 'numpy':
         yield numpy_drawing.draw
     elif loops == 'compiled':

@@ -297,3 +297,9 @@ def test_several_views_agree_with_one_and_tell_their_spread(photo, hand_config, 
 
 def one_npz(frame, folder):
     return frame.save_npz(folder / 'frame.npz')
+
+
+@pytest.mark.parametrize('device', ['tpu', '', 'cuda:99', 'cpu:x', None])
+def test_a_device_that_is_not_here_is_told_in_one_line(device):
+    with pytest.raises(InputError, match='is not available here: use cpu'):
+        MeshInferencer(device=device)

@@ -11,6 +11,7 @@ import pytest
 
 from fastmetro_mm.apis import load_npz, motion_files, outputs
 from fastmetro_mm.apis.saving import ResultSaver, check_kinds
+from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.errors import InputError
 from fastmetro_mm.result_marks import is_result
 from fastmetro_mm.visualization.renderer_factory import build_renderer
@@ -150,16 +151,37 @@ def test_a_kind_that_fails_does_not_stop_the_others(three_people, renderer, tmp_
         assert len((folder / 'clip.jsonl').read_text().splitlines()) == 3
         assert len(list((folder / 'clip_npz').iterdir())) == 3
     monkeypatch.undo()
+    write = VideoWriter.write
+
+    def fail_later(self, *args):
+        if self.frames:
+            raise InputError('frame 1 is one too many')
+        write(self, *args)
+
+    monkeypatch.setattr(VideoWriter, 'write', fail_later)
     with pytest.raises(InputError, match='frame 1 is'):  # on_error='raise' still closes the rest
         with ResultSaver(tmp_path, ('overlay', 'json'), renderer, fps=10) as saver:
-            frames = list(frames_with_poses(three_people[0], 2))
-            saver.add(frames[0], 'clip')
-            saver.add(
-                replace(frames[1], image_size=(320, 240), image=np.zeros((240, 320, 3), np.uint8)),
-                'clip',
-            )
+            for frame in frames_with_poses(three_people[0], 2):
+                saver.add(frame, 'clip')
     assert len((tmp_path / 'clip.jsonl').read_text().splitlines()) == 2
     assert count_frames(tmp_path / 'clip_overlay.mp4') == 1
+
+
+def test_a_video_whose_frames_change_their_size(three_people, renderer, tmp_path, notices):
+    """The overlay keeps the size of the first, with what does not fill it in the middle."""
+    first, second, third = frames_with_poses(replace(three_people[0], people=[]), 3)
+    red = np.full((240, 160, 3), (250, 0, 0), np.uint8)
+    changed = [replace(one, image_size=(160, 240), image=red) for one in (second, third)]
+    with ResultSaver(tmp_path, ('overlay',), renderer, fps=10) as saver:
+        for frame in (first, *changed):
+            saver.add(frame, 'clip')
+    video = cv2.VideoCapture(str(tmp_path / 'clip_overlay.mp4'))
+    frames = [video.read()[1] for _ in range(3)]
+    assert {frame.shape for frame in frames} == {(480, 640, 3)} and not video.read()[0]
+    filled = np.flatnonzero(frames[2][240, :, 2] > 125)
+    assert np.abs(filled[[0, -1]] - [160, 479]).max() <= 2 and frames[2][:4, 320, 2].min() > 125
+    assert len(notices) == 1 and 'frame 1 is of another size' in notices[0]
+    assert 'fitted into 640x480' in notices[0]
 
 
 def test_lines_that_did_not_reach_the_disk_are_told(three_people, tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbers of people stay with them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -60,16 +62,19 @@ def test_given_and_automatic_numbers_never_meet():
     assert tracker.update([box(4)])[0].track_id == 2
 
 
-def walk(every, is_live, frames=14, start=0):
+def walk(every, is_live, width=500):
     """One who walks 8 pixels a frame, another who is gone from frame 6 on; looks of a detector."""
     looked = []
 
-    def find(number):
+    def find(image):
+        number = image.index
         looked.append(number)
         return [box(8 * number), *([box(400)] if number < 6 else [])]
 
     tracker = BoxTracker(stride=every)
-    return list(carried_boxes(range(frames), find, tracker, every, is_live)), looked
+    images = [SimpleNamespace(index=number, size=(width, 500)) for number in range(14)]
+    found = carried_boxes(images, find, tracker, every, is_live)
+    return [(image.index, boxes) for image, boxes in found], looked
 
 
 def test_boxes_between_two_looks_lie_on_the_way():
@@ -91,6 +96,11 @@ def test_cameras_do_not_wait_for_the_next_look():
         expected = 8 * number if number >= 4 else 0
         assert boxes[0].bbox == pytest.approx(box(expected).bbox)
     assert len(frames[7][1]) == 2 and len(frames[8][1]) == 1
+
+
+def test_who_walks_out_of_a_camera_s_image_is_gone():
+    frames = dict(walk(4, is_live=True, width=100)[0])
+    assert [part.bbox[0] for part in frames[11]] == [88] and frames[13] == []  # would be at 104
 
 
 def test_a_look_in_every_frame_is_plain_tracking():

@@ -18,6 +18,7 @@ from fastmetro_mm.errors import ConfigError, MissingPackageError, RendererUnavai
 from fastmetro_mm.geometry.camera import OrthographicCamera, PerspectiveCamera
 from fastmetro_mm.visualization import drawing_choice, numpy_drawing
 from fastmetro_mm.visualization.render_types import Lighting, RenderMesh
+from fastmetro_mm.visualization.renderer_factory import build_renderer
 from fastmetro_mm.visualization.software_renderer import SoftwareRenderer
 
 SIZE = (72, 54)
@@ -191,8 +192,11 @@ def test_the_variable_decides_what_auto_is(state, monkeypatch):
     monkeypatch.setenv('FASTMETRO_DRAWING', 'numpy')
     assert used() is numpy_drawing.draw
     monkeypatch.setenv('FASTMETRO_DRAWING', 'crayon')
-    with pytest.raises(ConfigError, match='auto, numpy, compiled'):
+    with pytest.raises(ConfigError, match=r'\$FASTMETRO_DRAWING is .crayon.: .*numpy, compiled'):
         used()
+    with pytest.raises(ConfigError, match=r'\$FASTMETRO_DRAWING'):  # before anything is drawn
+        build_renderer('software')
+    monkeypatch.delenv('FASTMETRO_DRAWING')
     with pytest.raises(ConfigError, match='crayon'):
         SoftwareRenderer(loops='crayon')
 
