@@ -205,6 +205,11 @@ class MeshInferencer:
             raise InputError('give bboxes or keypoints, not both')
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise InputError(f'batch_size must be a whole number, at least 1, got {batch_size!r}')
+        if not isinstance(camera, (CameraHint, type(None))):
+            raise InputError(
+                f'camera must be a CameraHint, got {type(camera).__name__}: give '
+                'CameraHint(intrinsics=K) or CameraHint(focal_length=PIXELS)'
+            )
         on_error = error_handler(on_error)
         source = open_source(inputs, on_error)
         if smooth and not (source.is_video and track):
@@ -217,7 +222,7 @@ class MeshInferencer:
         finder = PeopleFinder(
             source, bboxes, keypoints, self.detector, self.body, is_right, on_error
         )
-        hint = camera or CameraHint()
+        hint = CameraHint() if camera is None else camera
         smoother = MeshSmoother(source.fps) if smooth else None
         # A camera's image must be answered before the next one comes.
         size = 0 if source.is_live else batch_size

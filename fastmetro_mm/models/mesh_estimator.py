@@ -171,9 +171,10 @@ class TopdownMeshEstimator(BasePoseEstimator):
     def _mesh(self, inputs: Tensor) -> MeshPrediction:
         if inputs.shape[0] == 0:  # nobody was found; some functions of torch do not take that
             one = vars(self._mesh(inputs.new_zeros(1, *inputs.shape[1:])))
-            return MeshPrediction(
-                **{name: None if part is None else part[:0] for name, part in one.items()}
-            )
+            none: dict[str, Any] = {
+                name: None if part is None else part[:0] for name, part in one.items()
+            }
+            return MeshPrediction(**none)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_mesh):
             prediction = self.mesh_of(inputs)
         # graphs run its layers with the mesh's (runtimes/mesh_graphs.py)

@@ -97,7 +97,7 @@ class Job:
         if len(self.notes) < _MOST_NOTES:
             self.notes.append(text)
 
-    def words(self, error: Exception) -> str:
+    def words(self, error: BaseException) -> str:
         """A message without a path of this machine."""
         if is_fault(error):
             return 'a fault of the server; its log tells more'

@@ -45,6 +45,12 @@ def test_projection_agrees_with_the_crop(inferencer, photo):
     assert person.keypoints == pytest.approx(expected, abs=0.01)  # those of the joints
 
 
+@pytest.mark.parametrize('camera', [np.diag([800.0, 800, 1]), 800.0, 'photo.jpg'])
+def test_a_matrix_or_a_number_is_no_camera_hint(inferencer, photo, camera):
+    with pytest.raises(InputError, match=r'CameraHint\(intrinsics=K\)'):
+        inferencer(photo, bboxes=BOX, camera=camera)
+
+
 def test_same_as_mmposes_inference_topdown(inferencer, photo):
     from mmpose.apis import inference_topdown
 
