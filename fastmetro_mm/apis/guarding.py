@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -76,7 +77,10 @@ def notice(text: str) -> None:
     Args:
         text: One line.
     """
-    print_log(text, 'current', logging.WARNING)
+    try:
+        print_log(text, 'current', logging.WARNING)
+    except OSError:  # the log file of somebody's run is gone: no fault of the work
+        print(text, file=sys.stderr)
 
 
 def printable(name: str | os.PathLike) -> str:

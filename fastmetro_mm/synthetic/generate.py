@@ -22,6 +22,7 @@ from fastmetro_mm.synthetic.progress import Progress
 from fastmetro_mm.synthetic.worker import SHARD_SIZE, ShardWriter
 
 RECIPE_FILE = 'synthetic.json'
+_SPLITS = ('train', 'test')
 _FILES = tuple(
     f'{part}.{end}' for part in ('img', 'hw', 'label', 'linelist') for end in ('tsv', 'lineidx')
 )
@@ -40,12 +41,11 @@ class SetSummary:
 
 
 def _prepare_folder(folder: Path, recipe: dict, resume: bool) -> None:
-    """Makes the folder and records the recipe; refuses to mix two sets."""
-    writable_folder(folder)
+    """Records the recipe; refuses to mix two sets."""
     record = folder / RECIPE_FILE
     if record.exists():
         if not resume:
-            for split in ('train', 'test'):
+            for split in _SPLITS:
                 _remove_split(folder, split)
             record.unlink()
         elif (found := read_recipe(record)) != recipe:
@@ -56,7 +56,8 @@ def _prepare_folder(folder: Path, recipe: dict, resume: bool) -> None:
                 'choose another folder, or make it anew with --no-resume'
             )
     else:
-        taken = [name for name in ('train.yaml', 'test.yaml') if (folder / name).exists()]
+        names = [f'{split}.yaml' for split in _SPLITS]
+        taken = [name for name in names if (folder / name).exists()]
         if taken:
             raise ConfigError(
                 f'{folder}: {taken[0]} belongs to a data set that is not synthetic; '
@@ -124,10 +125,13 @@ def make_synthetic_set(
         raise ConfigError(f'workers is {workers}, expected 0 or more')
     start = time.monotonic()
     folder = Path(folder)
-    _prepare_folder(folder, options.recipe(), resume)
+    writable_folder(folder)
     with ExitStack() as held:
-        for split in options.splits():  # first: it finishes what a killed run had not put in place
+        # first: it finishes what a killed run had not put in place, and nothing is removed that
+        # another run is writing
+        for split in _SPLITS:
             held.enter_context(SetFolder(folder, split).hold())
+        _prepare_folder(folder, options.recipe(), resume)
         writers = {split: TSVSetWriter(folder, split) for split in options.splits()}
         drawn = _write_missing(folder, options, writers, workers, show_progress)
     num_bytes, checksum = _measure(folder, options)

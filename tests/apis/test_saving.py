@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmetro_mm.apis import load_npz, motion_files, outputs
+from fastmetro_mm.apis import guarding, load_npz, motion_files, outputs
 from fastmetro_mm.apis.saving import ResultSaver, check_kinds
 from fastmetro_mm.apis.video_writer import VideoWriter
 from fastmetro_mm.errors import InputError
@@ -255,6 +255,17 @@ def test_frames_of_an_earlier_longer_run_are_told(three_people, tmp_path, notice
             for frame in frames_with_poses(three_people[0], count):
                 saver.add(frame, 'clip')
     assert notices == [f'{tmp_path}/clip_npz: holds 2 files of an earlier run as well']
+
+
+def test_a_log_that_cannot_be_written_costs_no_file(three_people, tmp_path, monkeypatch, capsys):
+    def fail(*args):
+        raise FileNotFoundError(2, 'No such file or directory', 'gone/run.log')
+
+    monkeypatch.setattr(guarding, 'print_log', fail)
+    with ResultSaver(tmp_path, ('obj', 'npz')) as saver:
+        saver.add(replace(three_people[0], people=[]), 'photo')
+    assert [path.name for path in saver.written] == ['photo.npz']
+    assert 'nobody that can be drawn' in capsys.readouterr().err
 
 
 def test_mistakes(tmp_path):

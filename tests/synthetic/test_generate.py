@@ -79,6 +79,16 @@ def test_two_runs_into_one_folder(small_options, tmp_path):
         generate.make_synthetic_set(tmp_path, small_options, workers=0, show_progress=False)
 
 
+def test_a_set_that_another_run_is_writing_is_not_removed(small_set, small_options, tmp_path):
+    folder = tmp_path / 'set'
+    shutil.copytree(small_set[0], folder)
+    with SetFolder(folder, 'train').hold(), pytest.raises(DataSetError, match='another run'):
+        generate.make_synthetic_set(
+            folder, small_options, workers=0, resume=False, show_progress=False
+        )
+    assert contents(folder) == contents(small_set[0])
+
+
 def test_finished_set_is_not_drawn_again(small_set, small_options, monkeypatch):
     monkeypatch.setattr(generate.ShardWriter, 'draw', None)
     summary = generate.make_synthetic_set(
