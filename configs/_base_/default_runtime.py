@@ -54,8 +54,8 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'),  # tools/train.py takes gloo where there is no GPU
 )
 vis_backends = [dict(type=LocalVisBackend)]
-# no name: by a fixed one a second run in the same process would write into the first one's folder
-visualizer = dict(type=MeshVisualizer, vis_backends=vis_backends)
+# mmpose's scripts need a name; the runner gives later runs of a process visualizers of their own
+visualizer = dict(type=MeshVisualizer, vis_backends=vis_backends, name='visualizer')
 log_processor = dict(type=MeshLogProcessor, window_size=50, by_epoch=True)
 log_level = 'INFO'
 randomness = dict(seed=88)  # as the official code
