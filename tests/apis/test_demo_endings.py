@@ -155,7 +155,7 @@ def test_smpl_parameters_need_weights_that_hold_them(demo, photo, weights_file, 
         (['--save', 'fbx'], "cannot save 'fbx'"),
         (['--views', 'left'], '--views left: choose'),
         (['--fov', '200'], 'field of view'),
-        (['--device', 'cuda:7'], 'device cuda:7'),
+        (['--device', 'cuda:7'], "device 'cuda:7'"),
         (['--bbox', '1', '2'], 'expected 4 arguments'),
     ],
 )
