@@ -21,6 +21,9 @@ def config_root() -> Path:
     Returns:
         ``configs/`` beside the package in a checkout, else the copy inside the installed package
         (``fastmetro_mm/.mim/configs``, where mim and mmengine look too).
+
+    Raises:
+        FileNotFoundError: Neither is there.
     """
     checkout = _PACKAGE.parent
     # setup.py tells our checkout from some other folder `configs` in site-packages
@@ -75,6 +78,9 @@ def read_config(path: str | Path) -> Config:
 
     mmengine imports it for configs of text only, and an import of Python configs happens when the
     thing is built: what registers something would never run.
+
+    Raises:
+        ConfigError: One of the modules cannot be imported.
     """
     from mmengine.config import Config
     from mmengine.utils import import_modules_from_strings

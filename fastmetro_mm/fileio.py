@@ -47,6 +47,9 @@ def check_target(path: str | os.PathLike) -> Path:
 
     Returns:
         The same path.
+
+    Raises:
+        InputError: If the name is that of a folder, a device, a pipe or a symbolic link.
     """
     path = Path(path)
     if path.is_symlink():

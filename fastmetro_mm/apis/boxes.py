@@ -98,6 +98,9 @@ def check_box(
 
     Returns:
         The same box.
+
+    Raises:
+        InputError: If it is not finite, has no area, lies outside of the image or is too large.
     """
     corners = [round(float(value), 2) for value in box.bbox]
     if not np.isfinite(box.bbox).all():
@@ -129,6 +132,9 @@ def parse_box(item: Any, where: str) -> PersonBox:
         item: 4 numbers x1 y1 x2 y2, 5 with a score, a :class:`PersonBox`, or a dict with ``bbox``
             and perhaps ``score``, ``is_right`` and ``track_id``.
         where: Image and box for the message.
+
+    Raises:
+        InputError: If it is none of these.
     """
     if isinstance(item, PersonBox):
         return item
@@ -166,6 +172,9 @@ def box_of_keypoints(keypoints: Any, where: str) -> PersonBox:
 
     Returns:
         The tight box; the crop then gets its margin (factor 1.2) like every other box.
+
+    Raises:
+        InputError: If fewer than two keypoints are of use.
     """
     try:
         points = _numbers(keypoints)
@@ -192,6 +201,9 @@ def parse_side(value: Any) -> bool | None:
 
     Returns:
         True for the right hand, False for the left, None for None.
+
+    Raises:
+        InputError: If it is anything else.
     """
     value = _scalar(value)
     if value is None or isinstance(value, bool):

@@ -55,6 +55,10 @@ class Given:
 
         Returns:
             It, image by image.
+
+        Raises:
+            InputError: If the shape fits two meanings or another number of images, or a key fits
+                several images.
         """
         if not self._by_key:
             return GivenForSource(self, self._value, source)
@@ -110,6 +114,9 @@ class Given:
 
         Returns:
             The number of dimensions.
+
+        Raises:
+            InputError: If parts of the value have different numbers of them, or it is no list.
         """
         if isinstance(value, (PersonBox, Mapping)):
             return self.dimensions
@@ -182,6 +189,9 @@ class GivenForSource:
 
         Returns:
             The people; none if a dict has no entry for it.
+
+        Raises:
+            InputError: Once, if a list has no entry for it.
         """
         self._end = max(self._end, index)
         if self._entries is None:
@@ -257,6 +267,10 @@ def read_boxes(path: str | Path) -> Given:
 
     Returns:
         The boxes, checked for their form.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        InputError: If it does not hold boxes.
     """
     path = Path(path)
     if not path.is_file():

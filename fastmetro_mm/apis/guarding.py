@@ -25,6 +25,9 @@ def error_handler(on_error: str | ErrorHandler) -> ErrorHandler:
 
     Args:
         on_error: ``'raise'``, ``'skip'`` (log and go on), or the function itself.
+
+    Raises:
+        InputError: If it is none of these.
     """
     if callable(on_error):
         return on_error

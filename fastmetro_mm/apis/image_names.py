@@ -45,6 +45,9 @@ class ImageNames:
 
         Returns:
             Places in the list: none, one, or several of the same file.
+
+        Raises:
+            InputError: If it fits several files.
         """
         places, number = self.by_path(key), number_of(key)
         if not places and number is not None:

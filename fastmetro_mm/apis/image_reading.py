@@ -98,6 +98,9 @@ def checked_path(name: str) -> Path:
 
     Returns:
         The path, which need not exist.
+
+    Raises:
+        InputError: If it cannot be a path.
     """
     if '\0' in name or len(name) > 4096:
         raise InputError(f'{name[:60]!r}...: this is no path: give {_FORMS}')

@@ -20,7 +20,11 @@ def _is_address(text: str) -> bool:
 
 
 def choose_weights(weights: str | Path) -> str:
-    """Path of the weights; a released file is found in its folder by name too."""
+    """Path of the weights; a released file is found in its folder by name too.
+
+    Raises:
+        MissingFileError: There is no such file; the line says how to get it.
+    """
     text = str(weights)
     if _is_address(text) or Path(text).is_file():
         return text

@@ -77,6 +77,9 @@ def may_be_written(path: Path) -> Path:
 
     Returns:
         The same path.
+
+    Raises:
+        InputError: If there is something else.
     """
     check_target(path)
     if path.exists() and not is_result(path):

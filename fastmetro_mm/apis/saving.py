@@ -30,6 +30,9 @@ def check_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
 
     Args:
         kinds: Any of :data:`KINDS`.
+
+    Raises:
+        InputError: If one is unknown.
     """
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds:

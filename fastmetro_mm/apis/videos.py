@@ -35,6 +35,9 @@ def open_video(path: Path, on_error: ErrorHandler) -> Source:
     Returns:
         The source. Frames are turned as the file says, lie on white where they are transparent,
         and carry their own times, also where the frame rate varies.
+
+    Raises:
+        InputError: If it has no frame that can be read.
     """
     where = printable(path)
     reader = _Reader(path)
@@ -74,6 +77,9 @@ def open_webcam(number: int) -> Source:
 
     Returns:
         The source; it ends when the camera does. Frames carry the time they were taken.
+
+    Raises:
+        InputError: If it gives no image.
     """
     capture = cv2.VideoCapture(number)
     done, first = capture.read() if capture.isOpened() else (False, None)

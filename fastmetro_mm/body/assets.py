@@ -79,7 +79,11 @@ LOSS_EDGES, LOSS_FACES = 'smpl_1723_edges.npy', 'smpl_1723_faces.npy'
 
 
 def body_kind(name: str) -> BodyKind:
-    """Facts about a body by its config name."""
+    """Facts about a body by its config name.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
     if name not in BODY_KINDS:
         raise ConfigError(f"unknown body '{name}'; use one of {', '.join(sorted(BODY_KINDS))}")
     return BODY_KINDS[name]

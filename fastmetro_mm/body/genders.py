@@ -20,6 +20,9 @@ def parse_gender(value: Any) -> str:
 
     Returns:
         ``'male'``, ``'female'``, ``'neutral'``, or ``'none'`` where nothing is known.
+
+    Raises:
+        ValueError: Anything else: it would silently become the neutral body.
     """
     if value is None:
         return 'none'

@@ -45,6 +45,9 @@ def find_body_file(root: Path, names: Sequence[str], what: str, fix: str | None 
 
     Returns:
         Path of the file.
+
+    Raises:
+        MissingBodyFileError: None of them is there. The message is one line.
     """
     path = existing_body_file(root, names)
     if path is not None:

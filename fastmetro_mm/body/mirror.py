@@ -21,6 +21,9 @@ def mirrored_vertices(assets: BodyAssets) -> np.ndarray:
 
     Returns:
         Permutation: ``mirrored = vertices[permutation] * (-1, 1, 1)``. (V,) int64
+
+    Raises:
+        ConfigError: If the body's mesh has no such symmetry.
     """
     if assets.joint_set == 'hand21':
         return np.arange(assets.num_vertices[0])

@@ -45,6 +45,9 @@ def family_of(shape: tuple[int, ...], source: str, wanted: str | None = None) ->
         shape: Shape of ``v_template``, or its beginning.
         source: File name for messages.
         wanted: ``'smpl'`` or ``'mano'`` to insist on one.
+
+    Raises:
+        BodyDataError: There is none, or it is another one.
     """
     vertices = shape[0] if shape else 1
     found = next((key for key, spec in FAMILIES.items() if spec.vertices == vertices), None)
@@ -60,7 +63,11 @@ def family_of(shape: tuple[int, ...], source: str, wanted: str | None = None) ->
 
 
 def check_shape(key: str, shape: tuple[int, ...], family: ModelFamily, source: str) -> None:
-    """Compare the shape of an array with what the family needs, before it is read."""
+    """Compare the shape of an array with what the family needs, before it is read.
+
+    Raises:
+        BodyDataError: It differs.
+    """
     vertices = family.vertices
     if key == 'shapedirs':
         good = (
@@ -99,6 +106,9 @@ def check_model_arrays(
 
     Returns:
         See :func:`read_model_file`.
+
+    Raises:
+        BodyDataError: A key is missing or has a wrong size.
     """
     missing = [key for key in KEYS if key not in raw]
     if missing:

@@ -40,6 +40,9 @@ def model_file_names(name: str, gender: str = 'neutral', side: str = 'right') ->
         name: ``'smpl'``, ``'mano'``, ``'open_body'`` or ``'open_hand'``.
         gender: ``'neutral'``, ``'male'`` or ``'female'`` (SMPL only).
         side: ``'right'`` or ``'left'`` (MANO only).
+
+    Raises:
+        ValueError: Unknown name, gender or side.
     """
     gender = _GENDER_NAMES.get(gender, gender)
     if gender not in _GENDER_LETTERS:

@@ -27,6 +27,9 @@ def check_sampling(path: Path, name: str) -> str:
 
     Levels and sizes, symmetric A, one-hot D, at most three weights in a row of U, D U = I, faces
     that agree with A and form a closed (body) or once-opened (hand) oriented manifold.
+
+    Raises:
+        BodyDataError: A check failed.
     """
     kind = BODY_KINDS[name]
     adjacency, up, down, faces = read_official_sampling(path)
@@ -92,7 +95,11 @@ def _check_surface(
 
 
 def check_regressor(path: Path, rows: int, vertices: int = 6890) -> str:
-    """Check a joint regressor: shape, finite weights, rows that sum to one."""
+    """Check a joint regressor: shape, finite weights, rows that sum to one.
+
+    Raises:
+        BodyDataError: A check failed.
+    """
     value = load_npy(path)
     if value.shape != (rows, vertices):
         raise BodyDataError(f'{path}: expected shape ({rows}, {vertices}), found {value.shape}')
@@ -106,7 +113,11 @@ def check_regressor(path: Path, rows: int, vertices: int = 6890) -> str:
 
 
 def check_loss_tables(edges_path: Path, faces_path: Path, sampling_path: Path) -> str:
-    """Check that the 1723-vertex edge and face tables are those of A[1]."""
+    """Check that the 1723-vertex edge and face tables are those of A[1].
+
+    Raises:
+        BodyDataError: A table differs.
+    """
     adjacency = read_official_sampling(sampling_path)[0][1]
     edges, faces = load_npy(edges_path), load_npy(faces_path)
     if not np.array_equal(edges, topology.edges_from_adjacency(adjacency)):
@@ -118,7 +129,11 @@ def check_loss_tables(edges_path: Path, faces_path: Path, sampling_path: Path) -
 
 
 def check_adjacency_files(folder: Path, stem: str, sampling_path: Path, level: int) -> str:
-    """Check that ``{stem}_adjmat_*.pt`` is A + I of a level with normalised rows."""
+    """Check that ``{stem}_adjmat_*.pt`` is A + I of a level with normalised rows.
+
+    Raises:
+        BodyDataError: The files differ from the matrix.
+    """
     parts = []
     for part in ('indices', 'values', 'size'):
         path = folder / f'{stem}_adjmat_{part}.pt'

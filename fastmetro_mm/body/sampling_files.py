@@ -20,7 +20,11 @@ Sampling = tuple[
 
 
 def read_official_sampling(path: Path) -> Sampling:
-    """A, U, D, F of ``mesh_downsampling.npz`` or ``mano_downsampling.npz``, all levels."""
+    """A, U, D, F of ``mesh_downsampling.npz`` or ``mano_downsampling.npz``, all levels.
+
+    Raises:
+        BodyDataError: The file is damaged or lacks a member.
+    """
     with raise_as(BodyDataError):
         file = archives.NpzFile(path, COPY_AGAIN)
         loaded = {key: file.read(key) for key in 'AUDF'}
@@ -37,7 +41,11 @@ def read_official_sampling(path: Path) -> Sampling:
 
 
 def read_open_sampling(path: Path) -> Sampling:
-    """A, U, D, F of the open body's plain-array file (csr parts per level)."""
+    """A, U, D, F of the open body's plain-array file (csr parts per level).
+
+    Raises:
+        BodyDataError: The file is damaged or lacks a member.
+    """
     arrays = load_npz(path)
 
     def matrices(letter: str) -> list[sparse.csr_matrix]:

@@ -75,6 +75,9 @@ def keypoint_metainfo(joint_set: str) -> dict[str, Any]:
         A dict with ``dataset_name``, ``paper_info``, ``keypoint_info``, ``skeleton_info``,
         ``joint_weights`` and ``sigmas``, as ``mmpose.datasets.datasets.utils
         .parse_pose_metainfo`` expects it.
+
+    Raises:
+        ValueError: For another joint set.
     """
     if joint_set == 'j14':
         keypoints = {i: _body_keypoint(i, name) for i, name in enumerate(J14)}

@@ -141,7 +141,11 @@ def prepare(checkout: Path | None, smpl: list[Path], mano: list[Path], out: Path
 
 
 def find_data_folder(checkout: Path) -> Path:
-    """Folder with the body data inside a FastMETRO or METRO checkout."""
+    """Folder with the body data inside a FastMETRO or METRO checkout.
+
+    Raises:
+        FileNotFoundError: The checkout is missing or holds no such folder.
+    """
     if not checkout.is_dir():
         raise MissingFileError(
             f'{checkout}: no such folder; clone https://github.com/postech-ami/FastMETRO first'
@@ -208,7 +212,12 @@ def official_names(family: str) -> set[str]:
 
 
 def read_licensed(path: Path, family: str) -> dict[str, np.ndarray]:
-    """Read and check a SMPL or MANO file whose name says which one it is."""
+    """Read and check a SMPL or MANO file whose name says which one it is.
+
+    Raises:
+        FileNotFoundError: No such file.
+        BodyDataError: Wrong name or wrong content.
+    """
     if not path.is_file():
         raise MissingFileError(f'{path}: no such model file')
     if path.name not in official_names(family):

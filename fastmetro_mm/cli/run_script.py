@@ -30,7 +30,11 @@ def _scripts_of_mmpose() -> dict[str, Path]:
 
 
 def find_script(name: str) -> Path:
-    """The file that the user means."""
+    """The file that the user means.
+
+    Raises:
+        FileNotFoundError: There is none; the message names those of mmpose.
+    """
     if Path(name).is_file():
         return Path(name)
     scripts = _scripts_of_mmpose()

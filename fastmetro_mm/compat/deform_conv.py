@@ -43,6 +43,9 @@ def deform_conv2d(
 
     Returns:
         Tensor: (B, C_out, H_out, W_out).
+
+    Raises:
+        ValueError: ``bias`` is set, or ``offset`` does not fit ``deform_groups``.
     """
     if bias:
         raise ValueError('deform_conv2d has no bias (nor has mmcv); use ModulatedDeformConv2d')

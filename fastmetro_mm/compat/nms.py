@@ -35,6 +35,9 @@ def nms(
         input. Numpy arrays if the input was.
 
     Source: interface of ``mmcv.ops.nms`` 2.1.0.
+
+    Raises:
+        ValueError: shapes or ``offset`` are wrong.
     """
     is_numpy = isinstance(boxes, np.ndarray)
     boxes = torch.as_tensor(boxes)
@@ -85,6 +88,9 @@ def batched_nms(
         tuple: dets (K, 5), best first, and their indices (K,) in the input.
 
     Source: interface of ``mmcv.ops.batched_nms`` 2.1.0.
+
+    Raises:
+        FullMMCVRequiredError: ``type`` is another than 'nms', or boxes are rotated.
     """
     if nms_cfg is None:
         sorted_scores, order = scores.sort(descending=True)

@@ -31,6 +31,9 @@ def roi_align(
         Tensor: (K, C, rows, columns).
 
     Source: interface of ``mmcv.ops.roi_align`` 2.1.0.
+
+    Raises:
+        FullMMCVRequiredError: ``pool_mode`` is not 'avg'.
     """
     if pool_mode != 'avg':
         raise FullMMCVRequiredError(f'roi_align(pool_mode={pool_mode!r})')

@@ -128,6 +128,9 @@ def parse_label(text: bytes, layout: LabelLayout) -> dict:
         ``has_2d``, ``has_3d``, ``has_smpl`` (float32 0 or 1) and ``gender`` (text that
         `genders.parse_gender` knows). Labels that a row lacks are zeros with their flag 0. Of
         synthetic sets also ``hidden`` (share of 0 to 1) and ``pose_family``.
+
+    Raises:
+        DataRowError: Anything else than that; never a silent repair.
     """
     try:
         content = json.loads(text.decode())

@@ -37,7 +37,11 @@ def _ready_folder(folder: Path, split: str) -> Path:
 
 
 def refuse_half_placed(yaml_path: Path) -> None:
-    """Refuse to read a set whose files are just being put in place."""
+    """Refuse to read a set whose files are just being put in place.
+
+    Raises:
+        DataSetError: With what to do.
+    """
     if _ready_folder(yaml_path.parent, yaml_path.stem).is_dir():
         raise DataSetError(
             f'{yaml_path}: the run that made this set was stopped while it put the '
@@ -81,7 +85,11 @@ class SetFolder:
         return self.folder / f'{self.split}.{part}.tsv'
 
     def refuse_source(self, sources: Iterable[Path]) -> None:
-        """Refuse to replace a file that the new set is made from."""
+        """Refuse to replace a file that the new set is made from.
+
+        Raises:
+            DataSetError: One of `sources` is one of the final names.
+        """
         own = [self.folder / name for name in set_file_names(self.split)]
         own = [path for path in own if path.exists()]
         for source in sources:

@@ -61,7 +61,12 @@ class SetYaml:
         return next((path for path in found if path.is_file()), self.path.parent / name)
 
     def files(self, part: str) -> list[Path] | None:
-        """Files of a part: one, or those of a composite set; None where the set lacks it."""
+        """Files of a part: one, or those of a composite set; None where the set lacks it.
+
+        Raises:
+            FileNotFoundError: A list of files is missing.
+            DataSetError: Not one path, or not a list of paths in a composite set.
+        """
         names = self._config.get(part)
         if not names:
             return None

@@ -65,6 +65,10 @@ def read_int_table(path: str | Path, columns: int) -> np.ndarray:
 
     Returns:
         int64 array (N, columns).
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        DataSetError: A line holds something else; the message names it.
     """
     path = Path(path)
     if not path.is_file():
@@ -215,7 +219,13 @@ class TSVFile:
         return len(self.offsets)
 
     def row(self, index: int) -> list[bytes]:
-        """Columns of one row, stripped of blanks."""
+        """Columns of one row, stripped of blanks.
+
+        Raises:
+            DataRowError: No such row.
+            DataSetError: The file was cut or changed while it was in use.
+            StaleIndexError: The offsets do not belong to the file.
+        """
         if not 0 <= index < len(self.offsets):
             raise DataRowError(f'no such row, the file has {len(self.offsets)}')
         start = int(self.offsets[index])

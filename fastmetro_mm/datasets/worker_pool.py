@@ -47,6 +47,9 @@ def run_jobs(
 
     Yields:
         Results.
+
+    Raises:
+        DataSetError: A worker was killed.
     """
     if workers < 1:
         raise ConfigError(f'workers is {workers}, expected 1 or more')

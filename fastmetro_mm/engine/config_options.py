@@ -34,6 +34,9 @@ def load_config(path: str) -> Config:
 
     Args:
         path: File, or name of a shipped config.
+
+    Raises:
+        CliError: if there is no such file; names those that look alike.
     """
     if path.removesuffix('.py') in config_names() and not os.path.isfile(path):
         path = config_path(path)
@@ -76,7 +79,12 @@ def propagate_folders(cfg: Config, before: dict[str, str]) -> None:
 
 
 def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
-    """Merge ``--cfg-options`` into a config, in place, and propagate changed folders."""
+    """Merge ``--cfg-options`` into a config, in place, and propagate changed folders.
+
+    Raises:
+        CliError: for a name that no config has (with the nearest one), or a value that does not
+            fit into what is there.
+    """
     options = options or {}
     known = set(cfg.keys()) | _RUNNER_SETTINGS
     for name in options:
@@ -144,7 +152,11 @@ def choose_start(cfg: Config, resume: str | None) -> None:
 
 
 def choose_device(device: str) -> None:
-    """Make mmengine use a device: ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'cuda:N'``."""
+    """Make mmengine use a device: ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
+
+    Raises:
+        CliError: for another name, or a GPU that is not there.
+    """
     if device == 'auto':
         return
     kind, _, number = device.partition(':')
@@ -166,7 +178,11 @@ def choose_device(device: str) -> None:
 
 
 def enable_amp(cfg: Config) -> None:
-    """Switch mixed precision on, in place."""
+    """Switch mixed precision on, in place.
+
+    Raises:
+        CliError: if the config has an optimizer wrapper of another kind.
+    """
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     name = (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
     if name == 'MixedPrecisionOptimWrapper':

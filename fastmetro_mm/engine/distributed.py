@@ -40,6 +40,9 @@ def init_cpu_process_group(launcher: str, timeout: float = 1800) -> None:
     Args:
         launcher: ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
         timeout: Seconds to wait for another process in a collective operation.
+
+    Raises:
+        ValueError: if the launcher's environment variables are missing.
     """
     for name, source in zip(
         ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), _LAUNCHER_VARIABLES[launcher], strict=True

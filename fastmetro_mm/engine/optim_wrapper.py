@@ -20,6 +20,9 @@ def choose_dtype(name: str, device: str) -> torch.dtype:
     Args:
         name: ``'auto'``, ``'bfloat16'`` or ``'float16'``.
         device: ``'cpu'`` or ``'cuda'``.
+
+    Raises:
+        ValueError: for another name, and for float16 on the CPU.
     """
     if name == 'auto':
         if device == 'cuda' and not torch.cuda.is_bf16_supported():

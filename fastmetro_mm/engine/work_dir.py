@@ -37,6 +37,9 @@ def free_work_dir(folder: str, policy: str = 'refuse') -> str:
 
     Returns:
         The folder to use; it need not exist.
+
+    Raises:
+        CliError: If it is used and the policy is ``'refuse'``.
     """
     if policy == 'overwrite' or not is_used(folder):
         return folder

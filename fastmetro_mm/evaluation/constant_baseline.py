@@ -18,6 +18,9 @@ def collect_joints(dataset: Iterable) -> np.ndarray:
 
     Returns:
         J14 joints, metres, centred on the pelvis. (N, 14, 3)
+
+    Raises:
+        ValueError: If no sample has 3D labels.
     """
     joints = []
     for sample in dataset:

@@ -30,6 +30,9 @@ def write_predictions(
 
     Returns:
         Path of the zip.
+
+    Raises:
+        ValueError: if a count, a shape or a number is wrong; nothing is written then.
     """
     path = Path(path)
     if len(xyz) != expected or len(verts) != expected:
@@ -66,6 +69,10 @@ def read_points(path: str | Path, count: int) -> np.ndarray:
 
     Returns:
         (N, count, 3) float64 metres.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it does not hold such a list.
     """
     path = Path(path)
     if not path.is_file():

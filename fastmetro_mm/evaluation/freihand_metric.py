@@ -72,7 +72,13 @@ class FreiHANDMetric(SampleMetric):
         self.ground_truth = GroundTruthMesh(body)
 
     def check_dataset(self, dataset: Any) -> None:
-        """Compare the size of the set with ``expected``, and look for the files of the truth."""
+        """Compare the size of the set with ``expected``, and look for the files of the truth.
+
+        Raises:
+            ConfigError: it has another number of images, which would be told at the end of the
+                evaluation only.
+            FileNotFoundError: a file of the truth is missing.
+        """
         if self.pred_file is not None and self.expected not in (None, len(dataset)):
             place = getattr(dataset, 'ann_file', type(dataset).__name__)
             raise ConfigError(
@@ -88,7 +94,11 @@ class FreiHANDMetric(SampleMetric):
                 )
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Keep predictions, and truths where the samples hold them."""
+        """Keep predictions, and truths where the samples hold them.
+
+        Raises:
+            ValueError: if a field is missing.
+        """
         truths = [(None, None)] * len(data_samples)
         if not self.xyz_file:
             truths = self._sample_truths(data_samples)
@@ -128,6 +138,9 @@ class FreiHANDMetric(SampleMetric):
         They are the official ones by their official names (see ``freihand_scores``), and
         ``PA-MPJPE`` and ``PA-MPVPE`` in millimetres (of that script's alignment, which allows
         mirror images).
+
+        Raises:
+            ValueError: if counts, shapes or image names do not fit.
         """
         if self.xyz_file:
             entries = self._attach_released_truth(entries)

@@ -42,7 +42,11 @@ class GroundTruthMesh:
 
     @property
     def body(self) -> MeshBody:
-        """The body of the meshes, read when it is first asked for."""
+        """The body of the meshes, read when it is first asked for.
+
+        Raises:
+            ConfigError: If neither the config nor a sample has named one.
+        """
         if self._named is None:
             raise ConfigError(
                 "the metric knows no body: give body=dict(name='smpl', ...), or "

@@ -48,7 +48,11 @@ class MeshJointMetric(ErrorMetric):
         self.field = field
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Check a batch and keep what its errors are computed from."""
+        """Check a batch and keep what its errors are computed from.
+
+        Raises:
+            ValueError: if a field is missing or has the wrong shape.
+        """
         # hands and bodies in one batch are computed apart
         alike: dict[tuple, list[tuple]] = {}
         for sample in data_samples:

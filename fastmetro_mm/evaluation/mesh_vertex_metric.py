@@ -65,7 +65,12 @@ class MeshVertexMetric(ErrorMetric):
         self.procrustes = procrustes
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Check a batch and keep what its errors are computed from."""
+        """Check a batch and keep what its errors are computed from.
+
+        Raises:
+            ValueError: if a field is missing or has the wrong shape.
+            FileNotFoundError: if a body model is needed and its file is not there.
+        """
         entries, labelled = [], []
         for sample in data_samples:
             entry = self.add_entry(sample, errors=None)

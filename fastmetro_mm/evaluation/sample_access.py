@@ -50,6 +50,9 @@ def read_instance(sample: Any, group: str, name: str) -> np.ndarray | Tensor | N
 
     Returns:
         Array or tensor on any device, not copied; None where the group or the field is missing.
+
+    Raises:
+        ValueError: if the field does not hold exactly one instance.
     """
     value = get_field(get_field(sample, group), name)
     if value is None:
@@ -65,7 +68,11 @@ def read_instance(sample: Any, group: str, name: str) -> np.ndarray | Tensor | N
 
 
 def require_instance(sample: Any, group: str, name: str) -> np.ndarray | Tensor:
-    """As :func:`read_instance`, but a missing field is an error."""
+    """As :func:`read_instance`, but a missing field is an error.
+
+    Raises:
+        ValueError: if the field is missing.
+    """
     value = read_instance(sample, group, name)
     if value is None:
         raise DataSetError(
@@ -104,6 +111,9 @@ def stack_field(samples: Sequence[Any], group: str, name: str, shape: tuple[int,
 
     Returns:
         (B, *shape).
+
+    Raises:
+        ValueError: if the field of a sample is missing or of another shape; names the sample.
     """
     values = []
     for sample in samples:

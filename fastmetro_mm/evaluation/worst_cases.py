@@ -33,6 +33,10 @@ def read_worst(path: str | Path, count: int, by: str | None = None) -> list[dict
 
     Returns:
         Rows with ``img_key``, ``sample_idx`` and errors in millimetres, worst first.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not such a file, or lacks the error ``by``.
     """
     path = Path(path)
     if not path.is_file():

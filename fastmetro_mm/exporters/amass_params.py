@@ -47,6 +47,10 @@ def amass_parameters(
         ``mocap_framerate``; and for those who know where it comes from ``smpl_betas (10,)``,
         ``frame_indices (N,)`` (the frame of the video nearest to each row), ``filled`` (how many
         frames of the video were interpolated) and ``axes``.
+
+    Raises:
+        ExportError: Unknown gender, a frame rate that is not positive, or other joints than
+            SMPL's.
     """
     if gender not in GENDERS:
         raise ExportError(f'unknown gender {gender!r}: use {", ".join(GENDERS)}')

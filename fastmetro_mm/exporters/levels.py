@@ -24,6 +24,9 @@ def level_number(body: str, vertices: int) -> int:
     Args:
         body: ``smpl``, ``open_body``, ``mano``, ``open_hand``.
         vertices: How many vertices it has.
+
+    Raises:
+        ExportError: The body has no such level.
     """
     counts = load_body_assets(body).num_vertices
     if vertices not in counts:

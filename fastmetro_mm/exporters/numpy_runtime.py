@@ -66,6 +66,9 @@ def crop_from_box(
 
     Returns:
         Crop (S, S, 3) uint8 and the affine map (2, 3) from crop to image pixels.
+
+    Raises:
+        ValueError: If the box has no area.
     """
     corners = np.asarray(box, np.float64).reshape(-1)
     low, high = corners[:2], corners[2:]

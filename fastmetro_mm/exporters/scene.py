@@ -38,6 +38,9 @@ def axes_rotation(axes: str) -> np.ndarray:
 
     Returns:
         Matrix that acts on column vectors.
+
+    Raises:
+        ExportError: Unknown name.
     """
     if axes not in AXES:
         raise ExportError(f'unknown axes {axes!r}: use {", ".join(AXES)}')
@@ -117,6 +120,9 @@ def check_meshes(meshes: Sequence[RenderMesh], names: Sequence[str] | None) -> l
 
     Returns:
         One name a mesh.
+
+    Raises:
+        ExportError: There is no mesh, or another number of names.
     """
     if not meshes:
         raise ExportError('nothing to export: the scene has no people with a mesh')

@@ -35,6 +35,9 @@ def smpl_parameters(
         ``global_orient (N, 3) body_pose (N, 69) transl (N, 3)``; ``frame_indices (N,)``, ``axes``;
         ``seen (N,)``, False where the person was not seen and the row is interpolated; and where
         the frames tell it ``times (N,)`` seconds, for videos of variable frame rate.
+
+    Raises:
+        ExportError: Unknown gender or axes, or a frame rate that is not positive.
     """
     if gender not in GENDERS:
         raise ExportError(f'unknown gender {gender!r}: use {", ".join(GENDERS)}')

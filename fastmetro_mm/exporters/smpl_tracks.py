@@ -106,6 +106,10 @@ def check_motion(track: SmplTrack, fps: float) -> None:
     Args:
         track: The person.
         fps: Frames a second.
+
+    Raises:
+        ExportError: A frame rate that is not positive, other joints than SMPL's, or values that
+            are not finite.
     """
     check_fps(fps)
     if track.rotmat.shape[1:] != (24, 3, 3):

@@ -40,7 +40,11 @@ class Header:
 
 
 def read_header(stream: BinaryIO) -> Header:
-    """Header of a ``.npy`` stream, which is left at the first byte of the data."""
+    """Header of a ``.npy`` stream, which is left at the first byte of the data.
+
+    Raises:
+        ValueError: It is none, or describes no array of numbers, texts or objects.
+    """
     counting = io.BytesIO(stream.read(16))
     start = counting.getvalue()
     version = np.lib.format.read_magic(io.BytesIO(start))
@@ -175,7 +179,11 @@ class NpzFile:
 
 
 def refuse_bomb(info: zipfile.ZipInfo, source: str, fix: str = DOWNLOAD_AGAIN) -> None:
-    """Refuse a zip member that unpacks to what no real data would."""
+    """Refuse a zip member that unpacks to what no real data would.
+
+    Raises:
+        ForeignFileError: It does.
+    """
     size, packed = info.file_size, max(info.compress_size, 1)
     if size > _ALWAYS_ALLOWED and size > _LARGEST_RATIO * packed:
         raise ForeignFileError(

@@ -49,6 +49,9 @@ def raise_as(kind: type[Exception]) -> Iterator[None]:
 
     Args:
         kind: ``BodyDataError``, ``DataSetError``...
+
+    Raises:
+        kind: Instead of a ``ForeignFileError``, with the same message.
     """
     try:
         yield

@@ -24,6 +24,10 @@ def check_sizes(stream: BinaryIO) -> None:
 
     Args:
         stream: Seekable binary stream at the start of a pickle.
+
+    Raises:
+        ValueError: Something in it is larger than the pickle can hold, or an opcode is unknown.
+        EOFError: It ends early.
     """
     start = stream.tell()
     end = stream.seek(0, 2)

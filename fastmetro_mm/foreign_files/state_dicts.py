@@ -101,6 +101,9 @@ def strip_prefixes(weights: Mapping[str, Any], wanted: Collection[str]) -> dict[
 
     Returns:
         The entries under the names with the most matches; unchanged if nothing matches better.
+
+    Raises:
+        CheckpointError: Two entries would get the same name.
     """
     wanted = set(wanted)
 

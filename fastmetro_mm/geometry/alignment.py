@@ -30,6 +30,9 @@ def as_paired_points(
 
     Returns:
         Both as float64 arrays.
+
+    Raises:
+        ValueError: unless both have the same shape (B, N, 3) with N > 0.
     """
     first = np.asarray(source, dtype=np.float64)
     second = np.asarray(target, dtype=np.float64)

@@ -191,6 +191,9 @@ def perspective_from_orthographic(
 
     Returns:
         The camera, and the translation (3,) in metres with ``camera = root + translation``.
+
+    Raises:
+        ValueError: If the camera stretches one axis by more than a fifth against the other.
     """
     linear, offset = flat.matrix[:, :2], flat.matrix[:, 2]
     left, stretch, right = np.linalg.svd(linear)

@@ -47,6 +47,9 @@ def fit_similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
     Returns:
         Affine matrix ``[[a, -b, x], [b, a, y]]``. (2, 3)
+
+    Raises:
+        ValueError: If all source points are the same.
     """
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
     source_mean, target_mean = source.mean(0), target.mean(0)

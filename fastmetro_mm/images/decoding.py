@@ -49,6 +49,10 @@ def decode_whole(data: bytes, reduced: bool = True) -> DecodedImage:
     Args:
         data: The file.
         reduced: Whether images of more than :data:`WORKING_PIXELS` may come out smaller.
+
+    Raises:
+        InputError: If it is no image, damaged, cut off or too large; the message goes after the
+            name of the file.
     """
     start = data[:400]
     kind = kind_of(start)

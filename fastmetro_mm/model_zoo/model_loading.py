@@ -31,6 +31,9 @@ def resolve_config(model: str | Path | Config) -> Config:
 
     Args:
         model: Name of a shipped config, path of any config, or a config.
+
+    Raises:
+        FileNotFoundError: If there is none.
     """
     if isinstance(model, Config):
         return model

@@ -62,7 +62,11 @@ def _plain(value: Any, where: str) -> Any:
 
 
 def check_types(value: Any, file: Path, where: str = '') -> None:
-    """Refuse a config that names a class from anywhere else."""
+    """Refuse a config that names a class from anywhere else.
+
+    Raises:
+        ConfigError: It does; the message names the entry.
+    """
     if isinstance(value, dict):
         kind = value.get('type')
         if kind is not None and not (isinstance(kind, str) and _ALLOWED.fullmatch(kind)):
@@ -120,7 +124,12 @@ def save_pretrained(
 
 
 def read_saved_config(path: str | Path) -> Any:
-    """The ``mmengine.Config`` of a saved network, its weights' hash checked."""
+    """The ``mmengine.Config`` of a saved network, its weights' hash checked.
+
+    Raises:
+        ConfigError: The file is no config of this package, or names foreign classes.
+        CheckpointError: The weights beside it are not those that were saved.
+    """
     from mmengine.config import Config
 
     path = Path(path)

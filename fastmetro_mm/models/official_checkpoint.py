@@ -62,6 +62,9 @@ def to_ours(official: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str
 
     Returns:
         Our state dict, and what has no place in the network: the ImageNet classifier.
+
+    Raises:
+        ValueError: If an entry has no known place.
     """
     unused = {key: value for key, value in official.items() if _CLASSIFIER.match(key)}
     rest = {key: value for key, value in official.items() if key not in unused}
@@ -79,6 +82,9 @@ def to_official(
 
     Returns:
         State dict with official names.
+
+    Raises:
+        ValueError: If an entry does not exist in the official networks.
     """
     back = {prefix: official for official, prefix in _PREFIXES.items()}
     # conv1/bn1 of HRNet keep their names; only a ResNet has layer2

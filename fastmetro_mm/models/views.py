@@ -18,7 +18,11 @@ KNOWN = ('flip_test',)
 
 
 def check_test_cfg(test_cfg: dict | None) -> bool:
-    """Whether ``model.test_cfg`` asks for flip testing."""
+    """Whether ``model.test_cfg`` asks for flip testing.
+
+    Raises:
+        ConfigError: If it asks for something that would be ignored.
+    """
     # mmpose's demo scripts switch heatmaps off in every config
     unknown = sorted(
         name for name, value in (test_cfg or {}).items() if value and name not in KNOWN

@@ -42,7 +42,11 @@ def prepare_weights(
 
 
 def prove_weights(model: Any, incompatible_keys: Any) -> None:
-    """Hook after loading: compare every entry of the network with what was to be loaded."""
+    """Hook after loading: compare every entry of the network with what was to be loaded.
+
+    Raises:
+        CheckpointError: An entry of the file is not in the network now.
+    """
     expected, model.expected_weights = model.expected_weights, None
     if expected is None:
         return
@@ -70,6 +74,10 @@ def fit_to_model(model: nn.Module, content: Mapping[str, Any]) -> dict[str, Tens
 
     Returns:
         New state dict. Entries that the network does not have are kept, for the loader to name.
+
+    Raises:
+        CheckpointError: It belongs to another network, lacks entries, or holds NaN. One sentence
+            about the file; it names the right config where there is one.
     """
     own = model.state_dict()
     weights = strip_prefixes(find_weights(content), {*own, *_official_names(own)})

@@ -116,6 +116,9 @@ def prove(graphs: MeshGraphs, network: Any) -> None:
     Args:
         graphs: The graphs, in float32.
         network: The network, as it was loaded.
+
+    Raises:
+        ExportError: If they answer otherwise.
     """
     device = next(network.parameters()).device
     generator = torch.Generator().manual_seed(0)

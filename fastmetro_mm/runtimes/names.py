@@ -57,6 +57,9 @@ def parse_runtime(text: str, device: torch.device) -> Runtime:
         text: ``torch``, ``auto``, ``openvino``, ``openvino:gpu``, ``onnxruntime``,
             ``onnxruntime:cuda``, ``onnxruntime:tensorrt`` or ``onnxruntime:<execution provider>``.
         device: Where the network is: decides what ONNX Runtime runs on where ``text`` does not.
+
+    Raises:
+        InputError: If there is no such library, or it cannot run on this device.
     """
     library, _, target = str(text).partition(':')
     if library not in (*LIBRARIES, AUTO):
@@ -96,7 +99,12 @@ def is_installed(library: str) -> bool:
 
 
 def require_library(runtime: Runtime) -> None:
-    """Refuse a runtime that is not here."""
+    """Refuse a runtime that is not here.
+
+    Raises:
+        MissingPackageError: If the library is not installed.
+        InputError: If it does not have the execution provider or device.
+    """
     if not is_installed(runtime.library):
         raise MissingPackageError(
             f"runtime='{runtime.library}' needs the package {runtime.library}: "

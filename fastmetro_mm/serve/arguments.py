@@ -20,6 +20,9 @@ def read_flag(query: Mapping[str, str], name: str) -> bool:
     Args:
         query: Arguments of the address.
         name: The one that is meant.
+
+    Raises:
+        Refusal: It is something else.
     """
     text = query.get(name, 'false')
     if text not in FLAG:
@@ -47,6 +50,9 @@ def read_options(query: Mapping[str, str], levels: Sequence[int]) -> ExportOptio
     Args:
         query: Arguments of the address.
         levels: Vertices of the meshes there are.
+
+    Raises:
+        Refusal: No such level, or feet that are to be locked to no floor.
     """
     lod = query.get('lod')
     if lod is not None and lod not in map(str, levels):

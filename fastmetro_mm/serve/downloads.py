@@ -71,6 +71,9 @@ class FileMaker:
         Returns:
             One file in a folder of its own, for :func:`remove`: the file itself, or an archive
             where there are several. Its exception is a :class:`Refusal`.
+
+        Raises:
+            Refusal: Too many wait already.
         """
         with self._lock:
             if self._waiting >= self._limits.downloads:

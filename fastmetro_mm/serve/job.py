@@ -65,7 +65,11 @@ class Job:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep the folder while it is used."""
+        """Keep the folder while it is used.
+
+        Raises:
+            Refusal: The job was forgotten.
+        """
         with self._lock:
             if self.gone:
                 raise Refusal(404, 'there is no such job')

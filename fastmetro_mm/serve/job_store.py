@@ -46,7 +46,11 @@ class JobStore:
         return job
 
     def get(self, number: str) -> Job:
-        """The job of this id."""
+        """The job of this id.
+
+        Raises:
+            Refusal: There is none.
+        """
         job = self._jobs.get(number)
         if job is None:
             raise Refusal(404, 'there is no such job')

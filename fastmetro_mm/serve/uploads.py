@@ -54,6 +54,9 @@ def check_upload(path: Path, limits: Limits) -> Upload:
 
     Returns:
         What it is.
+
+    Raises:
+        Refusal: It is empty, neither image nor video, or too large.
     """
     with open(path, 'rb') as file:
         start = file.read(400)

@@ -97,7 +97,11 @@ class SyntheticSetOptions:
 
 
 def read_recipe(path: Path) -> dict:
-    """Reads a stored recipe."""
+    """Reads a stored recipe.
+
+    Raises:
+        ValueError: The file is not a recipe.
+    """
     try:
         recipe = json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -30,6 +30,9 @@ def find_backgrounds(folder: str | os.PathLike | None) -> list[Path]:
 
     Returns:
         The files, perhaps none.
+
+    Raises:
+        ValueError: The folder does not exist or holds no image.
     """
     folder = folder or os.environ.get(BACKGROUNDS_VARIABLE)
     if not folder:

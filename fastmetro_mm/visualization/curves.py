@@ -23,6 +23,10 @@ def read_scalars(source: str | os.PathLike) -> list[dict[str, Any]]:
 
     Returns:
         Records in the order they were logged; a later run replaces the steps it repeats.
+
+    Raises:
+        FileNotFoundError: If there is no such file, or none in the directory.
+        ValueError: If a line is not a JSON object, unless it is the last of a running training.
     """
     source = Path(source)
     files = [source]

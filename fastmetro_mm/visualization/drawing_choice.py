@@ -44,6 +44,9 @@ def check_loops(loops: str) -> str:
 
     Args:
         loops: ``auto``, ``numpy`` or ``compiled``.
+
+    Raises:
+        ConfigError: If it is unknown.
     """
     for name, value in (('loops', loops), (f'${VARIABLE}', os.environ.get(VARIABLE) or 'auto')):
         if value not in LOOPS:

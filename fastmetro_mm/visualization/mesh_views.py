@@ -117,6 +117,9 @@ def draw_view(
 
     Returns:
         RGB on white. (size, size, 3) uint8
+
+    Raises:
+        ValueError: If the view is unknown.
     """
     if view not in VIEWS:
         raise ConfigError(f'view must be one of {", ".join(VIEWS)}, got {view!r}')

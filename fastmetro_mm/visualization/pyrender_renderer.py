@@ -134,6 +134,10 @@ def choose_platform() -> str:
 
     Returns:
         ``egl``, ``osmesa`` or what the user has set.
+
+    Raises:
+        RendererUnavailableError: If none draws; the message holds each one's reason. Nothing is
+            tried where pyrender is not installed.
     """
     if importlib.util.find_spec('pyrender') is None:
         raise RendererUnavailableError(

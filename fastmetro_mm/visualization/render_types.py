@@ -122,6 +122,9 @@ def prepare_background(background: np.ndarray | None, camera: Camera) -> np.ndar
 
     Returns:
         RGB, safe to write to. (H, W, 3) uint8
+
+    Raises:
+        ValueError: If the image's shape or type is not what the camera needs.
     """
     shape = (camera.height, camera.width, 3)
     if background is None:

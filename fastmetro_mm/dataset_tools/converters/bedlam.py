@@ -98,7 +98,11 @@ class BedlamSource(FileSource):
         return find_image(self._images, part['imgname'][row])
 
     def row(self, index: int) -> TSVRow:
-        """One person."""
+        """One person.
+
+        Raises:
+            SkipRow: Image missing, or nearly all points outside of it.
+        """
         part, number = self._find(index)
         key = self.key(index)
         row = TSVRow(key, read_image(self._path(index)))

@@ -14,7 +14,11 @@ from fastmetro_mm.errors import DataSetError
 
 
 def read_id(value: Any, what: str) -> str:
-    """An id as text, so that 7, 7.0 and "7" are one."""
+    """An id as text, so that 7, 7.0 and "7" are one.
+
+    Raises:
+        ValueError: Not an id.
+    """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, str)):

@@ -121,7 +121,11 @@ class CocoSMPLSource(FileSource):
         return find_image(self._images, self._json.file_name(index))
 
     def row(self, index: int) -> TSVRow:
-        """One person."""
+        """One person.
+
+        Raises:
+            SkipRow: Image missing, a crowd, no box, fields of the wrong size.
+        """
         entry, info = self._json.annotation(index), self._json.image(index)
         self._json.require_person(entry)
         image = read_image(self._path(index))

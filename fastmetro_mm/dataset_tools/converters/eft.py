@@ -67,7 +67,11 @@ class EFTSource(FileSource):
         return find_image(self._images, self._data[index].get('imageName'))
 
     def row(self, index: int) -> TSVRow:
-        """One person."""
+        """One person.
+
+        Raises:
+            SkipRow: Image missing, a fit of SMPL-X, fields missing or of the wrong size.
+        """
         entry = self._data[index]
         if str(entry.get('smpltype', 'smpl')).lower() != 'smpl':
             raise SkipRow(f'the fit is {entry["smpltype"]}, not smpl')

@@ -87,7 +87,11 @@ class EMDBSource(FileSource):
         return self._path(index).relative_to(self._root).as_posix()
 
     def row(self, index: int) -> TSVRow:
-        """One frame."""
+        """One frame.
+
+        Raises:
+            SkipRow: Image missing, box marked invalid, joints behind the camera.
+        """
         number, frame = self._rows[index]
         sequence = self._sequences[number]
         if frame in sequence['invalid']:

@@ -23,6 +23,10 @@ def read_json(path: str | Path, fix: str) -> Any:
     Args:
         path: The file.
         fix: What to do where it is missing, for the message.
+
+    Raises:
+        FileNotFoundError: No such file.
+        DataSetError: Not json.
     """
     path = Path(path)
     if not path.is_file():
@@ -79,7 +83,11 @@ class RestrictedNpz(NpzFile):
 
 
 def load_npy(path: Path) -> np.ndarray:
-    """Plain array of a ``.npy`` file."""
+    """Plain array of a ``.npy`` file.
+
+    Raises:
+        SkipRow: Missing or damaged (one row of a set has one such file).
+    """
     if not path.is_file():
         raise SkipRow(f'{path.suffix} file not found')
     with raise_as(SkipRow):
@@ -87,7 +95,11 @@ def load_npy(path: Path) -> np.ndarray:
 
 
 def require_folder(path: str | Path, what: str, fix: str = 'correct the path') -> Path:
-    """The folder, checked."""
+    """The folder, checked.
+
+    Raises:
+        FileNotFoundError: No such folder.
+    """
     path = Path(path)
     if not path.is_dir():
         raise MissingFileError(f'{what} {path} not found: {fix}')

@@ -17,7 +17,11 @@ _SHOWN = 40
 
 
 def text_of(value: Any, what: str) -> str:
-    """Text, or bytes in UTF-8 (NumPy's too), as text."""
+    """Text, or bytes in UTF-8 (NumPy's too), as text.
+
+    Raises:
+        ValueError: Something else.
+    """
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
     if isinstance(value, bytes):
@@ -31,7 +35,11 @@ def text_of(value: Any, what: str) -> str:
 
 
 def texts(value: Any, what: str) -> list[Any]:
-    """A list of names as one array, list or tuple; its items are left to `text_of`."""
+    """A list of names as one array, list or tuple; its items are left to `text_of`.
+
+    Raises:
+        ValueError: Not a list.
+    """
     if isinstance(value, np.ndarray):
         value = value.ravel().tolist() if value.ndim == 1 or value.size == 1 else None
     if not isinstance(value, (list, tuple)):

@@ -163,7 +163,11 @@ class FreiHANDSource(FileSource):
         return self._images / self.key(index)
 
     def row(self, index: int) -> TSVRow:
-        """One hand."""
+        """One hand.
+
+        Raises:
+            SkipRow: Image missing, or not 224x224 px.
+        """
         name, number = self.key(index), index % len(self._intrinsics)
         row = TSVRow(name, read_image(self._path(index)))
         if tuple(row.image_size()) != (224, 224):

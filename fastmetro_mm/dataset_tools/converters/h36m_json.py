@@ -165,7 +165,11 @@ class Human36MSource(FileSource):
         return find_image(self._images, self._rows[index][1].get('file_name'))
 
     def row(self, index: int) -> TSVRow:
-        """One frame."""
+        """One frame.
+
+        Raises:
+            SkipRow: Image missing, no joints for the frame, fields of the wrong size.
+        """
         entry, info = self._rows[index]
         image = read_image(self._path(index))
         try:

@@ -58,6 +58,9 @@ def read_keypoints(file: RestrictedNpz, name: str, channels: int) -> np.ndarray 
 
     Returns:
         Float64 array, confidences 0 where the mask is 0; None where the file has no such array.
+
+    Raises:
+        DataSetError: Shapes do not fit, or no mask with compressed keypoints.
     """
     if name not in file:
         return None
@@ -218,7 +221,11 @@ class HumanDataSource(FileSource):
         return find_image(self._images, self._names[index])
 
     def row(self, index: int) -> TSVRow:
-        """One person."""
+        """One person.
+
+        Raises:
+            SkipRow: Image missing, box without an area.
+        """
         key = self.key(index)
         image = read_image(self._path(index))
         box = square_box(*self._boxes[index][:4], padding=self.padding)

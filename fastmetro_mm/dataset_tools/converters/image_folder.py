@@ -102,7 +102,11 @@ class ImageFolderSource(FileSource):
         return find_image(self.images, self._json.file_name(index))
 
     def row(self, index: int) -> TSVRow:
-        """One person (or hand)."""
+        """One person (or hand).
+
+        Raises:
+            SkipRow: Image missing, no box with an area, a crowd, keypoints not as named.
+        """
         key = self.key(index)
         if self._json is None:
             row = TSVRow(key, read_image(self._path(index)))

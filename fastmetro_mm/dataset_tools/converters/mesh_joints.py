@@ -88,6 +88,10 @@ class MeshJoints:
 
         Returns:
             J24 (24, 3) and the root joint (3,), metres; None without a body model.
+
+        Raises:
+            SkipRow: Pose or shape is not finite.
+            ValueError: The gender is unknown.
         """
         if self.body is None:
             return None

@@ -45,6 +45,9 @@ def rows_per_source(
         available: Rows that each source has.
         ratios: Share of each source in an epoch (any unit); without, every row once.
         total: Rows of an epoch; by default as many as no source has to be repeated for.
+
+    Raises:
+        DataSetError: As many ratios as sources are needed, none negative, not all 0.
     """
     if ratios is None:
         ratios = available

@@ -77,7 +77,12 @@ class ShrunkSource(FileSource):
         return self._dataset.where(index)
 
     def row(self, index: int) -> TSVRow:
-        """One person."""
+        """One person.
+
+        Raises:
+            SkipRow: No box, or it lies outside of the image.
+            DataRowError: The row of the source cannot be used.
+        """
         info = self._dataset.get_data_info(index)
         if 'center' not in info:
             raise SkipRow('the set has no labels')

@@ -118,7 +118,12 @@ class SpinNpzSource(FileSource):
         return find_image(self.images, Path(self.key(index)).name)
 
     def row(self, index: int) -> TSVRow:
-        """One person."""
+        """One person.
+
+        Raises:
+            SkipRow: The image is missing.
+            ValueError: A label is not finite, the image cannot be decoded.
+        """
         values = {key: array[index] for key, array in self._arrays.items()}
         has_smpl = 'pose' in values and 'shape' in values and bool(values.get('has_smpl', 1))
         label = make_label(

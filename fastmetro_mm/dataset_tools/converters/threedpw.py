@@ -122,7 +122,11 @@ class ThreeDPWSource(FileSource):
         return f'{self._sequences[number]["sequence"]}/image_{frame:05d}.jpg'
 
     def row(self, index: int) -> TSVRow:
-        """One person."""
+        """One person.
+
+        Raises:
+            SkipRow: Image missing, no joint in the image, joints behind the camera.
+        """
         number, actor, frame = self._rows[index]
         sequence, key = self._sequences[number], self.key(index)
         row = TSVRow(key, read_image(find_image(self._images, key)))

@@ -93,7 +93,11 @@ class UP3DSource(FileSource):
         return self._root / f'{self._names[index]}_{part}'
 
     def row(self, index: int) -> TSVRow:
-        """One person."""
+        """One person.
+
+        Raises:
+            SkipRow: A file of the row is missing or damaged, nothing was rendered.
+        """
         image = read_image(self._path(index, 'image.png'))
         points = shaped(load_npy(self._path(index, 'joints.npy')), 'joints.npy', (3, 14))
         joints_2d = np.zeros((24, 3))

@@ -31,6 +31,9 @@ def decode_image(data: bytes, reduction: int = 1) -> np.ndarray:
 
     Returns:
         uint8 (H, W, 3) RGB.
+
+    Raises:
+        DataRowError: Not an image, or a JPEG that is cut off (decoders fill it with grey).
     """
     if kind_of(data[:400]) != 'jpeg':
         try:

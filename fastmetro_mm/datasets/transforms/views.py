@@ -93,6 +93,9 @@ def check_mirroring(flips: bool, body: Any) -> None:
     Args:
         flips: Whether some views are mirrored.
         body: The network's body.
+
+    Raises:
+        InputError: If they are and it is a hand.
     """
     if flips and body.is_hand:
         raise InputError(

@@ -34,6 +34,9 @@ def fetch_weights(url: str) -> Path:
 
     Returns:
         The local file.
+
+    Raises:
+        CheckpointError: If it cannot be had; says where to put a copy made elsewhere.
     """
     target = download_target(url)
     problem = None

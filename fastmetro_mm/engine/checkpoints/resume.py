@@ -22,6 +22,10 @@ def check_resumable(checkpoint: Mapping[str, Any], source: str, optimizer: Any =
         checkpoint: Its content.
         source: Its name for the message.
         optimizer: The run's ``OptimWrapper``; other kinds are not compared.
+
+    Raises:
+        CheckpointError: It lacks the optimizer, the epoch or the log, or belongs to a training
+            with other parameter groups.
     """
     start = (
         'to start a new training from its weights, leave --resume out and give '

@@ -16,7 +16,11 @@ from packaging.version import Version
 
 
 def history_method(owner: type, name: str) -> Callable:
-    """``getattr`` for the statistics of mmengine's history."""
+    """``getattr`` for the statistics of mmengine's history.
+
+    Raises:
+        ValueError: Anything else is asked for.
+    """
     if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
         raise ValueError(f'a checkpoint asks for the attribute {name!r}, which is not allowed')
     return getattr(HistoryBuffer, name)

@@ -23,7 +23,11 @@ def load_from_anywhere(filename: str, map_location: Any = None) -> dict:
 
 
 def load_from_torchvision(filename: str, map_location: Any = None) -> dict:
-    """Loader of ``torchvision://NAME``: the address that mmengine knows for it."""
+    """Loader of ``torchvision://NAME``: the address that mmengine knows for it.
+
+    Raises:
+        CheckpointError: There are no weights of that name, or they cannot be had.
+    """
     name, known = filename.partition('://')[2], get_torchvision_models()
     if name not in known:
         alike = difflib.get_close_matches(name, known, n=3)

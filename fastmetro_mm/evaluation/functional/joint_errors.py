@@ -15,7 +15,11 @@ NAMES = ('pred', 'gt')
 
 
 def default_root(count: int) -> tuple[int, ...]:
-    """Joints whose mean is the official origin: the hips of J14, the wrist of HAND21."""
+    """Joints whose mean is the official origin: the hips of J14, the wrist of HAND21.
+
+    Raises:
+        ValueError: for any other number of joints.
+    """
     if count == len(J14):
         return tuple(J14_HIPS)
     if count == len(HAND21):

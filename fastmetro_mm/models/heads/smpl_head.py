@@ -114,6 +114,10 @@ class SMPLRegressorHead(BaseModule):
         """Judge the parameters and the mesh they give: ``loss_smpl`` and its unweighted terms.
 
         The prediction, with ``rotmat`` and ``betas``, gets ``smpl_vertices``.
+
+        Raises:
+            ConfigError: If the head was built without a criterion.
+            MissingBodyFileError: If the model file of the body is missing.
         """
         if self.criterion is None:
             raise ConfigError(
