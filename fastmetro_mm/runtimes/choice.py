@@ -25,6 +25,7 @@ from fastmetro_mm.runtimes.graphs import crop_size, find_graphs, graphs_folder
 from fastmetro_mm.runtimes.mesh_graphs import mesh_graphs
 from fastmetro_mm.runtimes.names import Runtime, available_targets, is_installed, parse_runtime
 from fastmetro_mm.speed.acceleration import accelerate
+from fastmetro_mm.speed.processor import cpuinfo
 
 _BATCHES = (1, 4)
 _TURNS = 3
@@ -144,11 +145,9 @@ def _machine(runtimes: list[Runtime], device: torch.device, speed: str) -> str:
 
 
 def _processor() -> str:
-    try:
-        text = Path('/proc/cpuinfo').read_text()
-    except OSError:
+    if not cpuinfo():
         return f'{platform.machine()} {platform.processor()} {os.cpu_count()}'
-    return next((row for row in text.splitlines() if row.startswith('model name')), '')
+    return next((row for row in cpuinfo().splitlines() if row.startswith('model name')), '')
 
 
 def _remembered(path: Path) -> str | None:

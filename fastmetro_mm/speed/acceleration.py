@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 import platform
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from fastmetro_mm.errors import ConfigError
 from fastmetro_mm.models.backbones import FusedHRNet
 from fastmetro_mm.speed.cuda_graphs import CudaGraphs
 from fastmetro_mm.speed.packed import can_pack, pack
+from fastmetro_mm.speed.processor import cpuinfo
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -222,8 +222,7 @@ def half_precision(device: torch.device) -> torch.dtype:
 
 def cpu_has_bfloat16() -> bool:
     """Whether the CPU multiplies bfloat16 in hardware (AVX512-BF16, AMX, or ARM's)."""
-    try:
-        flags = Path('/proc/cpuinfo').read_text()
-    except OSError:
+    flags = cpuinfo()
+    if not flags:
         return platform.machine() == 'arm64' and platform.system() == 'Darwin'
     return any(name in flags for name in ('avx512_bf16', 'amx_bf16', ' bf16'))

@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 import platform
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +27,7 @@ from torch.autograd.function import once_differentiable
 from fastmetro_mm.models.layers.transformer import Attention, DecoderLayer, EncoderLayer
 from fastmetro_mm.speed.near_attention import AttendNear
 from fastmetro_mm.speed.neighbour_patches import Patches, patches_of
+from fastmetro_mm.speed.processor import cpuinfo
 
 NEAR_SHARE = 0.3
 """Attention goes by patches where these have at most this share of all pairs."""
@@ -59,12 +59,8 @@ def mkl_is_fast() -> bool:
     Measured on a Xeon: products 1.05 to 1.1 times as fast as oneDNN's, those for the gradients of
     weights, which oneDNN wants transposed, 1.3 to 2 times.
     """
-    if not torch.backends.mkl.is_available():
-        return False
-    try:
-        return 'GenuineIntel' in Path('/proc/cpuinfo').read_text()
-    except OSError:
-        return 'GenuineIntel' in platform.processor()
+    maker = 'GenuineIntel' in (cpuinfo() or platform.processor())
+    return maker and torch.backends.mkl.is_available()
 
 
 def _times(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
